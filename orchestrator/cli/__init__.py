@@ -1,0 +1,1 @@
+"""The `cyclery` command, one module per group of verbs."""

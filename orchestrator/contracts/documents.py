@@ -1,0 +1,216 @@
+"""The JSON documents that stages leave behind, read by later stages, reports and the command."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.contracts.data import Cast, ColumnPreparation
+from orchestrator.contracts.values import Value
+
+Scalar = str | int | float | bool | None
+
+
+class ColumnProfile(Value):
+    """One column of an ingested table."""
+
+    name: str
+    type: Literal["number", "integer", "text", "boolean", "date", "empty"]
+    missing: int  # rows
+    distinct: int
+    min: Scalar = None
+    max: Scalar = None
+    mean: float | None = None
+    top: tuple[tuple[Scalar, int], ...] = ()  # most frequent values with counts, at most ten
+
+
+class Profile(Value):
+    """An ingested table: what the spec's columns are resolved against."""
+
+    rows: int
+    columns: tuple[ColumnProfile, ...]
+
+
+class Finding(Value):
+    """One check on one column and what came of it."""
+
+    column: str | None  # None: the whole table
+    check: str  # "min", "allowed", …
+    expected: str  # in words: ">= 0"
+    passed: bool
+    on_failure: Literal["stop", "warn"]
+    failing: int = 0  # rows
+    rows: tuple[int, ...] = ()  # first failing rows: 1-based data rows of the source, at most ten
+    examples: tuple[Scalar, ...] = ()
+
+
+class Findings(Value):
+    """All checks of a table."""
+
+    findings: tuple[Finding, ...] = ()
+
+
+class Changes(Value):
+    """The row-wise part of preparation, replayed inside the bundle in this order: rename, drop, cast, custom."""
+
+    rename: dict[str, str] = Field(default_factory=dict)
+    drop: tuple[str, ...] = ()
+    cast: dict[str, Cast] = Field(default_factory=dict)
+    rows_before: int
+    rows_filtered: int = 0
+    rows_deduplicated: int = 0
+
+
+class SplitSummary(Value):
+    """How the rows were divided."""
+
+    method: str
+    scheme: Literal["partition", "expanding"]  # partition: fold k against all others; expanding: against folds < k
+    folds: int  # folds that are scored
+    gap: int = 0
+    train_rows: int
+    test_rows: int
+    fold_rows: tuple[int, ...]
+
+
+class PreparedColumn(Value):
+    """One feature column and the rule that was resolved for it."""
+
+    name: str
+    source: Literal["data", "derived", "date"]
+    rule: ColumnPreparation  # complete: no None that matters
+    reason: str  # "numeric, 0.2 % missing"
+
+
+class Preparation(Value):
+    """Resolved from training rows only: what is learned inside each fold, and on all training rows at the end."""
+
+    features: tuple[PreparedColumn, ...]
+    dropped: dict[str, str] = Field(default_factory=dict)  # column → why
+    derive: dict[str, str] = Field(default_factory=dict)
+    dates: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # date column → parts made of it
+    booleans: tuple[str, ...] = ()
+    target_kind: Literal["binary", "multiclass", "regression"]
+    classes: tuple[Scalar, ...] = ()  # in the order of the model's probabilities
+    positive: Scalar = None
+
+
+class TrialResult(Value):
+    """Fold scores of one trial. Times and memory are measured values, kept beside, not here."""
+
+    candidate: str
+    estimator: str
+    index: int
+    params: dict[str, Any]
+    metric: str
+    scores: tuple[float, ...]  # one per fold, in fold order, sign as the metric is named
+    mean: float
+    std: float  # of the fold scores, ddof=0, as scikit-learn's std_test_score
+    warnings: tuple[str, ...] = ()
+
+
+class RankedTrial(Value):
+    """One line of the ranking."""
+
+    rank: int  # 1 is the champion's
+    candidate: str
+    index: int
+    params: dict[str, Any]
+    mean: float
+    std: float
+    scores: tuple[float, ...]
+
+
+class Ranking(Value):
+    """All trials, best first, and the one that was chosen."""
+
+    metric: str
+    greater_is_better: bool
+    rule: str
+    trials: tuple[RankedTrial, ...]
+    champion: RankedTrial
+    estimator: str
+    reason: str  # in words
+
+
+class Interval(Value):
+    """A value on the test rows with its uncertainty; None where it is undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    method: str  # "bootstrap", "clopper-pearson", …
+    note: str | None = None  # why undefined, or what to beware of
+
+
+class Curve(Value):
+    """Points of a plot, at most a few hundred."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+class Importance(Value):
+    """Permutation importance of one raw feature: loss of the objective's metric."""
+
+    feature: str
+    mean: float
+    std: float
+
+
+class Evaluation(Value):
+    """The champion on the test rows."""
+
+    kind: Literal["binary", "multiclass", "regression"]
+    rows: int
+    metrics: dict[str, Interval]
+    dummy: dict[str, float | None]  # the same metrics of the dummy (majority class, mean)
+    classes: tuple[Scalar, ...] = ()
+    positive: Scalar = None
+    confusion: tuple[tuple[int, ...], ...] = ()  # rows: truth, columns: prediction, in the order of classes
+    curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
+    importance: tuple[Importance, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Verdict(Value):
+    """One gate's answer; `evidence` holds the numbers that it was judged on."""
+
+    gate: str
+    passed: bool
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    sentence: str  # in plain words
+
+
+class Verdicts(Value):
+    """All gates; the model is refused unless every one passed."""
+
+    verdicts: tuple[Verdict, ...]
+    passed: bool
+
+
+class SignatureColumn(Value):
+    """One raw source column that the model needs."""
+
+    name: str
+    type: Literal["number", "integer", "text", "boolean", "date"]
+    required: bool  # whether a missing value was never seen in training
+
+
+class Signature(Value):
+    """What the bundle takes and gives."""
+
+    inputs: tuple[SignatureColumn, ...]
+    output: Literal["class", "value"]
+    classes: tuple[Scalar, ...] = ()
+    servable: bool = True
+    not_servable_because: str | None = None
+
+
+class Registration(Value):
+    """What the effect of registering left."""
+
+    model: str  # NAME@VERSION
+    stage: Literal["candidate", "refused"]

@@ -1,0 +1,83 @@
+"""Every error that Cyclery raises on purpose, with the exit code that the command answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class CycleryError(Exception):
+    """The base of all: a message of one line that says what, where and what to do."""
+
+    exit_code = 1
+
+
+class InvalidInput(CycleryError):
+    """What a person gave cannot be used: a wrong option, name, file or reference."""
+
+    exit_code = 2
+
+
+class SpecError(InvalidInput):
+    """A workflow file with problems; `problems` holds one `file:line:col: …` line for each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class DataError(InvalidInput):
+    """Data that cannot be read, breaks its checks, or cannot serve the objective."""
+
+
+class StageFailed(CycleryError):
+    """A stage ended in failure."""
+
+
+class UserCodeError(StageFailed):
+    """A team's own code raised; `frames` holds the traceback lines of that code only."""
+
+    def __init__(self, message: str, frames: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.frames = tuple(frames)
+
+
+class RequirementMissing(StageFailed):
+    """A package that a team's code requires is not installed on the pool that ran it."""
+
+
+class LimitExceeded(StageFailed):
+    """A stage ran longer, or took more memory, than its policy allows."""
+
+
+class TransientError(CycleryError):
+    """A failure that may pass by itself: the only family that is retried."""
+
+
+class Unreachable(TransientError):
+    """Redis, the workers or the store do not answer."""
+
+    exit_code = 5
+
+
+class Refused(CycleryError):
+    """A gate refused the model."""
+
+    exit_code = 3
+
+
+class Held(CycleryError):
+    """A run waits for a person."""
+
+    exit_code = 4
+
+
+class NotPermitted(CycleryError):
+    """The rules do not allow this to whoever asks."""
+
+    exit_code = 6
+
+
+class RunCancelled(CycleryError):
+    """The run was cancelled."""
+
+    exit_code = 7

@@ -1,0 +1,132 @@
+"""What the ledger answers about runs and stages, and what a manifest keeps of them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.contracts.calls import ArtifactRef
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.contracts.values import Value
+
+RECORD_VERSION = 1
+
+Family = Literal["data", "user", "requires", "transient", "timeout", "memory", "poison", "rejected", "internal"]
+
+
+class StageError(Value):
+    """Why a stage failed. Only the family `transient` is retried."""
+
+    family: Family
+    message: str  # one line: what, where, what to do
+    frames: tuple[str, ...] = ()  # of a team's own code only
+
+
+class Decision(Value):
+    """A person's answer to a held stage."""
+
+    verdict: Literal["approved", "rejected"]
+    by: str
+    note: str | None = None
+    at: float  # seconds since the epoch
+    identity: Literal["unverified", "verified"] = "unverified"
+
+
+class StageRecord(Value):
+    """One stage of a run as it stands. Times are seconds since the epoch on Redis's clock."""
+
+    id: str
+    task: str
+    queue: str
+    state: StageState
+    shadow: str | None = None
+    after: tuple[str, ...] = ()  # ids of all stages that it waits for
+    attempt: int = 0  # claims so far in this generation
+    deaths: int = 0  # workers that died under it
+    cached: bool = False
+    worker: str | None = None  # "train@host"
+    started: float | None = None
+    finished: float | None = None
+    seconds: float | None = None  # of the last attempt; of the original execution when cached
+    progress: float | None = None  # 0 to 1, where the stage tells
+    error: StageError | None = None
+    decision: Decision | None = None
+    outputs: dict[str, ArtifactRef] = Field(default_factory=dict)
+    measured: dict[str, Any] = Field(default_factory=dict)  # times, memory: never part of a digest
+    log: ArtifactRef | None = None  # of the last attempt, once it ended
+    params: dict[str, Any] = Field(default_factory=dict)
+
+
+class RunRecord(Value):
+    """A run with all its stages: the ledger's snapshot, and the manifest once it ended."""
+
+    version: int = RECORD_VERSION
+    run: str
+    workflow: str
+    status: RunStatus
+    generation: int = 1  # raised by each retry
+    author: str = "unknown"
+    created: float
+    finished: float | None = None
+    seed: int = 0
+    spec: dict[str, Any] = Field(default_factory=dict)
+    plan_digest: str
+    plan_version: int
+    notes: tuple[str, ...] = ()
+    position: str = "0-0"  # in the event stream at the moment of the snapshot
+    stages: tuple[StageRecord, ...] = ()
+
+    def stage(self, identifier: str) -> StageRecord | None:
+        """The stage with this id."""
+        return next((record for record in self.stages if record.id == identifier), None)
+
+
+class RunSummary(Value):
+    """One line of `cyclery runs`."""
+
+    run: str
+    workflow: str
+    status: RunStatus
+    created: float
+    finished: float | None = None
+    stages: int
+    done: int
+    author: str = "unknown"
+
+
+class Event(Value):
+    """One change, as watchers see it: a stage's new state or a run's new status."""
+
+    position: str  # of the stream
+    at: float
+    kind: Literal["run", "stage", "log", "progress"]
+    stage: str | None = None
+    state: str | None = None  # a StageState or a RunStatus
+    detail: dict[str, Any] = Field(default_factory=dict)
+
+
+class ModelVersion(Value):
+    """One version in the registry, with what later gates and people need to know of it."""
+
+    model: str
+    version: int
+    stage: Literal["refused", "candidate", "staging", "production", "archived"]
+    run: str
+    created: float
+    digest: str  # of the bundle
+    bundle: ArtifactRef
+    rows: ArtifactRef  # the split: identities of training rows, for gates on unseen rows
+    signature: ArtifactRef
+    evaluation: ArtifactRef
+    ranking: ArtifactRef
+    verdicts: ArtifactRef | None = None
+    metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name → Interval as JSON
+    candidate: str
+    params: dict[str, Any] = Field(default_factory=dict)
+    reasons: tuple[str, ...] = ()  # of a refusal
+
+    @property
+    def name(self) -> str:
+        """NAME@VERSION."""
+        return f"{self.model}@{self.version}"

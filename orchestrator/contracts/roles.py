@@ -1,0 +1,34 @@
+"""The objective and the roles of columns, as every stage that needs them is told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from orchestrator.contracts.values import Value
+
+Task = Literal["classification", "regression"]
+
+
+class Objective(Value):
+    """What is predicted, and what counts as good."""
+
+    predict: str  # the target column, under its name after `prepare`
+    task: Task
+    metric: str  # a name in contracts.metrics
+    positive: str | int | float | bool | None = None  # the class of interest of a binary target
+    goal: float | None = None
+
+
+class Columns(Value):
+    """Columns that mean something to split, folds, intervals and checks; none is a feature."""
+
+    id: str | None = None
+    time: str | None = None
+    group: str | None = None
+    weight: str | None = None
+    ignore: tuple[str, ...] = ()
+
+    def reserved(self) -> frozenset[str]:
+        """All names that never become features (`group` and `time` included)."""
+        named = (self.id, self.time, self.group, self.weight, *self.ignore)
+        return frozenset(name for name in named if name is not None)

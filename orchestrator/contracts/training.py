@@ -1,0 +1,31 @@
+"""Parameters of trials and of the choice among them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.values import Value
+
+
+class TrialParams(Value):
+    """One candidate with one set of parameters, scored on every fold."""
+
+    candidate: str  # the name that people see: "logistic_regression"
+    estimator: str  # dotted path of a scikit-learn class, or module:Class of the team's own code
+    index: int  # among this candidate's trials, from 1
+    params: dict[str, Any] = Field(default_factory=dict)  # of the estimator, JSON
+    objective: Objective
+    roles: Columns = Columns()
+    seed: int = 0
+
+
+class SelectParams(Value):
+    """How the champion is chosen among the trials, and refitted on all training rows."""
+
+    rule: Literal["best", "one_standard_error"] = "best"
+    objective: Objective
+    roles: Columns = Columns()
+    seed: int = 0

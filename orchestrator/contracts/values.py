@@ -1,0 +1,25 @@
+"""The base of every frozen value that is written to Redis, to the store or into a message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+
+class Value(BaseModel):
+    """A frozen record that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling of a JSON value: keys sorted, no blanks, UTF-8; NaN is refused."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+
+
+def digest_of(value: Any) -> str:
+    """The SHA-256 of a JSON value's canonical spelling, as `sha256:` and 64 hex digits."""
+    return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"

@@ -1,0 +1,1 @@
+"""What moves a run through its plan: the ledger decides, Celery delivers."""

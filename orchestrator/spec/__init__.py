@@ -1,0 +1,1 @@
+"""What a person writes: one YAML file, its models, and its problems as file:line:column."""

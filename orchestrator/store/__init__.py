@@ -1,0 +1,1 @@
+"""What outlives a run: artifacts, the model registry, manifests and the audit segments."""

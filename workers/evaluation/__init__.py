@@ -1,0 +1,1 @@
+"""Metrics, intervals, evaluation and gates."""

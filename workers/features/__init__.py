@@ -1,0 +1,1 @@
+"""Derived columns and the automatic preparation of features."""

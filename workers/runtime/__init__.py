@@ -1,0 +1,1 @@
+"""Claim, heartbeat, run, commit: what carries a stage function on a worker."""

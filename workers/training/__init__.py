@@ -1,0 +1,1 @@
+"""Trials and the choice among them."""
