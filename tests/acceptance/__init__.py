@@ -1,0 +1,1 @@
+"""Tests with real workers, the real command and a real browser."""

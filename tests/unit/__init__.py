@@ -1,0 +1,1 @@
+"""Fast tests without I/O beyond a temporary folder."""
