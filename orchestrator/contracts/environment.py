@@ -1,0 +1,31 @@
+"""The environment that a pool computes in, as far as results depend on it, read without importing any of it."""
+
+from __future__ import annotations
+
+import functools
+import platform
+from importlib import metadata
+
+from orchestrator.contracts.values import digest_of
+
+# A team's own requirements are no part of it: they stand in the stage call, and enter its key there.
+PACKAGES = ("cyclery", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
+
+
+def environment() -> dict[str, str]:
+    """Name → version of the interpreter, the machine and the libraries; `absent` where one is not installed."""
+    described = {"python": platform.python_version(), "machine": platform.machine()}
+    return described | {name: _version(name) for name in PACKAGES}
+
+
+@functools.cache
+def environment_digest() -> str:
+    """The digest of this process's environment, as keys hold it."""
+    return digest_of(environment())
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"
