@@ -1,0 +1,184 @@
+"""One definition of every metric, from scikit-learn's own functions: trials, evaluation and gates share it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import metrics
+from sklearn.exceptions import UndefinedMetricWarning
+
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.metrics import METRICS
+
+Scalar = str | int | float | bool | None
+
+_RANKINGS = frozenset({"roc_auc", "average_precision"})  # they judge an order, so a decision function serves
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Truth and answer of some rows, as one metric needs them."""
+
+    truth: NDArray[Any]
+    predicted: NDArray[Any]  # labels, values, or probabilities: 1-d of the positive class, 2-d by class order
+    classes: tuple[Scalar, ...]
+    positive: Scalar
+    weight: NDArray[Any] | None
+
+    @property
+    def positives(self) -> NDArray[np.bool_]:
+        return np.asarray(self.truth == self.positive, dtype=bool)
+
+    @property
+    def labels(self) -> NDArray[Any]:
+        """The classes as an array of the truth's own kind."""
+        return np.asarray(self.classes, dtype=object if self.truth.dtype == object else None)
+
+    @property
+    def negative(self) -> Scalar:
+        return next(name for name in self.classes if name != self.positive)
+
+
+def _labels(function: Callable[..., Any], **fixed: Any) -> Callable[[_Judged], Any]:
+    return lambda rows: function(rows.truth, rows.predicted, sample_weight=rows.weight, **fixed)
+
+
+def _of_class(function: Callable[..., Any], which: str) -> Callable[[_Judged], Any]:
+    return lambda rows: function(
+        rows.truth, rows.predicted, pos_label=getattr(rows, which), zero_division=0.0, sample_weight=rows.weight
+    )
+
+
+def _ranking(function: Callable[..., Any]) -> Callable[[_Judged], Any]:
+    def scored(rows: _Judged) -> Any:
+        present = rows.positives
+        if present.all() or not present.any():
+            return float("nan")  # one class only: no order to judge
+        return function(present, rows.predicted, sample_weight=rows.weight)
+
+    return scored
+
+
+def _log_loss(rows: _Judged) -> Any:
+    if rows.predicted.ndim == 1:
+        return metrics.log_loss(rows.positives, rows.predicted, labels=[False, True], sample_weight=rows.weight)
+    return metrics.log_loss(rows.truth, rows.predicted, labels=rows.labels, sample_weight=rows.weight)
+
+
+def _brier(rows: _Judged) -> Any:
+    return metrics.brier_score_loss(rows.positives, rows.predicted, pos_label=True, sample_weight=rows.weight)
+
+
+def _one_against_rest(rows: _Judged) -> Any:
+    if not set(rows.classes) <= set(np.unique(rows.truth).tolist()):
+        return float("nan")  # undefined for a class that no row belongs to
+    return metrics.roc_auc_score(
+        rows.truth, rows.predicted, multi_class="ovr", average="macro", labels=rows.labels, sample_weight=rows.weight
+    )
+
+
+def _r2(rows: _Judged) -> Any:
+    return float("nan") if len(rows.truth) < 2 else _labels(metrics.r2_score)(rows)
+
+
+_macro: dict[str, Any] = {"average": "macro", "zero_division": 0.0}
+
+_SCORES: dict[str, Callable[[_Judged], Any]] = {
+    "roc_auc": _ranking(metrics.roc_auc_score),
+    "average_precision": _ranking(metrics.average_precision_score),
+    "accuracy": _labels(metrics.accuracy_score),
+    "balanced_accuracy": _labels(metrics.balanced_accuracy_score),
+    "f1": _of_class(metrics.f1_score, "positive"),
+    "precision": _of_class(metrics.precision_score, "positive"),
+    "recall": _of_class(metrics.recall_score, "positive"),
+    "specificity": _of_class(metrics.recall_score, "negative"),
+    "mcc": _labels(metrics.matthews_corrcoef),
+    "log_loss": _log_loss,
+    "brier": _brier,
+    "roc_auc_ovr": _one_against_rest,
+    "f1_macro": _labels(metrics.f1_score, **_macro),
+    "f1_weighted": _labels(metrics.f1_score, average="weighted", zero_division=0.0),
+    "precision_macro": _labels(metrics.precision_score, **_macro),
+    "recall_macro": _labels(metrics.recall_score, **_macro),
+    "rmse": _labels(metrics.root_mean_squared_error),
+    "mae": _labels(metrics.mean_absolute_error),
+    "median_absolute_error": _labels(metrics.median_absolute_error),
+    "mape": _labels(metrics.mean_absolute_percentage_error),
+    "r2": _r2,
+}
+
+
+def score(
+    metric: str,
+    truth: ArrayLike,
+    predicted: ArrayLike,
+    *,
+    classes: Sequence[Scalar] = (),
+    positive: Scalar = None,
+    weight: ArrayLike | None = None,
+) -> float:
+    """The metric's value in the sign of its name; NaN where these rows leave it undefined.
+
+    `predicted` is what METRICS[metric].needs: labels, values, or probabilities: of the positive class (1-d) for a
+    binary target, by the order of `classes` (2-d) for log_loss and roc_auc_ovr. A precision without any predicted
+    positive counts as 0, as in scikit-learn.
+    """
+    rows = _Judged(
+        np.asarray(truth),
+        np.asarray(predicted),
+        tuple(classes),
+        positive,
+        None if weight is None else np.asarray(weight, dtype=float),
+    )
+    if len(rows.truth) == 0:
+        return float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UndefinedMetricWarning)  # NaN says it
+        warnings.filterwarnings("ignore", message="y_pred contains classes not in y_true")
+        return float(_SCORES[metric](rows))
+
+
+def respond(
+    model: Any, features: Any, metric: str, *, classes: Sequence[Scalar] = (), positive: Scalar = None
+) -> NDArray[Any]:
+    """What the fitted model says of the rows, in the shape that `score` takes for this metric.
+
+    Metrics that judge an order take the decision function where the model has one, else probabilities, as
+    scikit-learn's own scorers do; the others that need probabilities refuse a model that gives none.
+    """
+    if METRICS[metric].needs != "probabilities":
+        return np.asarray(model.predict(features))
+    if metric in _RANKINGS and hasattr(model, "decision_function"):
+        decision = np.asarray(model.decision_function(features))
+        return decision if model.classes_[1] == positive else -decision
+    columns = probabilities(model, features, classes, why=metric)
+    return (
+        columns if METRICS[metric].tasks == {"multiclass"} or len(classes) > 2 else columns[:, _at(classes, positive)]
+    )
+
+
+def probabilities(model: Any, features: Any, classes: Sequence[Scalar], *, why: str) -> NDArray[np.float64]:
+    """Rows × classes, by the order of `classes`; a class that the model never saw has probability 0."""
+    if not hasattr(model, "predict_proba"):
+        raise InvalidInput(
+            f"{why} needs probabilities, which {_name(model)} does not give with these parameters: "
+            "choose another metric or another estimator"
+        )
+    given = np.asarray(model.predict_proba(features), dtype=float)
+    columns = np.zeros((len(given), len(classes)))
+    for position, name in enumerate(np.asarray(model.classes_).tolist()):
+        columns[:, _at(classes, name)] = given[:, position]
+    return columns
+
+
+def _at(classes: Sequence[Scalar], name: Scalar) -> int:
+    return list(classes).index(name)
+
+
+def _name(model: Any) -> str:
+    return type(getattr(model, "steps", [("", model)])[-1][1]).__name__
