@@ -1,0 +1,49 @@
+"""What a left-out part of a spec means, where that depends on another part."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DEFAULT_CANDIDATES: dict[str, tuple[str, ...]] = {
+    "classification": ("logistic_regression", "hist_gradient_boosting"),
+    "regression": ("ridge", "hist_gradient_boosting"),
+}
+
+
+def with_defaults(document: Any) -> Any:
+    """The document with method of split and search, candidates and seeds filled in; problems stay for validation."""
+    if not isinstance(document, dict):
+        return document
+    objective = document.get("objective")
+    task = objective.get("task") if isinstance(objective, dict) else None
+    seed = document.get("seed", 0)
+    filled = dict(document)
+    if task == "classification":
+        _default(filled, "split", "method", "stratified")
+    _default(filled, "split", "seed", seed)
+    if task in DEFAULT_CANDIDATES:
+        _default(filled, "train", "candidates", DEFAULT_CANDIDATES[task])
+    train = filled.get("train", {})
+    if isinstance(train, dict):
+        filled["train"] = train = dict(train)
+        _default(train, "search", "seed", seed)
+        if any(_has_range(candidate) for candidate in _sequence(train.get("candidates"))):
+            _default(train, "search", "method", "random")
+    return filled
+
+
+def _default(document: dict[str, Any], section: str, key: str, value: Any) -> None:
+    written = document.get(section, {})
+    if isinstance(written, dict) and key not in written:
+        document[section] = {**written, key: value}
+
+
+def _sequence(value: Any) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else ()
+
+
+def _has_range(candidate: Any) -> bool:
+    if not isinstance(candidate, dict):
+        return False
+    bodies = [candidate, *candidate.values()]
+    return any(isinstance(body, dict) and bool(body.get("range")) for body in bodies)

@@ -1,0 +1,274 @@
+"""The sections of a workflow file as frozen models; where a stage's parameters say the same, they are reused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+
+from orchestrator.contracts import data, roles
+from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.values import Value
+from orchestrator.spec import shorthand
+from orchestrator.spec.defaults import with_defaults
+from orchestrator.spec.shorthand import Duration, Memory, OneOrMany, Share
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+WorkflowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
+QueueName = Literal["prep", "train", "evaluate", "ops"]
+PositiveInt = Annotated[int, Field(ge=1)]
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+class Objective(roles.Objective):
+    """What is predicted, and what counts as good."""
+
+    predict: str = Field(description="the column to predict, under its name after `prepare`")
+    task: roles.Task
+    metric: str = Field(
+        "",
+        description="what candidates are ranked by; by default roc_auc where `positive` is named, "
+        "balanced_accuracy for other classifications, rmse for regressions",
+        json_schema_extra=_without_default,
+    )
+    positive: str | int | float | bool | None = Field(None, description="the class of interest of a binary target")
+    goal: float | None = Field(None, description="the value of the metric that would be good enough; shown, not judged")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _choose_metric(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("metric") is None:
+            return {**value, "metric": shorthand.default_metric(value.get("task"), value.get("positive"))}
+        return value
+
+
+class Columns(roles.Columns):
+    """Columns that are known to split, folds, intervals and checks; none of them becomes a feature."""
+
+    ignore: OneOrMany = Field((), description="columns that are carried along and never used")
+
+
+class Source(Value):
+    """A file; what is not said about its format is taken from its name."""
+
+    file: str = Field(description="path, relative to the workflow file")
+    format: data.Format | None = Field(None, description="by the file's ending when left out")
+    delimiter: str | None = Field(None, min_length=1, max_length=1)
+    encoding: str = "utf-8"
+    decimal: Literal[".", ","] = "."
+    quote: str | None = Field('"', min_length=1, max_length=1, description="null: quotes are text")
+    header: bool = True
+    names: tuple[str, ...] | None = Field(None, description="column names, instead of the file's")
+    missing: tuple[str, ...] = Field(
+        data.IngestParams.model_fields["missing"].default, description="texts that stand for a missing value"
+    )
+    records: str | None = Field(None, description="JSON: path of the list inside the document, dotted")
+
+
+class Check(data.ColumnCheck):
+    """What is asked of one column of the source; each part is optional."""
+
+    missing: Share | None = Field(None, ge=0, le=1, description="largest share of missing values: 0.01, 1%, '<= 1%'")
+
+
+class Data(Value):
+    """Where the data is, and what must hold of it."""
+
+    sources: dict[Name, Annotated[Source, BeforeValidator(shorthand.source_form, json_schema_input_type=Source | str)]]
+    checks: dict[str, Check] = Field(default_factory=dict, description="by column, as it is named in the source")
+    rows: data.RowsCheck | None = Field(None, description="bounds of the number of rows")
+
+    @property
+    def source(self) -> tuple[str, Source]:
+        """The name and the description of the one source."""
+        return next(iter(self.sources.items()))
+
+
+CastForm = Annotated[data.Cast, BeforeValidator(shorthand.cast_form, json_schema_input_type=data.Cast | str)]
+
+
+class Deduplicate(data.Deduplicate):
+    """Which rows count as the same, and which of them stays."""
+
+    by: OneOrMany | None = Field(None, description="the columns that are compared; all when left out")
+
+
+class Prepare(data.PrepareParams):
+    """Row-wise preparation in this order: rename, drop, cast, filter, deduplicate."""
+
+    drop: OneOrMany = ()
+    cast: dict[str, CastForm] = Field(default_factory=dict)
+    filter: OneOrMany = Field((), description="expressions; rows stay where all are true")
+    deduplicate: Annotated[
+        Deduplicate | None,
+        BeforeValidator(shorthand.deduplicate_form, json_schema_input_type=Deduplicate | bool | str | tuple[str, ...]),
+    ] = None
+
+
+class Split(Value):
+    """Which rows are held back for the test; folds are made the same way (their number: `train.search.folds`)."""
+
+    test: float = Field(0.2, gt=0, lt=1, description="share of rows (of groups, with method group)")
+    method: data.SplitMethod = Field(
+        "random", description="stratified by default for classifications, random for regressions"
+    )
+    gap: int = Field(0, ge=0, description="rows left out between training and what follows; method time only")
+    seed: int = Field(0, ge=0, description="the workflow's seed by default")
+
+
+ColumnForm = Annotated[
+    data.ColumnPreparation,
+    BeforeValidator(shorthand.column_form, json_schema_input_type=data.ColumnPreparation | str),
+]
+
+
+class Features(Value):
+    """Derived columns, and how columns become features where the automatic rule is not wanted."""
+
+    derive: dict[str, str] = Field(default_factory=dict, description="new column: expression")
+    columns: dict[str, ColumnForm] = Field(default_factory=dict, description="overrides by column")
+
+
+class Range(Value):
+    """The values that a random search draws from: between two numbers, or one of some choices."""
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = Field(False, description="drawn evenly on a logarithmic scale")
+    int: bool = Field(False, description="whole numbers")
+    choices: tuple[Any, ...] | None = None
+
+
+class Candidate(Value):
+    """An estimator with the parameters that are tried."""
+
+    name: Name
+    estimator: str = Field(description="short name, dotted path of a scikit-learn class, or module:Class of your own")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="parameters of every trial")
+    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict, description="every combination is tried")
+    range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
+    requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
+
+    @property
+    def own(self) -> bool:
+        """Whether the estimator is the team's own class (`module:Class`) and not scikit-learn's."""
+        return ":" in self.estimator
+
+
+CandidateForm = Annotated[
+    Candidate, BeforeValidator(shorthand.candidate_form, json_schema_input_type=Candidate | str | dict[str, Any])
+]
+
+
+class Search(Value):
+    """How parameters are drawn, and how trials are scored."""
+
+    method: Literal["grid", "random"] = Field("grid", description="random by default where a candidate has a range")
+    trials: PositiveInt = Field(20, description="of a random search, over all candidates together")
+    folds: int = Field(5, ge=2, le=100)
+    seed: int = Field(0, ge=0, description="the workflow's seed by default")
+
+
+class Train(Value):
+    """What is tried, and how the champion is chosen."""
+
+    candidates: tuple[CandidateForm, ...] = Field((), description="by default a linear model and gradient boosting")
+    search: Search = Search()
+    select: Literal["best", "one_standard_error"] = "best"
+    timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")
+    memory: Memory | None = Field(None, gt=0, description="of one trial's process: megabytes, or 500MB, 2GB")
+    min_success: PositiveInt | None = Field(None, description="failed trials are borne while so many succeed")
+    max_failures: int | None = Field(None, ge=0, description="failed trials are borne up to so many")
+
+
+class Approve(Value):
+    """A person decides before the model is registered."""
+
+    deadline: Duration | None = Field(None, gt=0, description="after so long it is decided as `otherwise` says: 7d")
+    otherwise: Literal["approve", "reject"] = "reject"
+    note: str | None = Field(None, description="what whoever decides should know")
+
+
+class CustomStage(Value):
+    """A team's own stage: a function of plain Python."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    name: Name
+    call: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$", description="module:function")
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with", description="keyword arguments of the function")
+    after: OneOrMany = Field((), description="stages that it waits for")
+    before: OneOrMany = Field((), description="stages that wait for it")
+    inputs: dict[str, str] = Field(default_factory=dict, description="positional parameter: STAGE or STAGE.OUTPUT")
+    queue: QueueName | None = Field(None, description="the decorator's when left out, else prep")
+    rowwise: bool | None = Field(None, description="each row is treated by itself: it then ships with the model")
+    purity: Literal["pure", "volatile", "effect"] = "pure"
+    requires: OneOrMany = ()
+    timeout: Duration = Field(3600.0, gt=0)
+    memory: Memory | None = Field(None, gt=0)
+
+
+class RunOptions(Value):
+    """How a run behaves."""
+
+    on_failure: Literal["stop", "continue"] = Field("stop", description="continue: what does not depend goes on")
+    max_parallel: PositiveInt | None = Field(None, description="stages of this run under way at once")
+
+
+class CodeOptions(Value):
+    """Where a team's own code is."""
+
+    path: OneOrMany = Field((".",), description="folders that modules are imported from, relative to the file")
+    include: OneOrMany = Field((), description="patterns of other files that the code reads while it runs")
+
+
+Gate = Annotated[
+    MetricGate | BeatsGate, BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any])
+]
+
+
+class Spec(Value):
+    """One workflow, as a person describes it."""
+
+    name: WorkflowName = Field(description="the workflow's and the model's name; by default the file's")
+    seed: int = Field(0, ge=0, description="of everything that is drawn")
+    objective: Objective
+    columns: Columns = Columns()
+    data: Data
+    prepare: Prepare = Prepare()
+    split: Split = Split()
+    features: Features = Features()
+    train: Train = Train()
+    gates: tuple[Gate, ...] = ()
+    approve: Annotated[
+        Approve | None, BeforeValidator(shorthand.approve_form, json_schema_input_type=Approve | bool)
+    ] = None
+    stages: tuple[CustomStage, ...] = ()
+    run: RunOptions = RunOptions()
+    code: CodeOptions = CodeOptions()
+
+    _directory: Path = PrivateAttr(default=Path())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in(cls, value: Any) -> Any:
+        return with_defaults(value)
+
+    @property
+    def directory(self) -> Path:
+        """The folder that relative paths start from: the one that holds the file."""
+        return self._directory
+
+    def placed(self, directory: Path) -> Spec:
+        """The same spec, its relative paths starting from `directory`."""
+        copy = self.model_copy()
+        copy._directory = directory  # noqa: SLF001  (its own)
+        return copy
+
+    def document(self) -> dict[str, Any]:
+        """The spec as JSON, every default filled in; `Spec.model_validate` reads it back."""
+        return self.model_dump(mode="json", by_alias=True)
