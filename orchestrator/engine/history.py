@@ -1,0 +1,234 @@
+"""What the ledger knows, for those who only read: snapshots, lists, events, logs, pools."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+import redis
+
+from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef
+from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
+from orchestrator.engine.keys import Keys
+from orchestrator.engine.messages import Pool, decode_refs
+
+PAGE = 1000
+POOL_MS = 30_000  # a pool that has not registered for so long is gone
+
+
+class History:
+    """Reads one namespace's ledger; starts nothing and changes nothing but pool registrations."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self.redis = client
+        self.keys = Keys(namespace)
+
+    def snapshot(self, run: str) -> RunRecord | None:
+        """The run as it stands with all its stages, and the position of its event stream; None: not in Redis."""
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.hgetall(self.keys.run(run))
+        pipe.hgetall(self.keys.run(run, "calls"))
+        pipe.hgetall(self.keys.run(run, "stages"))
+        pipe.hgetall(self.keys.run(run, "outputs"))
+        pipe.xrevrange(self.keys.run(run, "events"), count=1)
+        fields, calls, stages, outputs, last = pipe.execute()
+        if not fields:
+            return None
+        records = [
+            _stage_record(identifier, json.loads(text), json.loads(stages[identifier]), outputs.get(identifier))
+            for identifier, text in calls.items()
+        ]
+        return RunRecord(
+            run=run,
+            workflow=fields["workflow"],
+            status=fields["status"],
+            generation=int(fields["generation"]),
+            author=fields["author"],
+            created=int(fields["created"]) / 1000,
+            finished=int(fields["finished"]) / 1000 if "finished" in fields else None,
+            seed=int(fields["seed"]),
+            spec=json.loads(fields["spec"]),
+            plan_digest=fields["plan_digest"],
+            plan_version=int(fields["plan_version"]),
+            notes=tuple(json.loads(fields["notes"])),
+            position=last[0][0] if last else "0-0",
+            stages=tuple(record for record in records if record is not None),
+        )
+
+    def runs(self, limit: int = 50) -> list[RunSummary]:
+        """The newest runs first."""
+        ids = cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, limit - 1))
+        pipe = self.redis.pipeline(transaction=False)
+        for run in ids:
+            pipe.hmget(self.keys.run(run), "workflow", "status", "created", "finished", "total", "done", "author")
+        return [
+            RunSummary(
+                run=run,
+                workflow=row[0],
+                status=row[1],
+                created=int(row[2]) / 1000,
+                finished=int(row[3]) / 1000 if row[3] else None,
+                stages=int(row[4]),
+                done=int(row[5]),
+                author=row[6],
+            )
+            for run, row in zip(ids, pipe.execute(), strict=True)
+            if row[0]
+        ]
+
+    def run_ids(self) -> list[str]:
+        """All runs in Redis, newest first."""
+        return cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, -1))
+
+    def latest(self, workflow: str) -> str | None:
+        """The last run of a workflow."""
+        return cast("str | None", self.redis.hget(self.keys("workflows"), workflow))
+
+    def held(self) -> list[tuple[str, StageRecord]]:
+        """Stages that wait for a person, with their runs."""
+        found = []
+        for run in cast("set[str]", self.redis.smembers(self.keys("active"))):
+            if int(cast("str", self.redis.hget(self.keys.run(run), "held")) or 0) > 0:
+                record = self.snapshot(run)
+                found += [(run, one) for one in record.stages if one.state == "held"] if record else []
+        return found
+
+    def events(self, run: str, after: str, *, block_ms: int | None = None, limit: int = 1000) -> list[Event] | None:
+        """What happened after a position, waiting up to `block_ms`; None: a gap, take a new snapshot."""
+        stream = self.keys.run(run, "events")
+        reply = cast("Any", self.redis.xread({stream: after}, count=limit, block=block_ms))
+        rows = _rows_of(reply)
+        if rows and after != "0-0" and self._trimmed(stream, after):
+            return None
+        return [
+            Event(
+                position=position,
+                at=int(position.split("-")[0]) / 1000,
+                kind=fields["kind"],
+                stage=fields["stage"] or None,
+                state=fields["state"],
+            )
+            for position, fields in rows
+        ]
+
+    def _trimmed(self, stream: str, after: str) -> bool:
+        first = cast("list[Any]", self.redis.xrange(stream, count=1))
+        return bool(first) and _order(first[0][0]) > _order(after)
+
+    def live_log(
+        self, run: str, after: str = "0-0", *, block_ms: int | None = None
+    ) -> list[tuple[str, dict[str, str]]]:
+        """Log lines after a position: (position, {stage, attempt, line})."""
+        return _rows_of(cast("Any", self.redis.xread({self.keys.run(run, "log"): after}, count=PAGE, block=block_ms)))
+
+    def call(self, run: str, stage: str) -> dict[str, Any] | None:
+        """The call of one stage as JSON."""
+        text = cast("str | None", self.redis.hget(self.keys.run(run, "calls"), stage))
+        return json.loads(text) if text else None
+
+    # — pools
+
+    def register(self, pool: Pool) -> None:
+        """Tell that a worker node lives; repeated well within `POOL_MS`."""
+        value = {name: getattr(pool, name) for name in Pool.__dataclass_fields__} | {"details": dict(pool.details)}
+        pipe = self.redis.pipeline(transaction=True)
+        pipe.set(self.keys("pool", pool.node), json.dumps(value), px=POOL_MS)
+        pipe.sadd(self.keys("pools"), pool.node)
+        pipe.hset(self.keys("environments"), pool.queue, pool.environment)
+        pipe.execute()
+        self.count_slots()
+
+    def leave(self, node: str) -> None:
+        """A worker node ends in good order."""
+        self.redis.delete(self.keys("pool", node))
+        self.redis.srem(self.keys("pools"), node)
+        self.count_slots()
+
+    def pools(self) -> list[Pool]:
+        """The worker nodes that are alive."""
+        nodes = sorted(cast("set[str]", self.redis.smembers(self.keys("pools"))))
+        if not nodes:
+            return []
+        texts = cast("list[str | None]", self.redis.mget([self.keys("pool", node) for node in nodes]))
+        return [Pool(**json.loads(text)) for text in texts if text]
+
+    def count_slots(self) -> Mapping[str, int]:
+        """Processes by queue, noted where the ledger's steps read them."""
+        slots: dict[str, int] = {}
+        for pool in self.pools():
+            slots[pool.queue] = slots.get(pool.queue, 0) + pool.processes
+        if slots:
+            self.redis.hset(self.keys("slots"), mapping=cast("Any", slots))
+        return slots
+
+    def environments(self) -> dict[str, str]:
+        """The environment digest of each queue's pool, as last registered."""
+        return cast("dict[str, str]", self.redis.hgetall(self.keys("environments")))
+
+    def active(self) -> Iterator[str]:
+        """Runs that have not ended."""
+        yield from cast("set[str]", self.redis.smembers(self.keys("active")))
+
+
+def _rows_of(reply: Any) -> list[tuple[str, dict[str, str]]]:
+    """The entries of one stream in XREAD's answer, which is a list or a mapping by protocol version."""
+    if not reply:
+        return []
+    if isinstance(reply, dict):
+        entries = next(iter(reply.values()))
+        return cast(
+            "list[tuple[str, dict[str, str]]]", entries[0] if entries and isinstance(entries[0], list) else entries
+        )
+    return cast("list[tuple[str, dict[str, str]]]", reply[0][1])
+
+
+def _order(position: str) -> tuple[int, int]:
+    milliseconds, _, sequence = position.partition("-")
+    return int(milliseconds), int(sequence or 0)
+
+
+def _upstream(call: Mapping[str, Any]) -> tuple[str, ...]:
+    found: dict[str, None] = {}
+    for source in call.get("inputs", {}).values():
+        if "stage" in source:
+            found[source["stage"]] = None
+        found.update(dict.fromkeys(source.get("stages", ())))
+    found.update(dict.fromkeys(call.get("after", ())))
+    return tuple(found)
+
+
+def _stage_record(
+    identifier: str, call: Mapping[str, Any], moving: Mapping[str, Any], outputs: str | None
+) -> StageRecord | None:
+    if moving["state"] == "staged":
+        return None
+
+    def seconds(name: str) -> float | None:
+        return moving[name] / 1000 if name in moving else None
+
+    return StageRecord(
+        id=identifier,
+        task=call["task"],
+        queue=call["queue"],
+        state=moving["state"],
+        shadow=call.get("shadow"),
+        after=_upstream(call),
+        attempt=moving["attempt"],
+        deaths=moving.get("deaths", 0),
+        cached=bool(moving.get("cached")),
+        worker=moving.get("worker"),
+        started=seconds("started"),
+        finished=seconds("finished"),
+        seconds=moving.get("seconds"),
+        progress=moving.get("progress"),
+        error=StageError.model_validate_json(moving["error"]) if "error" in moving else None,
+        decision=Decision.model_validate_json(moving["decision"]) if "decision" in moving else None,
+        outputs=decode_refs(json.loads(outputs)) if outputs else {},
+        measured=json.loads(moving["measured"]) if "measured" in moving else {},
+        log=ArtifactRef.model_validate_json(moving["log"]) if "log" in moving else None,
+        params=call.get("params", {}),
+    )
+
+
+SUPPORTED_PLANS = range(1, PLAN_VERSION + 1)

@@ -1,0 +1,325 @@
+"""The ledger: the truth about runs, stages, leases and cached results. Celery delivers; this decides.
+
+Every change is one Lua step in Redis that may be sent again safely. Raises `Unreachable` when Redis does not answer.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, cast
+
+import redis
+
+from orchestrator.contracts.calls import ArtifactRef, StageCall
+from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.records import Decision, StageError
+from orchestrator.engine import submission as staging
+from orchestrator.engine.keys import Keys
+from orchestrator.engine.messages import (
+    Accepted,
+    Bell,
+    CacheRecord,
+    Claim,
+    Completion,
+    Expansion,
+    Lease,
+    LeaseState,
+    Settled,
+    decode_refs,
+    encode_error,
+    encode_refs,
+)
+from orchestrator.engine.scripts import run_script
+from orchestrator.settings import Settings
+
+CHUNK = 500
+LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
+DURABLE_MS = 5000  # patience for the append-only file
+
+
+class Ledger:
+    """One namespace's ledger, for submitters, workers and people's decisions."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self.redis = client
+        self.settings = settings
+        self.keys = Keys(settings.namespace)
+
+    # — submitting
+
+    def submit(self, request: staging.Submission, has: Callable[[str], bool] = lambda _: True) -> Accepted:
+        """Accept a plan durably, or attach to the active run of an identical one.
+
+        `has` tells whether the store holds a digest: a cached result whose bytes are missing is none.
+        """
+        for _ in range(10):
+            epoch = self.redis.get(self.keys("epoch")) or "0"
+            hits = self._hits(request, has)
+            staging.stage(self.redis, self.keys, request, hits)
+            run = request.run or staging.new_run_id(request.plan.workflow)
+            reply = self._flip(request, run, str(epoch), hits)
+            match reply[0]:
+                case "accepted" | "again":
+                    self._durable()
+                    return Accepted(run, bells=self._conclude(run, reply))
+                case "attached":
+                    self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
+                    return Accepted(str(reply[1]), attached=True)
+                case "open":
+                    raise InvalidInput(f"{run} is still under way; cancel it first, or wait for its end")
+                case "gone":
+                    raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
+            if reply[0] == "exists" and request.run:
+                raise InvalidInput(f"{run} was retried by somebody else just now; look at `cyclery status {run}`")
+        raise Unreachable("the ledger could not take the submission in ten tries; try again")
+
+    def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
+        entry = json.dumps({"event": "submitted", "run": run, "by": request.author, "at": time.time()})
+        fields = staging.run_fields(request, hits)
+        flat = [text for pair in fields.items() for text in pair]
+        identity = request.identity()
+        head = (request.nonce, run, identity, int(request.new), request.generation, epoch, staging.STAGING_MS, entry)
+        return self._run("submit", *head, *flat)
+
+    def _hits(self, request: staging.Submission, has: Callable[[str], bool]) -> dict[str, CacheRecord]:
+        wanted = staging.cacheable(request)
+        ids = list(wanted)
+        hits: dict[str, CacheRecord] = {}
+        for start in range(0, len(ids), CHUNK):
+            chunk = ids[start : start + CHUNK]
+            records = zip(chunk, self.lookup([wanted[one] for one in chunk]), strict=True)
+            hits |= {one: record for one, record in records if record and not record.expansion}
+        return staging.usable(request.plan, hits, has)
+
+    def lookup(self, keys: Sequence[str]) -> list[CacheRecord | None]:
+        """Cached results by recipe or content key; a hit lives on for as long as a new one."""
+        if not keys:
+            return []
+        names = [self.keys("cache", key) for key in keys]
+        texts = cast("list[str | None]", self.redis.mget(names))
+        pipe = self.redis.pipeline(transaction=False)
+        for name, text in zip(names, texts, strict=True):
+            if text is not None:
+                pipe.pexpire(name, int(self.settings.cache_expire_s * 1000), gt=True)
+        pipe.execute()
+        return [None if text is None else CacheRecord.decode(text) for text in texts]
+
+    def cached(self, key: str) -> CacheRecord | None:
+        """One cached result."""
+        return self.lookup([key])[0]
+
+    # — working
+
+    def claim(
+        self, run: str, stage: str, *, worker: str, host: str, pid: int, stamp: str = "", nonce: str | None = None
+    ) -> Claim | None:
+        """Take a ready stage under a lease; None: a duplicate or late bell, to be dropped."""
+        reply = self._run(
+            "claim",
+            run,
+            stage,
+            nonce or secrets.token_hex(8),
+            worker,
+            host,
+            pid,
+            stamp,
+            self._ms(self.settings.lease_s),
+        )
+        if reply[0] != "claimed":
+            return None
+        record = json.loads(reply[2])
+        call = StageCall.model_validate_json(reply[1])
+        outputs = {
+            str(name): decode_refs(json.loads(text)) for name, text in zip(reply[6::2], reply[7::2], strict=True)
+        }
+        if "needs" not in record or record.get("grown"):
+            outputs = self._inputs(run, call, grown=bool(record.get("grown")))
+        lease = Lease(run, stage, record["fence"])
+        return Claim(lease, call, record["attempt"], outputs, reply[3] or None, reply[4], int(reply[5]))
+
+    def _inputs(self, run: str, call: StageCall, *, grown: bool) -> dict[str, dict[str, ArtifactRef]]:
+        needs = staging.data_needs(call)
+        if grown:
+            added = cast("list[str]", self.redis.lrange(self.keys.run(run, "grown", call.id), 0, -1))
+            needs = list(dict.fromkeys([*needs, *added]))
+        found: dict[str, dict[str, ArtifactRef]] = {}
+        for start in range(0, len(needs), CHUNK):
+            chunk = needs[start : start + CHUNK]
+            texts = cast("list[str | None]", self.redis.hmget(self.keys.run(run, "outputs"), chunk))
+            found.update({one: decode_refs(json.loads(text)) for one, text in zip(chunk, texts, strict=True) if text})
+        return found
+
+    def heartbeat(self, leases: Mapping[Lease, float | None]) -> dict[Lease, LeaseState]:
+        """Renew leases, each with its progress (0 to 1) or None; tells which are cancelled or lost."""
+        if not leases:
+            return {}
+        arguments: list[str] = []
+        for lease, progress in leases.items():
+            arguments += [lease.run, lease.stage, lease.fence, "" if progress is None else f"{progress:.3f}"]
+        reply = self._run("renew", self._ms(self.settings.lease_s), *arguments)
+        return dict(zip(leases, cast("list[LeaseState]", reply), strict=True))
+
+    def complete(self, lease: Lease, completion: Completion) -> Settled:
+        """Record a stage's outputs, once, and release what waited for it."""
+        facts = {
+            "seconds": round(completion.seconds, 6),
+            "cached": completion.cached or None,
+            "measured": json.dumps(dict(completion.measured)) if completion.measured else None,
+            "log": completion.log.model_dump_json(exclude_none=True) if completion.log else None,
+            "refusal": completion.refusal,
+        }
+        outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
+        digests = [ref.digest for ref in completion.outputs.values()]
+        nonce = self._stage_expansion(lease, completion.expansion) if completion.expansion else ""
+        known = json.dumps({name: fact for name, fact in facts.items() if fact is not None})
+        record = completion.record().encode() if completion.keys else ""
+        kept_ms = 0 if completion.lasting else self._ms(self.settings.cache_expire_s)
+        tail: list[str | int] = [len(digests), *digests, len(completion.keys), *completion.keys, nonce]
+        head = (lease.run, lease.stage, lease.fence)
+        reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail)
+        return Settled(reply[0], self._conclude(lease.run, reply))
+
+    def _stage_expansion(self, lease: Lease, expansion: Expansion) -> str:
+        """Write new stages where nobody counts them yet; completing makes them part of the run."""
+        nonce = secrets.token_hex(8)
+        own = {call.id for call in expansion.calls}
+        following = staging.successors(expansion.calls)
+        for start in range(0, len(expansion.calls), CHUNK):
+            chunk = expansion.calls[start : start + CHUNK]
+            pipe = self.redis.pipeline(transaction=False)
+            for call in chunk:
+                pending = sum(1 for one in call.upstream() if one in own)
+                record = staging.initial_record(call, pending) | {"state": "staged"}
+                pipe.hset(self.keys.run(lease.run, "calls"), call.id, staging.encode_call(call))
+                pipe.hset(self.keys.run(lease.run, "stages"), call.id, json.dumps(record))
+                after = [*following.get(call.id, []), *expansion.joins]
+                pipe.hset(self.keys.run(lease.run, "next"), call.id, json.dumps(after))
+            ids = [call.id for call in chunk]
+            pipe.rpush(self.keys("staging", nonce, "ids"), *ids)
+            pipe.pexpire(self.keys("staging", nonce, "ids"), staging.STAGING_MS)
+            for join in expansion.joins:
+                pipe.rpush(self.keys.run(lease.run, "grown", join), *ids)
+                pipe.sadd(self.keys.run(lease.run, "extra"), self.keys.run(lease.run, "grown", join))
+                pipe.hincrby(self.keys("staging", nonce, "joins"), join, len(ids))
+                pipe.pexpire(self.keys("staging", nonce, "joins"), staging.STAGING_MS)
+            pipe.execute()
+        return nonce
+
+    def fail(self, lease: Lease, error: StageError, *, log: ArtifactRef | None = None, seconds: float = 0.0) -> Settled:
+        """Record a failure; a transient one is tried again after its backoff while attempts are left."""
+        return self._fail(lease, encode_error(error), error.family, log, seconds)
+
+    def stopped(self, lease: Lease, *, log: ArtifactRef | None = None, seconds: float = 0.0) -> Settled:
+        """The stage ended because its run is being stopped."""
+        return self._fail(lease, "{}", "cancelled", log, seconds)
+
+    def _fail(self, lease: Lease, error: str, family: str, log: ArtifactRef | None, seconds: float) -> Settled:
+        jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads retries, guards nothing)
+        kept = log.model_dump_json(exclude_none=True) if log else ""
+        reply = self._run("fail", lease.run, lease.stage, lease.fence, error, family, kept, seconds, jitter)
+        return Settled(reply[0], self._conclude(lease.run, reply))
+
+    def give_back(self, lease: Lease) -> Settled:
+        """Return a stage unfinished, because this worker shuts down; it does not count as a death."""
+        reply = self._run("give_back", lease.run, lease.stage, lease.fence, 0, self.settings.max_deaths)
+        return Settled(reply[0], self._conclude(lease.run, reply))
+
+    def leases_of(self, host: str) -> dict[tuple[str, str], int]:
+        """(run, stage) → process id, of every lease that this host holds."""
+        held = cast("dict[str, str]", self.redis.hgetall(self.keys("host", host)))
+        return {cast("tuple[str, str]", tuple(member.split("/", 1))): int(pid) for member, pid in held.items()}
+
+    def bury(self, run: str, stage: str, pid: int) -> Settled:
+        """The process of this host that held the lease is dead: do not wait for the lease to run out."""
+        reply = self._run("give_back", run, stage, pid, 1, self.settings.max_deaths)
+        return Settled(reply[0], self._conclude(run, reply))
+
+    def log(self, run: str, stage: str, attempt: int, lines: Iterable[str]) -> None:
+        """Append lines to the run's live log; the oldest go when there are many."""
+        pipe = self.redis.pipeline(transaction=False)
+        for line in lines:
+            entry: dict[Any, Any] = {"stage": stage, "attempt": attempt, "line": line}
+            pipe.xadd(self.keys.run(run, "log"), entry, maxlen=LOG_ENTRIES, approximate=True)
+        pipe.execute()
+
+    # — deciding
+
+    def cancel(self, run: str, by: str) -> Settled:
+        """Stop a run: what has not begun never begins, what runs is told by its next heartbeat."""
+        reply = self._run("cancel", run, by)
+        if reply[0] == "gone":
+            raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
+        self._durable()
+        return Settled(reply[0], self._conclude(run, reply))
+
+    def decide(self, run: str, stage: str, decision: Decision) -> Settled:
+        """Record a person's answer to a held stage, durably."""
+        refusal = f"rejected by {decision.by}" + (f": {decision.note}" if decision.note else "")
+        text = json.dumps(decision.model_dump(mode="json", exclude_none=True))
+        entry = json.dumps({"event": decision.verdict, "run": run, "stage": stage, **decision.model_dump(mode="json")})
+        reply = self._run("decide", run, stage, decision.verdict, text, refusal, entry)
+        if reply[0] not in ("decided", "again"):
+            state = "unknown" if reply[0] == "gone" else reply[0]
+            raise InvalidInput(f"{stage} of {run} is {state}, not held: there is nothing to decide")
+        self._durable()
+        return Settled(reply[0], self._conclude(run, reply))
+
+    # — repairing and forgetting
+
+    def repair(self, limit: int, grace_ms: int) -> tuple[int, tuple[Bell, ...]]:
+        """One bounded step of the reconciler: how many actions, and the bells to ring."""
+        reply = self._run("tick", limit, self.settings.max_deaths, grace_ms, self.keys.prefix)
+        return int(reply[0]), tuple(Bell.decode(text) for text in reply[1:])
+
+    def ended(self) -> list[str]:
+        """Runs that ended and whose manifest is not yet in the store."""
+        return cast("list[str]", self.redis.zrange(self.keys("ended"), 0, -1))
+
+    def archive(self, run: str, generation: int) -> None:
+        """The manifest of this generation is in the store: the run may expire."""
+        self._run("archive", run, generation, self._ms(self.settings.expire_s))
+
+    def expire(self, limit: int = 50) -> int:
+        """Forget archived runs whose time has come; answers how many."""
+        return int(self._run("expire", limit)[0])
+
+    # — shared
+
+    def sweep(self, run: str) -> tuple[Bell, ...]:
+        """Go on with the graph work of a run until none is left."""
+        return self._conclude(run, ["", 1])
+
+    def _conclude(self, run: str, reply: list[Any]) -> tuple[Bell, ...]:
+        bells: list[Bell] = []
+        while True:
+            bells += [Bell.decode(text) for text in reply[2:]]
+            if len(reply) < 2 or int(reply[1]) == 0:
+                return tuple(bells)
+            reply = self._run("sweep", run)
+
+    def _durable(self) -> None:
+        """Return once the append-only file has everything this connection wrote."""
+        try:
+            reply = cast("list[int]", self.redis.execute_command("WAITAOF", 1, 0, DURABLE_MS))  # type: ignore[no-untyped-call]
+        except redis.exceptions.ResponseError as error:
+            if "appendonly" in str(error).lower():
+                return  # no append-only file at all: `doctor` says so, and docs/reliability is plain about it
+            raise
+        if reply[0] < 1:
+            raise Unreachable(
+                f"Redis did not write its append-only file within {DURABLE_MS / 1000:g} s; is its disk full?"
+            )
+
+    def _run(self, name: str, *arguments: str | int | float) -> list[Any]:
+        try:
+            return run_script(self.redis, name, self.keys.prefix, *arguments)
+        except redis.exceptions.ConnectionError as error:
+            raise Unreachable(f"Redis does not answer ({error}); is it up? `cyclery doctor` tells") from error
+
+    @staticmethod
+    def _ms(seconds: float) -> int:
+        return int(seconds * 1000)

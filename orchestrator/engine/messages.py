@@ -1,0 +1,195 @@
+"""What callers and the ledger hand each other: bells, leases, claims, completions."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.contracts.calls import ArtifactRef, StageCall
+from orchestrator.contracts.records import StageError
+
+LeaseState = Literal["held", "cancelled", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Bell:
+    """Stages that are ready: what becomes one Celery message. Losing or doubling it does no harm."""
+
+    run: str
+    stages: tuple[str, ...]
+    task: str
+    queue: str
+    stamp: str  # microseconds on Redis's clock, strictly rising
+    attempt: int
+    shadow: str | None = None
+    timeout_s: float | None = None
+
+    @classmethod
+    def decode(cls, text: str) -> Bell:
+        """From the JSON that the ledger's steps answer."""
+        value = json.loads(text)
+        timeout = value.get("timeout")
+        return cls(
+            value["run"],
+            tuple(value["stages"]),
+            value["task"],
+            value["queue"],
+            value["stamp"],
+            int(value["attempt"]),
+            value.get("shadow"),
+            timeout / 1000 if timeout else None,
+        )
+
+    @property
+    def task_id(self) -> str:
+        """`run:stage:attempt`, the id of the Celery message."""
+        more = f"+{len(self.stages) - 1}" if len(self.stages) > 1 else ""
+        return f"{self.run}:{self.stages[0]}{more}:{self.attempt}"
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to finish a stage, until somebody else is given it."""
+
+    run: str
+    stage: str
+    fence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stage that this worker now owns, with what it needs to run it."""
+
+    lease: Lease
+    call: StageCall
+    attempt: int
+    outputs: Mapping[str, Mapping[str, ArtifactRef]]  # of the stages that its inputs name
+    refusal: str | None = None  # why the run's model is refused, where it is
+    author: str = "unknown"
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """New stages that a finishing stage brings into being.
+
+    They may depend on stages that are done, on the finishing stage and on one another; `joins` names stages that are
+    still waiting and from now on wait for all of these new stages too.
+    """
+
+    calls: tuple[StageCall, ...]
+    joins: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CacheRecord:
+    """What an execution left, under its recipe key and its content key."""
+
+    outputs: Mapping[str, ArtifactRef]
+    seconds: float | None = None
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    log: ArtifactRef | None = None
+    refusal: str | None = None
+    expansion: Expansion | None = None
+
+    def encode(self) -> str:
+        """As JSON."""
+        value: dict[str, Any] = {
+            "outputs": encode_refs(self.outputs),
+            "seconds": self.seconds,
+            "measured": dict(self.measured),
+            "log": self.log.model_dump(mode="json", exclude_none=True) if self.log else None,
+            "refusal": self.refusal,
+        }
+        if self.expansion:
+            calls = [call.model_dump(mode="json", exclude_defaults=True) for call in self.expansion.calls]
+            value["expansion"] = {"calls": calls, "joins": list(self.expansion.joins)}
+        return json.dumps(value, separators=(",", ":"))
+
+    @classmethod
+    def decode(cls, text: str) -> CacheRecord:
+        """From JSON."""
+        value = json.loads(text)
+        grown = value.get("expansion")
+        return cls(
+            decode_refs(value["outputs"]),
+            value["seconds"],
+            value["measured"],
+            ArtifactRef.model_validate(value["log"]) if value["log"] else None,
+            value["refusal"],
+            Expansion(tuple(StageCall.model_validate(call) for call in grown["calls"]), tuple(grown["joins"]))
+            if grown
+            else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What a stage leaves when it is done."""
+
+    outputs: Mapping[str, ArtifactRef]
+    seconds: float
+    measured: Mapping[str, Any] = field(default_factory=dict)
+    log: ArtifactRef | None = None
+    cached: bool = False
+    keys: tuple[str, ...] = ()  # under which the result may be found again; none: it is not cached
+    lasting: bool = False  # the record never expires: the effect was applied
+    refusal: str | None = None  # the run's model is refused from here on, and why
+    expansion: Expansion | None = None
+
+    def record(self) -> CacheRecord:
+        """What the cache keeps of it."""
+        return CacheRecord(self.outputs, self.seconds, self.measured, self.log, self.refusal, self.expansion)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The ledger's answer to a completion or a failure."""
+
+    answer: str  # done, again, failed, retry, lost, …
+    bells: tuple[Bell, ...] = ()
+
+    @property
+    def lost(self) -> bool:
+        """Whether the lease had gone to somebody else: nothing was recorded."""
+        return self.answer == "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The ledger's answer to a submission."""
+
+    run: str
+    attached: bool = False  # an identical plan was active: this is its run
+    bells: tuple[Bell, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """One worker node of a pool, as it registered itself."""
+
+    node: str  # train@host
+    queue: str
+    host: str
+    processes: int
+    environment: str  # digest
+    version: str  # of cyclery
+    plan_version: int
+    details: Mapping[str, Any] = field(default_factory=dict)
+
+
+def encode_refs(outputs: Mapping[str, ArtifactRef]) -> dict[str, Any]:
+    """References as JSON values."""
+    return {name: ref.model_dump(mode="json", exclude_none=True) for name, ref in outputs.items()}
+
+
+def decode_refs(outputs: Mapping[str, Any]) -> dict[str, ArtifactRef]:
+    """References from JSON values."""
+    return {name: ArtifactRef.model_validate(ref) for name, ref in outputs.items()}
+
+
+def encode_error(error: StageError) -> str:
+    """A failure as JSON."""
+    return json.dumps(error.model_dump(mode="json"), separators=(",", ":"))

@@ -1,0 +1,46 @@
+"""What repairs: leases run out, timers fire, unheard bells ring again. It polls only for this; any number may run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Bell
+
+LIMIT = 200  # of each kind in one step, since a step stops all of Redis
+GRACE_MS = 2000  # until a bell that ought to have been heard is missed
+WINDOW_PER_SLOT = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Repairs:
+    """What one round did."""
+
+    actions: int
+    bells: tuple[Bell, ...]
+
+
+class Reconciler:
+    """Rounds of repair over one namespace."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.history = History(ledger.redis, ledger.settings.namespace)
+
+    def tick(self) -> Repairs:
+        """One round, repeated while a step reaches its limit."""
+        self._widen()
+        actions, bells = 0, list[Bell]()
+        while True:
+            count, rung = self.ledger.repair(LIMIT, GRACE_MS)
+            actions += count
+            bells += rung
+            if count < LIMIT:
+                return Repairs(actions, tuple(bells))
+
+    def _widen(self) -> None:
+        """A run's window follows the pools: it must never leave processes idle."""
+        slots = self.history.count_slots()
+        widest = max([self.ledger.settings.window, *(WINDOW_PER_SLOT * count for count in slots.values())])
+        self.ledger.redis.set(self.ledger.keys("window"), widest)
