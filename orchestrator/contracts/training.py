@@ -29,3 +29,4 @@ class SelectParams(Value):
     objective: Objective
     roles: Columns = Columns()
     seed: int = 0
+    trials: int | None = None  # how many were planned, so that the reason can say how many failed
