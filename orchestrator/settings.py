@@ -25,6 +25,10 @@ class Settings(BaseSettings):
         None, description="redis://, rediss:// or unix:// URL; none: the embedded stack"
     )
     store: str | None = Field(None, description="artifact store: a folder or s3://bucket/prefix; none: HOME/store")
+    store_endpoint: str | None = Field(None, description="address of an S3-compatible store; none: AWS_ENDPOINT_URL")
+    store_region: str | None = Field(None, description="region of the S3 bucket; none: AWS_REGION")
+    store_key_id: str | None = Field(None, description="access key of the S3 store; none: AWS_ACCESS_KEY_ID, roles")
+    store_secret: SecretStr | None = Field(None, description="secret key of the S3 store; none: AWS_SECRET_ACCESS_KEY")
     namespace: str = Field(
         "cyclery", pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$", description="prefix of all keys and queues"
     )

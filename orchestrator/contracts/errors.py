@@ -59,6 +59,22 @@ class Unreachable(TransientError):
     exit_code = 5
 
 
+class ArtifactMissing(CycleryError):
+    """Bytes that a reference names are not in the store; `digest` names them."""
+
+    def __init__(self, message: str, digest: str) -> None:
+        super().__init__(message)
+        self.digest = digest
+
+
+class ArtifactCorrupt(ArtifactMissing):
+    """Bytes in the store are not what their name says; they count as missing."""
+
+
+class RecordConflict(CycleryError):
+    """A create-only record exists already with other content."""
+
+
 class Refused(CycleryError):
     """A gate refused the model."""
 

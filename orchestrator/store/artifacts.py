@@ -1,0 +1,277 @@
+"""The artifact store: immutable bytes under the digest of their content, and create-only records by name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.errors import ArtifactCorrupt, ArtifactMissing, InvalidInput, RecordConflict
+from orchestrator.settings import Settings
+from orchestrator.store.cache import HostCache, remove_older
+from orchestrator.store.objects import TEMPORARY, Objects
+
+ARTIFACTS = "artifacts/sha256"
+WHOLE = 8 * 2**20  # bytes up to which a file travels in one piece
+PIECE = 8 * 2**20  # bytes of one piece of a longer file
+REMEMBERED = 100_000  # digests that one process remembers as verified
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_RECORD = re.compile(r"(?!artifacts/|tmp/)[A-Za-z0-9_-][\w.@+-]*(/[A-Za-z0-9_-][\w.@+-]*)+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredArtifact:
+    """One artifact as the store lists it."""
+
+    digest: str
+    size: int  # bytes
+    modified: datetime
+
+
+class ArtifactStore:
+    """Bytes in a local folder or a bucket, with a cache on this host when they are remote.
+
+    Open it after a fork: a remote store that was used before refuses to work in the child.
+    """
+
+    def __init__(self, url: str, cache: Path, cache_bytes: int, config: dict[str, Any] | None = None) -> None:
+        self._objects = Objects(url, config)
+        self.cache = HostCache(cache, cache_bytes)
+        self._verified: dict[str, tuple[int, ...]] = {}  # digest → identity of the file that had it
+        self._corrupt: set[str] = set()
+
+    @property
+    def where(self) -> str:
+        """The folder or bucket, as people may see it."""
+        return self._objects.where
+
+    def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None) -> ArtifactRef:
+        """Keep these bytes; costs little when they are there already."""
+        digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
+        path = _path(digest)
+        ref = ArtifactRef(kind=kind, digest=digest, size=len(data), rows=rows)
+        if self._objects.create(path, data):
+            self._remember(ref)
+        elif not self._intact(ref):
+            self._objects.replace(path, data)
+            self._remember(ref)
+        if kind is Kind.FILE:  # sources, code, bundles: nobody could make them again after a power loss
+            self._objects.flush(path)
+        return ref
+
+    def put_file(self, path: Path, kind: Kind, rows: int | None = None) -> ArtifactRef:
+        """Keep a file's content, without holding a long one in memory."""
+        try:
+            size = path.stat().st_size
+            if size <= WHOLE:
+                return self.put_bytes(path.read_bytes(), kind, rows)
+            with path.open("rb") as source:
+                digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+        except OSError as error:
+            raise InvalidInput(f"{path}: cannot be read ({error.strerror}): give a file that you may read") from error
+        ref = ArtifactRef(kind=kind, digest=digest, size=size, rows=rows)
+        if not self._intact(ref):
+            self._objects.stream(_path(digest), _pieces(path, digest))
+            self._remember(ref)
+        if kind is Kind.FILE:
+            self._objects.flush(_path(digest))
+        return ref
+
+    def fetch(self, ref: ArtifactRef) -> Path:
+        """A file with the artifact's bytes, verified; to be read, never written.
+
+        Raises `ArtifactMissing`, or `ArtifactCorrupt` when the bytes are not what the reference says.
+        """
+        if self._objects.root is not None:
+            return self._verify(ref, self._objects.root / _path(ref.digest))
+        name = ref.digest.removeprefix("sha256:")
+        copy = self.cache.file("objects", name, lambda target: self._download(ref, target))
+        if copy.stat().st_size != ref.size:
+            self.cache.forget(copy)
+            copy = self.cache.file("objects", name, lambda target: self._download(ref, target))
+        return copy
+
+    def read(self, ref: ArtifactRef) -> bytes:
+        """An artifact's bytes, verified; for those that fit in memory."""
+        return self.fetch(ref).read_bytes()
+
+    def has(self, digest: str) -> bool:
+        """Whether the store can give this artifact; one that is known to be corrupt counts as missing."""
+        size = self._size(digest)
+        return size is not None and self._intact(ArtifactRef(kind=Kind.FILE, digest=digest, size=size))
+
+    def delete(self, digest: str) -> None:
+        """Remove an artifact; it may be gone already."""
+        self._objects.delete(_path(digest))
+        self._verified.pop(digest, None)
+
+    def stored(self) -> Iterator[StoredArtifact]:
+        """All artifacts, in no order."""
+        for entry in self._objects.entries(ARTIFACTS):
+            digest = f"sha256:{entry.path.rsplit('/', 1)[-1]}"
+            if _DIGEST.fullmatch(digest):
+                yield StoredArtifact(digest, entry.size, entry.modified)
+
+    def digests(self) -> Iterator[str]:
+        """The digests of all artifacts, in no order."""
+        return (artifact.digest for artifact in self.stored())
+
+    def put_record(self, name: str, data: bytes) -> bool:
+        """Write a record once and for good; False when it was there with the same content.
+
+        Raises `RecordConflict` when there is one with other content. Durable when it returns.
+        """
+        created = self._objects.create(_record_path(name), data)
+        if not created and self._objects.read(_record_path(name)) != data:
+            raise RecordConflict(
+                f"{name} is in the store {self.where} already with other content: records never change"
+            )
+        self._objects.flush(_record_path(name))
+        return created
+
+    def get_record(self, name: str) -> bytes | None:
+        """A record's content; None when there is none."""
+        return self._objects.read(_record_path(name))
+
+    def records(self, prefix: str) -> Iterator[str]:
+        """The names of all records below a prefix such as `manifests/`, sorted."""
+        return iter(sorted(entry.path for entry in self._objects.entries(prefix)))
+
+    def clean(self, older_than_s: float = 86400.0) -> int:
+        """Remove what crashed writers left in a local store and in the host's cache; how many files."""
+        removed = self.cache.clean(older_than_s)
+        if self._objects.root is not None:
+            removed += remove_older(self._objects.root / TEMPORARY, older_than_s)
+            removed += remove_older(self._objects.root, older_than_s, "**/*#[0-9]*")  # obstore's own
+        return removed
+
+    def _size(self, digest: str) -> int | None:
+        if self._objects.root is None:
+            return self._objects.size(_path(digest))
+        try:
+            return (self._objects.root / _path(digest)).stat().st_size
+        except FileNotFoundError:
+            return None
+
+    def _intact(self, ref: ArtifactRef) -> bool:
+        """Whether the store has these bytes; a local file is read once per process, a remote one is asked its size."""
+        if self._objects.root is None:
+            return ref.digest not in self._corrupt and self._objects.size(_path(ref.digest)) == ref.size
+        try:
+            self._verify(ref, self._objects.root / _path(ref.digest))
+        except ArtifactMissing:
+            return False
+        return True
+
+    def _verify(self, ref: ArtifactRef, path: Path) -> Path:
+        """A local object, after comparing its size, and its digest when this process sees the file first."""
+        try:
+            identity = _identity(path)
+            if self._verified.get(ref.digest) == identity and identity[0] == ref.size:
+                return path
+            with path.open("rb") as source:
+                found = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+        except FileNotFoundError:
+            raise self._missing(ref) from None
+        if found != ref.digest or identity[0] != ref.size:
+            raise self._corrupted(ref, str(path))
+        self._note(ref.digest, identity)
+        return path
+
+    def _download(self, ref: ArtifactRef, target: Path) -> None:
+        hasher = hashlib.sha256()
+        with target.open("xb") as sink:
+            for piece in self._remote_pieces(ref):
+                hasher.update(piece)
+                sink.write(piece)
+            written = sink.tell()
+        if written != ref.size or f"sha256:{hasher.hexdigest()}" != ref.digest:
+            self._corrupt.add(ref.digest)
+            raise self._corrupted(ref, f"{self.where}/{_path(ref.digest)}")
+
+    def _remote_pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
+        """The object in pieces, so that neither memory nor one request's timeout bounds its size."""
+        path = _path(ref.digest)
+        if ref.size <= WHOLE:
+            whole = self._objects.read(path)
+            if whole is None:
+                raise self._missing(ref)
+            yield whole
+            return
+        if (size := self._objects.size(path)) is None:
+            raise self._missing(ref)
+        for start in range(0, size, PIECE):
+            piece = self._objects.read_range(path, start, min(PIECE, size - start))
+            if piece is None:
+                raise self._missing(ref)
+            yield piece
+
+    def _remember(self, ref: ArtifactRef) -> None:
+        """What this process wrote itself needs no second look."""
+        self._corrupt.discard(ref.digest)
+        if self._objects.root is not None:
+            self._note(ref.digest, _identity(self._objects.root / _path(ref.digest)))
+
+    def _note(self, digest: str, identity: tuple[int, ...]) -> None:
+        if len(self._verified) >= REMEMBERED:
+            self._verified.clear()
+        self._verified[digest] = identity
+
+    def _missing(self, ref: ArtifactRef) -> ArtifactMissing:
+        return ArtifactMissing(
+            f"artifact {ref.digest} is not in the store {self.where}: run what made it again, "
+            "or point CYCLERY_STORE at the store that has it",
+            ref.digest,
+        )
+
+    def _corrupted(self, ref: ArtifactRef, where: str) -> ArtifactCorrupt:
+        return ArtifactCorrupt(f"artifact {ref.digest} is damaged at {where}: run what made it again", ref.digest)
+
+
+def open_store(settings: Settings) -> ArtifactStore:
+    """The artifact store that the settings name; nothing is reached before it is used."""
+    config: dict[str, Any] = {
+        "endpoint": settings.store_endpoint,
+        "region": settings.store_region,
+        "access_key_id": settings.store_key_id,
+        "secret_access_key": settings.store_secret.get_secret_value() if settings.store_secret else None,
+    }
+    given = {name: value for name, value in config.items() if value is not None}
+    return ArtifactStore(settings.store_url, settings.cache_path, settings.cache_bytes, given)
+
+
+def _path(digest: str) -> str:
+    if not _DIGEST.fullmatch(digest):
+        raise InvalidInput(f"{digest!r} is no digest: write sha256: and 64 hex digits")
+    name = digest.removeprefix("sha256:")
+    return f"{ARTIFACTS}/{name[:2]}/{name}"
+
+
+def _record_path(name: str) -> str:
+    if not _RECORD.fullmatch(name):
+        raise InvalidInput(f"{name!r} is no name of a record: write FOLDER/NAME of letters, digits and -_.@+")
+    return name
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    stat = path.stat()
+    return stat.st_size, stat.st_ino, stat.st_mtime_ns
+
+
+def _pieces(path: Path, digest: str) -> Iterator[bytes]:
+    """A file in pieces; raises at its end when it is no longer the file that was hashed."""
+    hasher = hashlib.sha256()
+    try:
+        with path.open("rb") as source:
+            while piece := source.read(PIECE):
+                hasher.update(piece)
+                yield piece
+    except OSError as error:
+        raise InvalidInput(f"{path}: cannot be read ({error.strerror}): give a file that you may read") from error
+    if f"sha256:{hasher.hexdigest()}" != digest:
+        raise InvalidInput(f"{path}: changed while it was read: give a file that nobody is writing")

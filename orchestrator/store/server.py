@@ -1,0 +1,86 @@
+"""What a Redis must be, so that it keeps what it accepts."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.contracts.errors import Unreachable
+
+if TYPE_CHECKING:
+    import redis
+
+WAITAOF_SINCE = (7, 2)  # the release from which one command can wait for the append-only file
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a Redis says of itself, as far as Cyclery's promises rest on it."""
+
+    product: str  # "Redis 8.2.1", "Valkey 9.1.2"
+    version: tuple[int, ...]  # of the Redis protocol and commands, also for Valkey
+    read_only: bool  # a replica that refuses writes
+    cluster: bool
+    loading: bool
+    append_only: bool
+    fsync: str | None  # everysec, always, no; None where it may not be asked
+    policy: str  # maxmemory-policy
+    max_memory: int  # bytes; 0: unbounded
+
+
+def inspect_server(client: redis.Redis) -> ServerFacts:
+    """Ask a Redis what it is; one round trip, two where an old one must tell how it flushes."""
+    info: dict[str, Any] = client.info()
+    version = tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdigit())
+    return ServerFacts(
+        product=f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}",
+        version=version,
+        read_only=info.get("role") == "slave" and bool(info.get("slave_read_only", 1)),
+        cluster=bool(info.get("cluster_enabled", 0)),
+        loading=bool(info.get("loading", 0)),
+        append_only=bool(info.get("aof_enabled", 0)),
+        fsync=None if version >= WAITAOF_SINCE else _fsync(client),
+        policy=str(info.get("maxmemory_policy", "noeviction")),
+        max_memory=int(info.get("maxmemory", 0)),
+    )
+
+
+def check(facts: ServerFacts, where: str) -> None:
+    """Refuse a Redis that cannot keep what it accepts."""
+    if facts.read_only:
+        raise Unreachable(f"Redis at {where} is a read-only replica: point CYCLERY_REDIS_URL at its primary")
+    if facts.cluster:
+        raise Unreachable(
+            f"Redis at {where} runs in cluster mode, which is not supported: use one server per namespace"
+        )
+    if not facts.append_only:
+        raise Unreachable(
+            f"Redis at {where} keeps no append-only file, so accepted runs would not survive its restart: "
+            "start it with --appendonly yes"
+        )
+    if facts.version < WAITAOF_SINCE and facts.fsync != "always":
+        raise Unreachable(
+            f"Redis at {where} is {facts.product} and flushes {facts.fsync or 'at an unknown pace'}: "
+            "use Redis 7.2 or newer, or set appendfsync always"
+        )
+    if facts.max_memory and facts.policy.startswith("allkeys"):
+        raise Unreachable(
+            f"Redis at {where} evicts keys ({facts.policy}), which would lose runs: set maxmemory-policy noeviction"
+        )
+    if facts.max_memory and facts.policy != "noeviction":
+        log.warning(
+            "Redis at %s has maxmemory-policy %s: set noeviction, so that nothing is dropped", where, facts.policy
+        )
+
+
+def _fsync(client: redis.Redis) -> str | None:
+    import redis
+
+    try:
+        answer: dict[Any, Any] = client.config_get("appendfsync")
+    except redis.ResponseError:  # a managed server may forbid CONFIG
+        return None
+    return str(answer["appendfsync"]) if "appendfsync" in answer else None
