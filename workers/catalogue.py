@@ -1,0 +1,35 @@
+"""Task name → the function behind it, as `module:function`; only workers know."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.contracts.errors import CycleryError
+
+FUNCTIONS: dict[str, str] = {
+    "data.ingest": "workers.data.ingest:ingest",
+    "data.check": "workers.data.check:check",
+    "data.prepare": "workers.data.prepare:prepare",
+    "data.split": "workers.data.split:split",
+    "features.build": "workers.features.build:build",
+    "train.trial": "workers.training.trial:trial",
+    "train.select": "workers.training.select:select",
+    "evaluate.model": "workers.evaluation.evaluate:evaluate",
+    "evaluate.gates": "workers.evaluation.gates:gates",
+    "release.package": "workers.packaging.package:package",
+    "release.register": "workers.packaging.register:register",
+    "ops.probe": "workers.runtime.probe:probe",
+}
+
+
+@functools.cache
+def function_of(task: str) -> Callable[..., Any]:
+    """The function of a task of the table."""
+    if task not in FUNCTIONS:
+        raise CycleryError(f"no worker here knows the task {task}: upgrade the workers of its queue")
+    module, name = FUNCTIONS[task].split(":")
+    function: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    return function
