@@ -1,0 +1,44 @@
+# make demo   a whole lifecycle on real data, from nothing but python3 and make
+# make test   every test, lint, types and layers
+# make env · check · bench · lock · compose-test
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.locked
+
+.PHONY: demo env test check bench lock compose-test
+.DEFAULT_GOAL := demo
+
+env: $(STAMP)
+
+$(STAMP): requirements.lock pyproject.toml deploy/make-env
+	deploy/make-env $(PYTHON) $(VENV)
+	@touch $@
+
+demo: env
+	@test -e demo || $(BIN)/cyclery init demo --example cancer
+	@$(BIN)/cyclery run demo/cancer.yaml
+	@$(BIN)/cyclery flower
+	@echo "Stop everything with: $(BIN)/cyclery down"
+
+check: env
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	deploy/install-test-packages
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+bench: env
+	$(BIN)/python -m benchmarks
+
+# One lock for Python 3.11 to 3.13, workers and tests included. Commit what changes.
+lock: env
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
+	  --no-header --output-file requirements.lock pyproject.toml
+
+compose-test:
+	deploy/try-compose
