@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import Field
 
+from orchestrator.contracts.calls import Code
 from orchestrator.contracts.roles import Columns, Objective
 from orchestrator.contracts.values import Value
+
+
+class CustomStep(Value):
+    """A team's own stage that the table went through on its way to the features."""
+
+    name: str
+    code: Code
+    options: dict[str, Any] = Field(default_factory=dict)  # its `with:` values
+    rowwise: bool  # each row comes out of its own values alone; otherwise raw rows cannot be served
+    prepared: bool  # it stands after `prepare`; otherwise it took the source's table
 
 
 class PackageParams(Value):
@@ -15,6 +28,7 @@ class PackageParams(Value):
     objective: Objective
     roles: Columns = Columns()
     derive: dict[str, str] = Field(default_factory=dict)
+    custom: tuple[CustomStep, ...] = ()  # in their order
     trusted: tuple[str, ...] = ()  # classes of the team's own code that the model file may hold
 
 

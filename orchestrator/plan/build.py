@@ -1,0 +1,57 @@
+"""(spec, fingerprints) → plan: a pure function without Redis, clock or data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from orchestrator.contracts.calls import Output, Plan, StageCall
+from orchestrator.contracts.keys import recipe_key
+from orchestrator.plan.custom import add_custom, wishes_of
+from orchestrator.plan.draft import Draft
+from orchestrator.plan.fingerprints import Fingerprints
+from orchestrator.plan.placing import in_order
+from orchestrator.plan.stages import BUILDERS, spine_of
+from orchestrator.spec.models import Spec
+
+
+def build(spec: Spec, fingerprints: Fingerprints) -> Plan:
+    """The plan of a workflow, its stages in an order in which each comes after what it waits for.
+
+    Raises CannotPlan with the problems that only planning can see.
+    """
+    spine = spine_of(spec)
+    wishes = wishes_of(spec, dict(fingerprints.signatures), spine)
+    line = in_order(spine, wishes)
+    waits: dict[str, list[str]] = {}
+    for wish in wishes:
+        for later in wish.before:
+            waits.setdefault(later, []).append(wish.name)
+    source = Output(stage=f"ingest[{spec.data.source[0]}]", output="table")
+    draft = Draft(spec, fingerprints, waits, source=source, table=source)
+    own = {stage.name: (place, stage) for place, stage in enumerate(spec.stages)}
+    for name in line:
+        if name in own:
+            place, stage = own[name]
+            add_custom(draft, stage, place)
+        else:
+            BUILDERS[name](draft)
+    volatile = {stage.name for stage in spec.stages if stage.purity == "volatile"}
+    return Plan(
+        workflow=spec.name,
+        stages=keyed(draft.calls, fingerprints.environments, volatile),
+        on_failure=spec.run.on_failure,
+        max_parallel=spec.run.max_parallel,
+        spec=spec.document(),
+        notes=tuple(draft.notes),
+    )
+
+
+def keyed(calls: list[StageCall], environments: Mapping[str, str | None], volatile: set[str]) -> tuple[StageCall, ...]:
+    """The calls with their recipe keys; what stands in `volatile` has none."""
+    known = {queue: digest for queue, digest in environments.items() if digest is not None}
+    keys: dict[str, str | None] = {}
+    keyed_calls = []
+    for call in calls:
+        keys[call.id] = None if call.id in volatile else recipe_key(call, keys, known)
+        keyed_calls.append(call.model_copy(update={"key": keys[call.id]}))
+    return tuple(keyed_calls)

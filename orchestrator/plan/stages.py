@@ -1,0 +1,271 @@
+"""Cyclery's own stages: for each the call that the spec asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import PurePath
+
+from orchestrator.contracts import data, roles
+from orchestrator.contracts.calls import Input, Output
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.release import PackageParams, RegisterParams
+from orchestrator.contracts.tasks import NoParams
+from orchestrator.contracts.training import SelectParams, TrialParams
+from orchestrator.plan import policies
+from orchestrator.plan.candidates import expand
+from orchestrator.plan.draft import Draft
+from orchestrator.plan.problems import CannotPlan, Problem
+from orchestrator.spec.models import Approve, Spec
+
+_FORMATS: dict[str, data.Format] = {
+    ".csv": "csv",
+    ".txt": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+
+
+def ingest(draft: Draft) -> None:
+    """Each source's bytes become a table."""
+    for name, source in draft.spec.data.sources.items():
+        described = source.model_dump(exclude={"file", "format"})
+        params = data.IngestParams(
+            source=name, filename=source.file, format=source.format or format_of(source.file), **described
+        )
+        inputs: dict[str, Input] = {"file": draft.fingerprints.sources[name]}
+        draft.add("ingest", "data.ingest", params, inputs, identifier=f"ingest[{name}]")
+
+
+def format_of(file: str) -> data.Format:
+    """The format by the file's ending.
+
+    Raises InvalidInput where the ending says nothing.
+    """
+    found = _FORMATS.get(PurePath(file).suffix.lower())
+    if found is None:
+        raise InvalidInput(f"{file}: its ending tells no format: write `format: csv` (tsv, json, jsonl, parquet)")
+    return found
+
+
+def check(draft: Draft) -> None:
+    """The checks of the table as it is in the source."""
+    columns = {name: data.ColumnCheck(**one.model_dump()) for name, one in draft.spec.data.checks.items()}
+    params = data.CheckParams(columns=columns, rows=draft.spec.data.rows)
+    draft.add("check", "data.check", params, {"table": draft.table})
+
+
+def prepare(draft: Draft) -> None:
+    """Row-wise preparation, once the checks passed."""
+    params = data.PrepareParams.model_validate(draft.spec.prepare.model_dump())
+    after = ("check",) if draft.has("check") else ()
+    draft.add("prepare", "data.prepare", params, {"table": draft.table}, after=after)
+    draft.table = Output(stage="prepare", output="table")
+
+
+def split(draft: Draft) -> None:
+    """Test rows and folds."""
+    spec = draft.spec
+    params = data.SplitParams(
+        **spec.split.model_dump(),
+        folds=spec.train.search.folds,
+        objective=_target(spec),
+        columns=_roles(spec),
+    )
+    draft.add("split", "data.split", params, {"table": draft.table})
+
+
+def features(draft: Draft) -> None:
+    """Derived columns, and the rules of preparation resolved from training rows."""
+    spec = draft.spec
+    params = data.FeaturesParams(
+        derive=spec.features.derive, columns=spec.features.columns, objective=_target(spec), roles=_roles(spec)
+    )
+    draft.add("features", "features.build", params, {"table": draft.table, "rows": _split("rows")})
+
+
+def train(draft: Draft) -> None:
+    """One stage for each trial of each candidate."""
+    spec, fingerprints = draft.spec, draft.fingerprints
+    trials = expand(spec.train)
+    size = sum(ref.size for ref in fingerprints.sources.values())
+    policy = policies.trial_policy(spec.train, len(trials), size)
+    inputs = {**_prepared(), "summary": _split("summary")}
+    for trial in trials:
+        params = TrialParams(
+            candidate=trial.candidate.name,
+            estimator=trial.candidate.estimator,
+            index=trial.index,
+            params=trial.params,
+            objective=_objective(spec),
+            roles=_roles(spec),
+            seed=spec.seed,
+        )
+        code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
+        identifier = f"train[{trial.candidate.name}#{trial.index}]"
+        draft.add("train", "train.trial", params, inputs, identifier=identifier, policy=policy, code=code)
+    if spec.train.min_success is not None and spec.train.min_success > len(trials):
+        message = f"asks for {spec.train.min_success} successful trials of {len(trials)}: there are not so many"
+        raise CannotPlan([Problem(("train", "min_success"), message)])
+
+
+def select(draft: Draft) -> None:
+    """The champion among the trials, refitted on all training rows."""
+    spec = draft.spec
+    params = SelectParams(
+        rule=spec.train.select,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        trials=len(draft.groups["train"]),
+    )
+    inputs = {"results": draft.output("train", "result"), **_prepared()}
+    draft.add(
+        "select",
+        "train.select",
+        params,
+        inputs,
+        policy=policies.select_policy(spec.train),
+        code=draft.fingerprints.model_code,
+    )
+
+
+def evaluate(draft: Draft) -> None:
+    """The champion on the untouched test rows."""
+    spec = draft.spec
+    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    inputs = {"model": _select("model"), **_prepared()}
+    draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
+
+
+def gates(draft: Draft) -> None:
+    """The verdicts; a registered rival comes with its bundle, its rows and the raw table that it predicts from."""
+    spec = draft.spec
+    inputs: dict[str, Input] = {
+        "evaluation": Output(stage="evaluate", output="evaluation"),
+        "predictions": Output(stage="evaluate", output="predictions"),
+        "frame": Output(stage="features", output="frame"),
+        "rows": _split("rows"),
+    }
+    rival = rival_of(spec)
+    if rival is not None:
+        known = draft.fingerprints.rivals[rival]
+        inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
+    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    draft.add("gates", "evaluate.gates", params, inputs)
+
+
+def rival_of(spec: Spec) -> str | None:
+    """The one registered version, NAME@VERSION, that the gates compare with.
+
+    Raises CannotPlan where they name more than one.
+    """
+    named = {gate.beats: place for place, gate in enumerate(spec.gates) if isinstance(gate, BeatsGate)}
+    named.pop("dummy", None)
+    if len(named) > 1:
+        message = f"gates compare with {' and '.join(named)}: one registered version can be a workflow's rival"
+        raise CannotPlan([Problem(("gates", max(named.values())), message)])
+    return next(iter(named), None)
+
+
+def package(draft: Draft) -> None:
+    """The bundle: everything from raw rows to predictions. It does not wait for the gates."""
+    spec = draft.spec
+    params = PackageParams(
+        model=spec.name,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        derive=spec.features.derive,
+        custom=tuple(draft.steps),
+    )
+    inputs = {
+        "model": _select("model"),
+        "preparation": Output(stage="features", output="preparation"),
+        "changes": Output(stage="prepare", output="changes"),
+        "source": draft.source,
+        "predictions": Output(stage="evaluate", output="predictions"),
+    }
+    draft.add("package", "release.package", params, inputs, code=draft.fingerprints.model_code)
+
+
+def approve(draft: Draft) -> None:
+    """A person decides, once there is everything to decide on."""
+    policy = policies.approve_policy(draft.spec.approve or Approve())
+    after = [name for name in ("gates", "package") if draft.has(name)]
+    draft.add("approve", "release.approve", NoParams(), {}, after=after, policy=policy)
+
+
+def register(draft: Draft) -> None:
+    """The model version with its evidence."""
+    inputs: dict[str, Input] = {
+        "bundle": Output(stage="package", output="bundle"),
+        "signature": Output(stage="package", output="signature"),
+        "evaluation": Output(stage="evaluate", output="evaluation"),
+        "ranking": _select("ranking"),
+        "rows": _split("rows"),
+    }
+    if draft.has("gates"):
+        inputs["verdicts"] = Output(stage="gates", output="verdicts")
+    after = ("approve",) if draft.has("approve") else ()
+    draft.add("register", "release.register", RegisterParams(model=draft.spec.name), inputs, after=after)
+
+
+BUILDERS: dict[str, Callable[[Draft], None]] = {
+    "ingest": ingest,
+    "check": check,
+    "prepare": prepare,
+    "split": split,
+    "features": features,
+    "train": train,
+    "select": select,
+    "evaluate": evaluate,
+    "gates": gates,
+    "package": package,
+    "approve": approve,
+    "register": register,
+}
+
+
+def spine_of(spec: Spec) -> tuple[str, ...]:
+    """Cyclery's own stages that this spec has, in their order."""
+    absent = {
+        "check": not spec.data.checks and spec.data.rows is None,
+        "gates": not spec.gates,
+        "approve": spec.approve is None,
+    }
+    return tuple(name for name in BUILDERS if not absent.get(name, False))
+
+
+def _objective(spec: Spec) -> roles.Objective:
+    """The objective without its goal, which is shown and never computed with."""
+    return roles.Objective(**spec.objective.model_dump(exclude={"goal"}))
+
+
+def _target(spec: Spec) -> roles.Objective:
+    """What is predicted, for stages that score nothing: another metric leaves their keys alone."""
+    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "metric"}), metric="")
+
+
+def _roles(spec: Spec) -> roles.Columns:
+    return roles.Columns(**spec.columns.model_dump())
+
+
+def _prepared() -> dict[str, Input]:
+    return {
+        "frame": Output(stage="features", output="frame"),
+        "rows": _split("rows"),
+        "preparation": Output(stage="features", output="preparation"),
+    }
+
+
+def _split(output: str) -> Output:
+    return Output(stage="split", output=output)
+
+
+def _select(output: str) -> Output:
+    return Output(stage="select", output=output)
