@@ -27,8 +27,8 @@ def learned(preparation: Preparation) -> ColumnTransformer:
     """The unfitted transformer of a frame's feature columns into one dense float64 matrix.
 
     Columns of one rule share a step; the order of steps is that of their first columns. It holds classes of
-    scikit-learn only, so that a model file needs no code of ours. The width does not depend on where values are
-    missing: indicators are there for every row, and a column that is empty in a fold becomes zeros.
+    scikit-learn only, so that a model file needs no code of ours. Indicators are there even where a fold
+    has no gap, and a column that is empty in a fold becomes a constant.
     """
     steps: list[tuple[str, object, object]] = []
     for rule, columns in _by_rule(preparation):
@@ -89,4 +89,5 @@ def _encoder(rule: ColumnPreparation) -> OneHotEncoder | OrdinalEncoder:
 
 def _words() -> TfidfVectorizer:
     """Weights of the most frequent words."""
-    return TfidfVectorizer(max_features=WORDS, token_pattern=r"(?u)\b\w+\b", dtype=np.float64)
+    words = r"(?u)\b\w+\b"  # one letter is a word too, so that no text is left without any
+    return TfidfVectorizer(max_features=WORDS, token_pattern=words, dtype=np.float64)
