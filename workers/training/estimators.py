@@ -1,0 +1,115 @@
+"""From the name of an estimator to an instance with its parameters and its seed."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.utils._param_validation import InvalidParameterError
+
+from orchestrator.contracts.errors import CycleryError, InvalidInput, RequirementMissing, UserCodeError
+from orchestrator.contracts.roles import Task
+from orchestrator.contracts.training import TrialParams
+
+_SEEDS = 2**32  # scikit-learn takes seeds below this
+
+
+def build(params: TrialParams) -> BaseEstimator:
+    """The unfitted estimator of a trial.
+
+    Every random state that the person left open is the trial's seed; `n_jobs` stays as the class has it, one job:
+    the pool's processes already use all cores.
+    """
+    label = describe(params)
+    cls = find(params.estimator, label)
+    with blaming(label):
+        estimator = cls(**_known(cls, params.params, label))
+        known = estimator.get_params(deep=True)
+        open_seeds = [name for name, value in known.items() if value is None and _is_seed(name)]
+        estimator.set_params(**dict.fromkeys(open_seeds, params.seed % _SEEDS))
+    _suit(estimator, params.objective.task, label)
+    return estimator
+
+
+def describe(params: TrialParams) -> str:
+    """How messages call the trial: its candidate, number and parameters."""
+    given = ", ".join(f"{name}={value!r}" for name, value in params.params.items())
+    return f"candidate {params.candidate}#{params.index} ({given or 'default parameters'})"
+
+
+def find(path: str, label: str) -> type[BaseEstimator]:
+    """The class at a dotted path, or at module:Class of the team's own code."""
+    module_name, _, name = path.rpartition(":") if ":" in path else path.rpartition(".")
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise RequirementMissing(
+            f"{label}: {path} cannot be imported on this pool ({_line(error)}): install it there, or correct the name"
+        ) from error
+    cls = getattr(module, name, None)
+    if not isinstance(cls, type) or not hasattr(cls, "fit") or not hasattr(cls, "predict"):
+        raise InvalidInput(f"{label}: {path} is no estimator: a class with fit and predict is needed")
+    return cls
+
+
+@contextmanager
+def blaming(label: str, where: str = "") -> Iterator[None]:
+    """Turn whatever an estimator raises into one line that names the trial."""
+    try:
+        yield
+    except (CycleryError, MemoryError):
+        raise
+    except InvalidParameterError as error:
+        raise InvalidInput(f"{label}: {_line(error)}") from error
+    except Exception as error:  # an estimator may raise anything
+        message = f"{label} failed{where}: {type(error).__name__}: {_line(error)}"
+        raise UserCodeError(message, _own_frames(error)) from error
+
+
+def _known(cls: type[BaseEstimator], given: Mapping[str, Any], label: str) -> dict[str, Any]:
+    """The parameters, refused where the class has none of that name; classes that take any keyword are not judged."""
+    try:
+        names = cls._get_param_names()  # what get_params itself asks
+    except (AttributeError, RuntimeError):
+        return dict(given)
+    open_ended = any(known.kind is known.VAR_KEYWORD for known in inspect.signature(cls).parameters.values())
+    for name in given:
+        if name not in names and not open_ended:
+            close = difflib.get_close_matches(name, names, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(names) or 'none'}"
+            raise InvalidInput(f"{label}: {cls.__name__} has no parameter {name!r} ({hint})")
+    return dict(given)
+
+
+def _is_seed(name: str) -> bool:
+    return name == "random_state" or name.endswith("__random_state")
+
+
+def _suit(estimator: BaseEstimator, task: Task, label: str) -> None:
+    wrong = is_regressor(estimator) if task == "classification" else is_classifier(estimator)
+    if wrong:
+        kind = "regressor" if task == "classification" else "classifier"
+        raise InvalidInput(f"{label}: {type(estimator).__name__} is a {kind}, but the objective is {task}")
+
+
+def _own_frames(error: BaseException) -> tuple[str, ...]:
+    """The traceback lines outside of installed packages and of this one."""
+    here = Path(__file__).resolve().parents[1]
+    return tuple(
+        line.rstrip()
+        for frame, line in zip(
+            traceback.extract_tb(error.__traceback__), traceback.format_tb(error.__traceback__), strict=True
+        )
+        if "site-packages" not in frame.filename and here not in Path(frame.filename).resolve().parents
+    )
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

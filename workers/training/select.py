@@ -1,0 +1,134 @@
+"""train.select: ranks the trials, refits the champion on all training rows."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.pipeline import Pipeline
+
+from orchestrator.contracts.documents import Preparation, RankedTrial, Ranking, TrialResult
+from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.training import SelectParams, TrialParams
+from workers.features.preparation import feature_columns, learned
+from workers.runtime.codecs import Artifact
+from workers.runtime.context import StageContext
+from workers.training.estimators import blaming, build, describe
+from workers.training.fitting import takes_weights
+from workers.training.folds import texts
+from workers.training.matrix import training_matrix
+
+
+class SelectOutputs(NamedTuple):
+    """The champion, fitted, and how it came to be chosen."""
+
+    model: BaseEstimator
+    ranking: Ranking
+
+
+def select(
+    results: list[TrialResult],
+    frame: Artifact,
+    rows: Artifact,
+    preparation: Preparation,
+    *,
+    params: SelectParams,
+    context: StageContext,
+) -> SelectOutputs:
+    """Rank the trials that came to an end, and fit the best one on all training rows.
+
+    The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]).
+    """
+    ranking = rank(results, params)
+    matrix = training_matrix(frame, rows, context)
+    chosen = _trial(ranking, params)
+    pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
+    weighted = matrix.weight is not None and takes_weights(pipeline.named_steps["model"])
+    weights = {"model__sample_weight": np.array(matrix.weight)} if weighted else {}
+    with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
+        warnings.simplefilter("always")
+        pipeline.fit(matrix.frame[feature_columns(preparation)], np.array(matrix.target), **weights)
+    for line in texts(caught):
+        context.log.warning("%s", line)
+    return SelectOutputs(pipeline, ranking)
+
+
+def rank(results: Sequence[TrialResult], params: SelectParams) -> Ranking:
+    """All trials, best mean first; equal means stand in the order of the spec, which `results` keep.
+
+    one_standard_error takes, among the trials within one standard error of the best mean, the simplest: of the
+    candidate that stands first in the spec, the one with the best mean. People list simple candidates first; nothing
+    measured enters, so that the choice is the same on every machine.
+    """
+    if not results:
+        raise DataError("no trial came to an end, so there is no model to choose: see the errors of the trials")
+    metric = METRICS[params.objective.metric]
+    sign = 1.0 if metric.greater_is_better else -1.0
+    ordered = sorted(results, key=lambda result: -sign * result.mean)  # stable: ties stay in order
+    best = chosen = ordered[0]
+    if params.rule == "one_standard_error":
+        error = standard_error(best)
+        near = {id(result) for result in ordered if sign * (best.mean - result.mean) <= error}
+        first = next(result.candidate for result in results if id(result) in near)
+        chosen = next(result for result in ordered if id(result) in near and result.candidate == first)
+    places = [chosen, *(result for result in ordered if result is not chosen)]
+    trials = tuple(_ranked(place, result) for place, result in enumerate(places, 1))
+    return Ranking(
+        metric=metric.name,
+        greater_is_better=metric.greater_is_better,
+        rule=params.rule,
+        trials=trials,
+        champion=trials[0],
+        estimator=chosen.estimator,
+        reason=_reason(chosen, best, len(results), params),
+    )
+
+
+def standard_error(result: TrialResult) -> float:
+    """Of the mean of the fold scores; 0 for a single fold."""
+    count = len(result.scores)
+    return float(np.std(result.scores, ddof=1) / math.sqrt(count)) if count > 1 else 0.0
+
+
+def _ranked(place: int, result: TrialResult) -> RankedTrial:
+    return RankedTrial(
+        rank=place,
+        candidate=result.candidate,
+        index=result.index,
+        params=result.params,
+        mean=result.mean,
+        std=result.std,
+        scores=result.scores,
+    )
+
+
+def _reason(chosen: TrialResult, best: TrialResult, count: int, params: SelectParams) -> str:
+    metric = params.objective.metric
+    missing = 0 if params.trials is None else params.trials - count
+    among = f"{count} trial{'s' if count > 1 else ''}" + (f" ({missing} failed and are left out)" if missing else "")
+    score = f"mean {metric} {chosen.mean:.4g} over {len(chosen.scores)} folds"
+    if chosen is best:
+        return f"{chosen.candidate}#{chosen.index} has the best {score}, among {among}"
+    return (
+        f"{chosen.candidate}#{chosen.index} is the simplest, by the order of candidates, within one standard error "
+        f"({standard_error(best):.2g}) of the best, {best.candidate}#{best.index} ({best.mean:.4g}): {score}, "
+        f"among {among}"
+    )
+
+
+def _trial(ranking: Ranking, params: SelectParams) -> TrialParams:
+    """The champion's trial again, with the seed that the refit takes."""
+    return TrialParams(
+        candidate=ranking.champion.candidate,
+        estimator=ranking.estimator,
+        index=ranking.champion.index,
+        params=ranking.champion.params,
+        objective=params.objective,
+        roles=params.roles,
+        seed=params.seed,
+    )

@@ -1,0 +1,114 @@
+"""train.trial: one candidate with one set of parameters, scored on every fold."""
+
+from __future__ import annotations
+
+import math
+import resource
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.base import BaseEstimator, clone
+
+from orchestrator.contracts.documents import Preparation, SplitSummary, TrialResult
+from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.training import TrialParams
+from workers.runtime.codecs import Artifact
+from workers.runtime.context import StageContext
+from workers.runtime.interruption import StageCancelled
+from workers.scoring import respond, score
+from workers.training.estimators import blaming, build, describe
+from workers.training.fitting import fit, takes_weights, unweighted_note
+from workers.training.folds import PreparedFold, prepared_folds, texts
+
+
+class TrialOutputs(NamedTuple):
+    """What a trial leaves."""
+
+    result: TrialResult
+
+
+class _Scored(NamedTuple):
+    score: float
+    fit_s: float
+    score_s: float
+    warnings: tuple[str, ...]
+
+
+def trial(
+    frame: Artifact,
+    rows: Artifact,
+    preparation: Preparation,
+    summary: SplitSummary,
+    *,
+    params: TrialParams,
+    context: StageContext,
+) -> TrialOutputs:
+    """Fit the pipeline on each fold's training rows and score it on its validation rows.
+
+    The scores are those of scikit-learn's cross_validate on the same pipeline, frame and folds. A metric that is
+    undefined on a fold fails the trial: a mean over the other folds would compare trials on different rows.
+    """
+    estimator = build(params)
+    folds = prepared_folds(frame, rows, preparation, summary, context)
+    scored: list[_Scored] = []
+    for fold in folds:
+        if context.cancelled:
+            raise StageCancelled
+        scored.append(_score_fold(clone(estimator), fold, preparation, params))
+        context.progress(len(scored) / summary.folds)
+    _measure(scored, context)
+    return TrialOutputs(_result(scored, params))
+
+
+def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparation, params: TrialParams) -> _Scored:
+    label, metric = describe(params), params.objective.metric
+    classes, positive = preparation.classes, preparation.positive
+    started = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
+        warnings.simplefilter("always")
+        fit(model, fold.train, fold.target, fold.weight)
+        fitted = time.perf_counter()
+        answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
+        value = score(metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
+    done = time.perf_counter()
+    if not math.isfinite(value):
+        raise DataError(f"{label}: {_undefined(metric, fold, value)}")
+    notes = () if fold.weight is None or takes_weights(model) else (unweighted_note(model),)
+    return _Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
+
+
+def _undefined(metric: str, fold: PreparedFold, value: float) -> str:
+    seen = np.unique(fold.truth)
+    only = f", all of class {seen[0]}" if len(seen) == 1 else ""
+    rows = f"{len(fold.truth)} validation rows{only}"
+    return f"{metric} is {value} on fold {fold.number} ({rows}): use fewer folds, a stratified split or another metric"
+
+
+def _result(scored: list[_Scored], params: TrialParams) -> TrialResult:
+    scores = [fold.score for fold in scored]
+    return TrialResult(
+        candidate=params.candidate,
+        estimator=params.estimator,
+        index=params.index,
+        params=params.params,
+        metric=params.objective.metric,
+        scores=tuple(scores),
+        mean=float(np.mean(scores)),
+        std=float(np.std(scores)),
+        warnings=tuple(_once(scored)),
+    )
+
+
+def _once(scored: list[_Scored]) -> Iterator[str]:
+    yield from dict.fromkeys(text for fold in scored for text in fold.warnings)
+
+
+def _measure(scored: list[_Scored], context: StageContext) -> None:
+    context.measure("fit_seconds", sum(fold.fit_s for fold in scored))
+    context.measure("score_seconds", sum(fold.score_s for fold in scored))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # KiB on Linux, bytes on macOS
+    context.measure("peak_memory_mb", peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))
