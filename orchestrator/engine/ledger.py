@@ -15,7 +15,7 @@ from typing import Any, cast
 import redis
 
 from orchestrator.contracts.calls import ArtifactRef, StageCall
-from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.errors import InvalidInput, TransientError, Unreachable
 from orchestrator.contracts.records import Decision, StageError
 from orchestrator.engine import submission as staging
 from orchestrator.engine.keys import Keys
@@ -35,6 +35,7 @@ from orchestrator.engine.messages import (
 )
 from orchestrator.engine.scripts import run_script
 from orchestrator.settings import Settings
+from orchestrator.store.connection import answering
 
 CHUNK = 500
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
@@ -71,6 +72,8 @@ class Ledger:
                     return Accepted(str(reply[1]), attached=True)
                 case "open":
                     raise InvalidInput(f"{run} is still under way; cancel it first, or wait for its end")
+                case "deleting":
+                    raise TransientError(f"{reply[1]} is being collected as garbage just now; submit again")
                 case "gone":
                     raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
             if reply[0] == "exists" and request.run:
@@ -79,11 +82,9 @@ class Ledger:
 
     def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
         entry = json.dumps({"event": "submitted", "run": run, "by": request.author, "at": time.time()})
-        fields = staging.run_fields(request, hits)
-        flat = [text for pair in fields.items() for text in pair]
-        identity = request.identity()
-        head = (request.nonce, run, identity, int(request.new), request.generation, epoch, staging.STAGING_MS, entry)
-        return self._run("submit", *head, *flat)
+        fields = json.dumps(staging.run_fields(request, hits))
+        head = (request.nonce, run, request.identity(), int(request.new), request.generation, epoch, fields, entry)
+        return self._run("submit", *head, *staging.named_digests(request.plan))
 
     def _hits(self, request: staging.Submission, has: Callable[[str], bool]) -> dict[str, CacheRecord]:
         wanted = staging.cacheable(request)
@@ -315,10 +316,8 @@ class Ledger:
             )
 
     def _run(self, name: str, *arguments: str | int | float) -> list[Any]:
-        try:
+        with answering(self.redis):
             return run_script(self.redis, name, self.keys.prefix, *arguments)
-        except redis.exceptions.ConnectionError as error:
-            raise Unreachable(f"Redis does not answer ({error}); is it up? `cyclery doctor` tells") from error
 
     @staticmethod
     def _ms(seconds: float) -> int:

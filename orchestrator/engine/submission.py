@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import Gather, Output, Plan, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, StageCall
 from orchestrator.contracts.tasks import TASKS, Purity
 from orchestrator.contracts.values import digest_of
 from orchestrator.engine.keys import Keys
@@ -38,6 +38,14 @@ class Submission:
     def identity(self) -> str:
         """The digest of what is run: an identical active run is attached to."""
         return digest_of([self.plan.model_dump(mode="json"), self.seed])
+
+
+def named_digests(plan: Plan) -> list[str]:
+    """Digests of the artifacts that the calls name themselves: sources, rivals, code."""
+    named = {
+        source.digest for call in plan.stages for source in call.inputs.values() if isinstance(source, ArtifactRef)
+    }
+    return sorted(named | {call.code.snapshot.digest for call in plan.stages if call.code})
 
 
 def new_run_id(workflow: str) -> str:

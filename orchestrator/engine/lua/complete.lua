@@ -12,7 +12,7 @@ local position, digests, keys = 8, tonumber(ARGV[8]), {}
 for i = position + 1, position + digests do
   if redis.call('SISMEMBER', key('deleting'), ARGV[i]) == 1 then return {'deleting', 0} end
 end
-for i = position + 1, position + digests do redis.call('SREM', key('condemned'), ARGV[i]) end
+for i = position + 1, position + digests do redis.call('ZREM', key('condemned'), ARGV[i]) end
 position = position + digests + 1
 for i = position + 1, position + tonumber(ARGV[position]) do
   if ARGV[6] == '0' then redis.call('SET', key('cache', ARGV[i]), ARGV[5])

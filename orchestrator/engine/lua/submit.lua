@@ -1,5 +1,5 @@
 -- Makes a staged submission visible: the one flip. ARGV: staging nonce, run, plan digest, new (0 | 1), generation, epoch of
--- collection that the hits were read in, ms that the staging may live, audit entry or '', then fields of the run…
+-- collection that the hits were read in, fields of the run as JSON, audit entry or '', then the digests that its calls name…
 -- Answers {'accepted' | 'again' | 'attached' | 'exists' | 'collected' | 'open', more or run, bells…}.
 local nonce, run, digest, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local before = redis.call('HMGET', key('run', run), 'nonce', 'status', 'generation')
@@ -14,6 +14,9 @@ else
   if tonumber(before[3]) ~= generation - 1 then return {'exists', run} end
 end
 if (redis.call('GET', key('epoch')) or '0') ~= ARGV[6] then return {'collected', run} end
+for i = 9, #ARGV do
+  if redis.call('SISMEMBER', key('deleting'), ARGV[i]) == 1 then return {'deleting', ARGV[i]} end
+end
 if redis.call('EXISTS', key('staging', nonce, 'calls')) == 0 then return {'staging lost', run} end
 local fresh = redis.call('HGET', key('run', run), 'created')
 redis.call('DEL', key('run', run))
@@ -29,7 +32,8 @@ redis.call('UNLINK', key('run', run, 'work'), key('run', run, 'parked'))
 local created = fresh or whole(clock())
 redis.call('HSET', key('run', run), 'nonce', nonce, 'status', 'running', 'created', created, 'identity', digest,
   'generation', generation, 'busy', 0, 'held', 0, 'flight', 0)
-for i = 9, #ARGV, 2 do redis.call('HSET', key('run', run), ARGV[i], ARGV[i + 1]) end
+for field, value in pairs(cjson.decode(ARGV[7])) do redis.call('HSET', key('run', run), field, value) end
+for i = 9, #ARGV do redis.call('ZREM', key('condemned'), ARGV[i]) end
 redis.call('ZADD', key('runs'), created, run)
 redis.call('SADD', key('active'), run)
 redis.call('ZREM', key('ended'), run)

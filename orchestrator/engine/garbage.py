@@ -1,0 +1,116 @@
+"""Collecting garbage: artifacts that no run, cached result or model refers to are condemned, and later deleted.
+
+A round looks at everything that refers to artifacts. What was condemned by an earlier round, has waited, and is still
+referred to by nothing, is deleted. A completion or submission that refers to a condemned artifact saves it; one that
+refers to an artifact under deletion is refused and tried again: so a hit is never left without its bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any, Protocol, cast
+
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.scripts import run_script
+from orchestrator.store.models import Registry
+
+PAGE = 500
+YOUNG_S = 86_400.0  # an artifact so young may belong to a submission that is being made
+GRACE_S = 3_600.0  # between being condemned and being deleted
+
+
+class Shelf(Protocol):
+    """What the collector needs of an artifact store."""
+
+    def digests(self) -> Iterator[tuple[str, int, float]]:
+        """Digest, size in bytes and time of writing (seconds since the epoch) of every artifact."""
+
+    def delete(self, digest: str) -> None:
+        """Remove an artifact's bytes; no error when they are gone."""
+
+
+class Collector:
+    """Rounds of collection over one namespace; its store must belong to this namespace alone."""
+
+    def __init__(self, ledger: Ledger, store: Shelf, *, young_s: float = YOUNG_S, grace_s: float = GRACE_S) -> None:
+        self.ledger, self.store = ledger, store
+        self.young_s, self.grace_s = young_s, grace_s
+
+    def collect(self) -> int:
+        """One round; answers how many artifacts it deleted."""
+        live = self.live()
+        going = self._last_look(live)
+        for digest in going | self._unfinished():
+            self.store.delete(digest)
+            self.ledger.redis.srem(self.ledger.keys("deleting"), digest)
+        self._condemn(live)
+        return len(going)
+
+    def live(self) -> set[str]:
+        """The digests that something refers to."""
+        found: set[str] = set()
+        for run in cast("list[str]", self.ledger.redis.zrange(self.ledger.keys("runs"), 0, -1)):
+            for part in ("calls", "outputs", "stages"):
+                for _, text in self.ledger.redis.hscan_iter(self.ledger.keys.run(run, part), count=PAGE):
+                    found |= _digests(text)
+        for name in self.ledger.redis.scan_iter(_literal(self.ledger.keys("cache")) + ":*", count=PAGE):
+            found |= _digests(cast("str | None", self.ledger.redis.get(name)) or "")
+        for version in Registry(self.ledger.redis, self.ledger.settings).list():
+            found |= _digests(version.model_dump_json())
+        return found
+
+    def _last_look(self, live: set[str]) -> set[str]:
+        condemned = cast("list[str]", self.ledger.redis.zrange(self.ledger.keys("condemned"), 0, -1))
+        saved = [digest for digest in condemned if digest in live]
+        if saved:
+            self.ledger.redis.zrem(self.ledger.keys("condemned"), *saved)
+        doomed = [digest for digest in condemned if digest not in live]
+        going: set[str] = set()
+        for start in range(0, len(doomed), PAGE):
+            chunk = doomed[start : start + PAGE]
+            prefix, grace = self.ledger.keys.prefix, int(self.grace_s * 1000)
+            going |= set(run_script(self.ledger.redis, "condemn", prefix, grace, *chunk))
+        return going
+
+    def _unfinished(self) -> set[str]:
+        """Deletions that an earlier round began and did not end."""
+        return cast("set[str]", self.ledger.redis.smembers(self.ledger.keys("deleting")))
+
+    def _condemn(self, live: set[str]) -> None:
+        now = time.time()
+        doomed = {
+            digest: int(now * 1000)
+            for digest, _, written in self.store.digests()
+            if digest not in live and now - written > self.young_s
+        }
+        if not doomed:
+            return
+        pipe = self.ledger.redis.pipeline(transaction=True)
+        pipe.zadd(self.ledger.keys("condemned"), cast("Any", doomed), nx=True)
+        pipe.incr(self.ledger.keys("epoch"))  # a submission that read its hits before this reads them again
+        pipe.execute()
+
+
+def _literal(pattern: str) -> str:
+    return pattern.replace("{", "\\{").replace("}", "\\}")
+
+
+def _digests(text: str) -> set[str]:
+    """Every digest in a JSON text, at any depth."""
+    found: set[str] = set()
+    if "sha256:" not in text:
+        return found
+    pending: list[Any] = [json.loads(text)]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, str) and value.startswith("sha256:"):
+            found.add(value)
+        elif isinstance(value, str) and "sha256:" in value and value[:1] in "[{":
+            pending.append(json.loads(value))
+    return found

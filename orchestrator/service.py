@@ -1,0 +1,112 @@
+"""The orchestrator service: repairs, writes manifests and audit segments, forgets what has expired, collects garbage.
+
+`python -m orchestrator.service`; any number may run. It holds nothing that cannot be read again from Redis and the store.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from celery import Celery
+
+from orchestrator.contracts.errors import CycleryError
+from orchestrator.engine.app import make_app
+from orchestrator.engine.dispatch import ring
+from orchestrator.engine.garbage import Collector
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.reconciler import Reconciler
+from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.audit import drain
+from orchestrator.store.connection import connect
+from orchestrator.store.manifests import write_manifest
+
+log = logging.getLogger("cyclery.service")
+
+COLLECT_S = 3600.0
+
+
+@dataclass
+class Chore:
+    """One thing that is done again and again; a failure is logged and the next round tries again."""
+
+    name: str
+    every_s: float
+    work: Callable[[], object]
+    due: float = field(default=0.0)
+
+    def run_if_due(self, now: float) -> None:
+        """Do it when its time has come."""
+        if now < self.due:
+            return
+        self.due = now + self.every_s
+        try:
+            self.work()
+        except (CycleryError, OSError) as error:
+            log.warning("%s: %s", self.name, error)
+        except Exception:
+            log.exception("%s failed", self.name)  # a defect of ours: the other chores must go on
+
+
+class Service:
+    """The chores of one namespace."""
+
+    def __init__(self, ledger: Ledger, store: ArtifactStore, app: Celery) -> None:
+        self.ledger, self.store, self.app = ledger, store, app
+        self.history = History(ledger.redis, ledger.settings.namespace)
+        self.reconciler = Reconciler(ledger)
+        self.collector = Collector(ledger, store)
+        period = ledger.settings.reconcile_s
+        self.chores = (
+            Chore("repair", period, self.repair),
+            Chore("manifests", period, self.write_manifests),
+            Chore("audit", period, lambda: drain(ledger.redis, ledger.settings, store)),
+            Chore("expiry", 60.0, ledger.expire),
+            Chore("garbage", COLLECT_S, self.collector.collect, due=time.monotonic() + COLLECT_S),
+        )
+
+    def repair(self) -> None:
+        """Expire leases, fire timers, ring again what was not heard."""
+        repairs = self.reconciler.tick()
+        if repairs.actions:
+            log.info("repaired %d, rang %d", repairs.actions, len(repairs.bells))
+        ring(self.app, repairs.bells)
+
+    def write_manifests(self) -> None:
+        """Keep each ended run in the store; only then may it leave Redis."""
+        for run in self.ledger.ended():
+            record = self.history.snapshot(run)
+            if record is not None and record.status.ended:
+                write_manifest(self.store, record)
+                self.ledger.archive(run, record.generation)
+
+    def serve(self, stop: threading.Event) -> None:
+        """Work until told to stop."""
+        beat = min(chore.every_s for chore in self.chores)
+        while not stop.wait(beat):
+            now = time.monotonic()
+            for chore in self.chores:
+                chore.run_if_due(now)
+
+
+def main() -> None:
+    """Wire the service from the environment and serve until SIGTERM or SIGINT."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    settings = Settings()
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    ledger = Ledger(connect(settings), settings)
+    store = ArtifactStore(settings.store_url, settings.cache_path, settings.cache_bytes)
+    log.info("serving namespace %s", settings.namespace)
+    Service(ledger, store, make_app(settings)).serve(stop)
+
+
+if __name__ == "__main__":
+    main()
