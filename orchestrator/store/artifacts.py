@@ -5,10 +5,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.errors import ArtifactCorrupt, ArtifactMissing, InvalidInput, RecordConflict
@@ -24,13 +22,12 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RECORD = re.compile(r"(?!artifacts/|tmp/)[A-Za-z0-9_-][\w.@+-]*(/[A-Za-z0-9_-][\w.@+-]*)+", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class StoredArtifact:
+class StoredArtifact(NamedTuple):
     """One artifact as the store lists it."""
 
     digest: str
     size: int  # bytes
-    modified: datetime
+    written: float  # seconds since the epoch
 
 
 class ArtifactStore:
@@ -110,16 +107,12 @@ class ArtifactStore:
         self._objects.delete(_path(digest))
         self._verified.pop(digest, None)
 
-    def stored(self) -> Iterator[StoredArtifact]:
+    def digests(self) -> Iterator[StoredArtifact]:
         """All artifacts, in no order."""
         for entry in self._objects.entries(ARTIFACTS):
             digest = f"sha256:{entry.path.rsplit('/', 1)[-1]}"
             if _DIGEST.fullmatch(digest):
-                yield StoredArtifact(digest, entry.size, entry.modified)
-
-    def digests(self) -> Iterator[str]:
-        """The digests of all artifacts, in no order."""
-        return (artifact.digest for artifact in self.stored())
+                yield StoredArtifact(digest, entry.size, entry.modified.timestamp())
 
     def put_record(self, name: str, data: bytes) -> bool:
         """Write a record once and for good; False when it was there with the same content.

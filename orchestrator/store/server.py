@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +11,6 @@ if TYPE_CHECKING:
     import redis
 
 WAITAOF_SINCE = (7, 2)  # the release from which one command can wait for the append-only file
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +50,25 @@ def check(facts: ServerFacts, where: str) -> None:
     if facts.read_only:
         raise Unreachable(f"Redis at {where} is a read-only replica: point CYCLERY_REDIS_URL at its primary")
     if facts.cluster:
+        raise Unreachable(f"Redis at {where} runs in cluster mode, which is not supported: use a server of its own")
+    if facts.version < WAITAOF_SINCE and not (facts.append_only and facts.fsync == "always"):
         raise Unreachable(
-            f"Redis at {where} runs in cluster mode, which is not supported: use one server per namespace"
-        )
-    if not facts.append_only:
-        raise Unreachable(
-            f"Redis at {where} keeps no append-only file, so accepted runs would not survive its restart: "
-            "start it with --appendonly yes"
-        )
-    if facts.version < WAITAOF_SINCE and facts.fsync != "always":
-        raise Unreachable(
-            f"Redis at {where} is {facts.product} and flushes {facts.fsync or 'at an unknown pace'}: "
-            "use Redis 7.2 or newer, or set appendfsync always"
+            f"Redis at {where} is {facts.product}: use Redis 7.2 or newer, or set appendonly yes and appendfsync always"
         )
     if facts.max_memory and facts.policy.startswith("allkeys"):
         raise Unreachable(
             f"Redis at {where} evicts keys ({facts.policy}), which would lose runs: set maxmemory-policy noeviction"
         )
-    if facts.max_memory and facts.policy != "noeviction":
-        log.warning(
-            "Redis at %s has maxmemory-policy %s: set noeviction, so that nothing is dropped", where, facts.policy
-        )
+
+
+def concerns(facts: ServerFacts) -> tuple[str, ...]:
+    """What is not as it should be, though it works: one sentence each, for `doctor`."""
+    found = []
+    if not facts.append_only:
+        found.append("Redis keeps no append-only file, so its restart loses all runs: start it with --appendonly yes")
+    if facts.policy != "noeviction":
+        found.append(f"Redis has maxmemory-policy {facts.policy}: set noeviction, so that nothing is dropped")
+    return tuple(found)
 
 
 def _fsync(client: redis.Redis) -> str | None:

@@ -1,0 +1,16 @@
+-- A new version of a model. KEYS[1]: the namespace's prefix. ARGV: model, idempotency key, stage, record JSON, audit entry.
+-- Answers {version, stage, record JSON}; the same key again answers the version that it made, as it stands.
+local base = KEYS[1] .. 'model:' .. ARGV[1]
+local known = redis.call('HGET', base .. ':keys', ARGV[2])
+if known then
+  return {known, redis.call('HGET', base .. ':stages', known), redis.call('HGET', base .. ':versions', known)}
+end
+local version = string.format('%d', redis.call('HLEN', base .. ':versions') + 1) -- versions are never removed
+local now = redis.call('TIME')
+redis.call('SADD', KEYS[1] .. 'models', ARGV[1])
+redis.call('HSET', base .. ':versions', version, ARGV[4])
+redis.call('HSET', base .. ':stages', version, ARGV[3])
+redis.call('HSET', base .. ':keys', ARGV[2], version)
+redis.call('RPUSH', KEYS[1] .. 'audit:outbox',
+  '{"at":' .. now[1] .. ',"version":' .. version .. ',' .. string.sub(ARGV[5], 2))
+return {version, ARGV[3], ARGV[4]}

@@ -1,0 +1,16 @@
+-- The version that was live before is live again. KEYS[1]: the namespace's prefix. ARGV: model, nonce, audit entry.
+-- Answers the version, or 'none' when nothing was live before. The same nonce again answers what it did the first time.
+local base = KEYS[1] .. 'model:' .. ARGV[1]
+local known = redis.call('HGET', base .. ':keys', 'rollback/' .. ARGV[2])
+if known then return known end
+local live = redis.call('HGET', base, 'production')
+local before = redis.call('LINDEX', base .. ':history', -1)
+if not live or not before then return 'none' end
+local now = redis.call('TIME')
+redis.call('RPOP', base .. ':history')
+redis.call('HSET', base .. ':stages', live, 'archived', before, 'production')
+redis.call('HSET', base, 'production', before)
+redis.call('HSET', base .. ':keys', 'rollback/' .. ARGV[2], before)
+redis.call('RPUSH', KEYS[1] .. 'audit:outbox',
+  '{"at":' .. now[1] .. ',"live_before":' .. live .. ',"version":' .. before .. ',' .. string.sub(ARGV[3], 2))
+return before

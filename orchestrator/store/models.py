@@ -1,0 +1,145 @@
+"""The model registry: numbered versions, which one is live, and every decision about them, each as one Lua step."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import uuid
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from orchestrator.contracts.errors import InvalidInput, NotPermitted
+from orchestrator.contracts.records import ModelVersion
+from orchestrator.contracts.values import canonical
+from orchestrator.settings import Settings
+from orchestrator.store.connection import answering
+from orchestrator.store.steps import prefix, step, wait_durable
+
+if TYPE_CHECKING:
+    import redis
+
+UNNUMBERED = 0  # the version of a record that is about to be registered
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}", re.ASCII)
+
+
+class Registry:
+    """The models of one namespace. Decisions are durable when they return, and stand in the audit outbox."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._redis = client
+        self._namespace = settings.namespace
+
+    def register(self, draft: ModelVersion, key: str) -> ModelVersion:
+        """Give a record (version 0, stage candidate or refused) the model's next number.
+
+        The same idempotency key again answers the version that it made the first time, as it stands now.
+        """
+        if draft.stage not in ("candidate", "refused") or draft.version != UNNUMBERED:
+            raise InvalidInput(f"{draft.name}: a new version is a candidate or refused, and has no number yet")
+        if not _NAME.fullmatch(draft.model):
+            raise InvalidInput(f"{draft.model!r} cannot name a model: use letters, digits and -_. (at most 100)")
+        record = draft.model_dump(mode="json", exclude={"version", "stage"})
+        entry = {"event": "registered", "model": draft.model, "run": draft.run, "stage": draft.stage, "record": record}
+        answer = self._step("register", draft.model, key, draft.stage, _text(record), _text(entry))
+        wait_durable(self._redis)
+        return _version(*answer)
+
+    def list(self, model: str | None = None) -> tuple[ModelVersion, ...]:
+        """All versions, by model and number; of one model when it is named."""
+        with answering(self._redis):
+            names = [model] if model else self._names()
+            with self._redis.pipeline(transaction=True) as reading:
+                for name in names:
+                    reading.hgetall(self._key("model", name, "versions"))
+                    reading.hgetall(self._key("model", name, "stages"))
+                answers = reading.execute()
+        found = []
+        for records, stages in zip(answers[::2], answers[1::2], strict=True):
+            found += [_version(number, stages[number], records[number]) for number in sorted(records, key=int)]
+        return tuple(found)
+
+    def get(self, reference: str) -> ModelVersion:
+        """The version that NAME (its newest), NAME@3 or NAME@production stands for."""
+        model, _, which = reference.partition("@")
+        versions = self.list(model)
+        if not versions:
+            raise self._unknown(model)
+        if not which:
+            return versions[-1]
+        for version in reversed(versions):
+            if which in (str(version.version), version.stage):
+                return version
+        if which.isdigit():
+            raise InvalidInput(f"{model} has no version {which}: it has 1 to {versions[-1].version}")
+        raise InvalidInput(
+            f"{model} has nothing in {which!r}: name a version (1 to {versions[-1].version}) or production"
+        )
+
+    def promote(
+        self,
+        reference: str,
+        *,
+        to: Literal["staging", "production", "archived"] = "production",
+        by: str,
+        note: str | None = None,
+    ) -> ModelVersion:
+        """Put a version on another stage; what was in production before is archived and can be rolled back to.
+
+        Raises `NotPermitted` for a refused version, and for taking the live one away without another in its place.
+        """
+        version = self.get(reference)
+        event = "archived" if to == "archived" else "promoted"
+        entry = _decision(event, version.model, by, note) | {"to": to}
+        answer = self._step("promote", version.model, version.version, to, _text(entry))
+        if answer == "refused":
+            raise NotPermitted(f"{version.name} was refused by its gates: train one that passes them")
+        if answer == "live":
+            raise NotPermitted(f"{version.name} is in production: promote another version, or roll back, first")
+        wait_durable(self._redis)
+        return self.get(version.name)
+
+    def rollback(self, model: str, *, by: str, note: str | None = None) -> ModelVersion:
+        """Put the version that was in production before the present one there again."""
+        entry = _decision("rolled back", model, by, note)
+        answer = self._step("rollback", model, uuid.uuid4().hex, _text(entry))
+        if answer == "none":
+            if not self.list(model):
+                raise self._unknown(model)
+            raise InvalidInput(
+                f"{model} has no earlier version in production to roll back to: see `cyclery model {model}`"
+            )
+        wait_durable(self._redis)
+        return self.get(f"{model}@{answer}")
+
+    def history(self, model: str) -> tuple[int, ...]:
+        """The versions that were in production before the present one, the latest last."""
+        with answering(self._redis):
+            return tuple(int(version) for version in self._redis.lrange(self._key("model", model, "history"), 0, -1))
+
+    def _step(self, name: str, *arguments: str | int) -> Any:
+        return step(self._redis, name, self._namespace, *arguments)
+
+    def _key(self, *parts: str) -> str:
+        return prefix(self._namespace) + ":".join(parts)
+
+    def _names(self) -> Sequence[str]:
+        return sorted(cast("set[str]", self._redis.smembers(self._key("models"))))
+
+    def _unknown(self, model: str) -> InvalidInput:
+        with answering(self._redis):
+            close = difflib.get_close_matches(model, self._names(), n=1)
+        hint = f"did you mean {close[0]!r}?" if close else "see `cyclery models`"
+        return InvalidInput(f"no model is called {model!r} ({hint})")
+
+
+def _decision(event: str, model: str, by: str, note: str | None) -> dict[str, Any]:
+    return {"event": event, "model": model, "by": by, "identity": "unverified", "note": note}
+
+
+def _text(value: dict[str, Any]) -> str:
+    return canonical(value).decode()
+
+
+def _version(number: str, stage: str, record: str) -> ModelVersion:
+    return ModelVersion.model_validate({**json.loads(record), "version": int(number), "stage": stage})
