@@ -1,6 +1,6 @@
 """The orchestrator service: repairs, writes manifests and audit segments, forgets what has expired, collects garbage.
 
-`python -m orchestrator.service`; any number may run. It holds nothing that cannot be read again from Redis and the store.
+`python -m orchestrator.service`; any number may run. It holds nothing that is not also in Redis or the store.
 """
 
 from __future__ import annotations

@@ -1,0 +1,183 @@
+"""Leases, fences, retries, timers, bells: what keeps a stage recorded once and never forgotten."""
+
+from __future__ import annotations
+
+import pytest
+import redis as redis_py
+
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Pool
+from orchestrator.engine.reconciler import Reconciler
+from orchestrator.settings import Settings
+from tests.integration.ledger_case import Hand, call, error
+from tests.waiting import wait_until
+
+
+@pytest.fixture
+def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
+    return Hand(Ledger(redis, settings.model_copy(update={"lease_s": 0.2})))
+
+
+def repair(hand: Hand, grace_ms: int = 2000) -> list:  # type: ignore[type-arg]
+    return list(hand.ledger.repair(100, grace_ms)[1])
+
+
+def test_a_second_claim_of_the_same_stage_gets_nothing(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    assert hand.claim(accepted.bells[0]) is not None
+    assert hand.claim(accepted.bells[0]) is None
+
+
+def test_a_claim_sent_again_with_its_nonce_gets_the_same_lease(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    claims = [
+        hand.ledger.claim(accepted.run, "a", worker="w", host="h", pid=1, nonce="same") for _ in range(2)
+    ]  # as after a lost reply
+    assert claims[0] is not None
+    assert claims[0] == claims[1]
+
+
+def test_a_completion_sent_again_changes_nothing(hand: Hand) -> None:
+    accepted = hand.submit(call("a"), call("b", "a"))
+    claim = hand.must_claim(accepted.bells[0])
+    assert hand.done(claim).answer == "done"
+    before = hand.record(accepted.run).stage("a")
+    assert hand.done(claim).answer == "again"
+    assert hand.record(accepted.run).stage("a") == before
+    assert hand.record(accepted.run).status == "running"
+
+
+def test_a_silent_worker_loses_its_stage_and_its_late_completion_is_refused(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    late = hand.must_claim(accepted.bells[0])
+    bells = wait_until(lambda: repair(hand), timeout=5)
+    fresh = hand.must_claim(bells[0])
+    assert hand.done(late).lost
+    assert hand.ledger.fail(late.lease, error()).lost
+    assert hand.ledger.heartbeat({late.lease: None})[late.lease] == "lost"
+    assert hand.done(fresh).answer == "done"
+    stage = hand.record(accepted.run).stage("a")
+    assert stage is not None
+    assert (stage.attempt, stage.deaths) == (2, 1)
+
+
+def test_a_renewed_lease_stays(hand: Hand, redis: redis_py.Redis) -> None:
+    accepted = hand.submit(call("a"))
+    claim = hand.must_claim(accepted.bells[0])
+    before = redis.zscore(hand.ledger.keys("leases"), f"{accepted.run}/a")
+    wait_until(lambda: redis.time()[1] % 7 == 3, timeout=5)  # some time passes on Redis's clock
+    assert hand.ledger.heartbeat({claim.lease: 0.25}) == {claim.lease: "held"}
+    after = redis.zscore(hand.ledger.keys("leases"), f"{accepted.run}/a")
+    assert after >= before
+    stage = hand.record(accepted.run).stage("a")
+    assert stage is not None
+    assert stage.progress == 0.25
+
+
+def test_a_stage_that_kills_three_workers_is_poison(hand: Hand) -> None:
+    accepted = hand.submit(call("a"), call("b", "a"))
+    bells = list(accepted.bells)
+    for _ in range(3):
+        hand.must_claim(bells[0])
+        bells = list(hand.ledger.bury(accepted.run, "a", 1).bells)
+    assert bells == []
+    record = hand.record(accepted.run)
+    stage = record.stage("a")
+    assert stage is not None
+    assert stage.error is not None
+    assert (stage.error.family, record.status) == ("poison", "failed")
+    assert "killed its worker 3 times" in stage.error.message
+
+
+def test_giving_back_is_no_death(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    bells = list(accepted.bells)
+    for _ in range(5):
+        claim = hand.must_claim(bells[0])
+        bells = list(hand.ledger.give_back(claim.lease).bells)
+    stage = hand.record(accepted.run).stage("a")
+    assert stage is not None
+    assert (stage.state.value, stage.deaths) == ("ready", 0)
+
+
+def test_only_the_process_that_holds_a_lease_can_be_buried(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    hand.must_claim(accepted.bells[0])
+    assert hand.ledger.leases_of("here") == {(accepted.run, "a"): 1}
+    assert hand.ledger.bury(accepted.run, "a", 2).lost
+    assert hand.states(accepted.run) == {"a": "running"}
+
+
+def test_a_transient_failure_is_tried_again_after_its_backoff_and_then_final(hand: Hand) -> None:
+    accepted = hand.submit(call("a", attempts=2, backoff_s=0.05))
+    claim = hand.must_claim(accepted.bells[0])
+    assert hand.ledger.fail(claim.lease, error("transient")).answer == "retry"
+    assert hand.claim(accepted.bells[0]) is None  # an old bell does not shorten the backoff
+    bells = wait_until(lambda: repair(hand), timeout=5)
+    assert hand.ledger.fail(hand.must_claim(bells[0]).lease, error("transient")).answer == "failed"
+    assert hand.record(accepted.run).status == "failed"
+
+
+@pytest.mark.parametrize("family", ["user", "data", "internal", "memory", "requires"])
+def test_other_failures_are_final_at_once(hand: Hand, family: str) -> None:
+    accepted = hand.submit(call("a"))
+    claim = hand.must_claim(accepted.bells[0])
+    assert hand.ledger.fail(claim.lease, error(family)).answer == "failed"
+
+
+def test_a_stage_beyond_its_limit_fails_even_when_its_worker_renews_for_ever(hand: Hand) -> None:
+    accepted = hand.submit(call("a", timeout_s=0.1))
+    claim = hand.must_claim(accepted.bells[0])
+
+    def ended() -> bool:
+        hand.ledger.heartbeat({claim.lease: None})
+        repair(hand)
+        return hand.states(accepted.run)["a"] == "failed"
+
+    wait_until(ended, timeout=5)
+    stage = hand.record(accepted.run).stage("a")
+    assert stage is not None
+    assert stage.error is not None
+    assert stage.error.family == "timeout"
+    assert hand.done(claim).lost
+
+
+def test_a_lost_bell_rings_again_when_a_later_one_was_heard(hand: Hand, redis: redis_py.Redis) -> None:
+    redis.lpush(hand.ledger.keys.broker("ops"), "a backlog")  # so that an empty queue is no reason
+    accepted = hand.submit(call("a"), call("b"))
+    lost, heard = accepted.bells
+    assert repair(hand, grace_ms=0) == []  # nothing later was heard: it may just wait in the queue
+    claim = hand.must_claim(heard)
+    bells = repair(hand, grace_ms=0)
+    assert [bell.stages for bell in bells] == [lost.stages]
+    assert repair(hand, grace_ms=2000) == []
+    hand.done(claim)
+    hand.work(bells)
+    assert hand.record(accepted.run).status == "succeeded"
+
+
+def test_a_lost_bell_rings_again_when_the_queue_is_empty(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    assert [bell.stages for bell in repair(hand, grace_ms=0)] == [("a",)]
+    assert hand.states(accepted.run)["a"] == "ready"
+
+
+def test_a_backlog_alone_is_not_rung_again(hand: Hand, redis: redis_py.Redis) -> None:
+    redis.lpush(hand.ledger.keys.broker("ops"), "x")
+    hand.submit(*(call(f"s{i}") for i in range(10)))
+    assert repair(hand, grace_ms=0) == []
+
+
+def test_nothing_is_left_behind_by_a_finished_run(hand: Hand, redis: redis_py.Redis) -> None:
+    accepted = hand.submit(call("a", timeout_s=50), call("b", "a"))
+    hand.work(accepted.bells)
+    for leftover in ("leases", "timers", "work", "bells:ops", "host:here", "active"):
+        assert not redis.exists(hand.ledger.keys(leftover)), leftover
+    assert not redis.exists(hand.ledger.keys.run(accepted.run, "open"), hand.ledger.keys.run(accepted.run, "parked"))
+
+
+def test_the_window_follows_the_pools(hand: Hand, redis: redis_py.Redis) -> None:
+    reconciler = Reconciler(hand.ledger)
+    reconciler.history.register(Pool("ops@big", "ops", "big", 100, "e", "0", 1))
+    reconciler.tick()
+    assert len(hand.submit(*(call(f"s{i}") for i in range(500))).bells) == 400
