@@ -1,0 +1,33 @@
+"""The dummy: what is known without any feature."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.evaluation.sample import Sample
+
+Floats = NDArray[np.float64]
+
+
+class Baseline(NamedTuple):
+    """A constant answer learned from the training rows' targets."""
+
+    value: float  # the mean, or the code of the most frequent class
+    shares: Floats | None  # of the classes
+
+
+def baseline(truth: Floats, weights: Floats | None, classes: int) -> Baseline:
+    """The mean of values, or the most frequent class with all classes' shares (`classes` > 0)."""
+    if classes == 0:
+        return Baseline(float(np.average(truth, weights=weights)), None)
+    counts = np.bincount(truth.astype(np.intp), weights=weights, minlength=classes)
+    return Baseline(float(counts.argmax()), counts / counts.sum())
+
+
+def answers_of(dummy: Baseline, sample: Sample) -> Sample:
+    """The sample's rows with the dummy's answers."""
+    shares = None if dummy.shares is None else np.tile(dummy.shares, (len(sample), 1))
+    return sample.answered(np.full(len(sample), dummy.value), shares)

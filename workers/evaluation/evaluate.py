@@ -1,0 +1,147 @@
+"""The champion on the test rows, which nothing has touched before."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from sklearn.base import BaseEstimator
+
+from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar
+from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.evaluation import EvaluateParams
+from workers.evaluation.baseline import Baseline, answers_of, baseline
+from workers.evaluation.curves import curves
+from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
+from workers.evaluation.intervals import intervals, names_for
+from workers.evaluation.points import point
+from workers.evaluation.rows import TARGET, part, units_of, weights_of
+from workers.evaluation.sample import Sample, encode, sample_from
+from workers.scoring import probabilities, respond
+
+
+class EvaluateOutputs(NamedTuple):
+    """The evidence, and the predictions that it rests on."""
+
+    evaluation: Evaluation
+    predictions: pd.DataFrame
+
+
+def evaluate(
+    model: BaseEstimator,
+    frame: pd.DataFrame,
+    rows: pd.DataFrame,
+    preparation: Preparation,
+    *,
+    params: EvaluateParams,
+) -> EvaluateOutputs:
+    """Metrics with intervals, the dummy's metrics, confusion, curves and importance on the rows of part "test"."""
+    test, train = part(frame, rows, "test"), part(frame, rows, "train")
+    if test.empty:
+        raise DataError("evaluate: no test row has a target: raise split.test, or look at what prepare drops")
+    features = test[[column.name for column in preparation.features]]
+    predictions = predicted(model, features, test[TARGET], preparation)
+    classes = all_classes(preparation, test[TARGET])
+    sample = sample_from(
+        predictions,
+        kind=preparation.target_kind,
+        classes=classes,
+        positive=preparation.positive,
+        units=units_of(test, rows),
+        weights=weights_of(test),
+    )
+    importance = _importance(model, features, test, preparation, params)
+    evaluation = Evaluation(
+        kind=preparation.target_kind,
+        rows=len(test),
+        metrics=intervals(sample, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
+        dummy=_dummy(train, sample),
+        classes=classes,
+        positive=preparation.positive,
+        confusion=_confusion(sample),
+        curves=curves(sample),
+        importance=importance,
+        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test))),
+    )
+    return EvaluateOutputs(evaluation, predictions)
+
+
+def predicted(model: Any, features: pd.DataFrame, truth: pd.Series, preparation: Preparation) -> pd.DataFrame:
+    """`truth`, `prediction`, `probability_<i>` where the model gives them, `score` where it has a decision function."""
+    table = pd.DataFrame({"truth": truth, "prediction": model.predict(features)}, index=features.index)
+    if preparation.target_kind == "regression":
+        return table
+    if hasattr(model, "predict_proba"):
+        columns = probabilities(model, features, preparation.classes, why="evaluate")
+        for index, column in enumerate(columns.T):
+            table[f"probability_{index}"] = column
+    if preparation.target_kind == "binary" and hasattr(model, "decision_function"):
+        table["score"] = respond(model, features, "roc_auc", classes=preparation.classes, positive=preparation.positive)
+    return table
+
+
+def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...]:
+    """The model's classes, then those that only test rows have."""
+    known = preparation.classes
+    if preparation.target_kind == "regression":
+        return ()
+    return (*known, *sorted({value for value in truth.tolist() if value not in known}, key=str))
+
+
+def _dummy(train: pd.DataFrame, sample: Sample) -> dict[str, float | None]:
+    answered = answers_of(learned_baseline(train, sample), sample)
+    return {name: point(name, answered)[0] for name in names_for(sample.kind)}
+
+
+def learned_baseline(train: pd.DataFrame, sample: Sample) -> Baseline:
+    """The dummy of the training rows, in the codes of the sample's classes."""
+    targets = train[TARGET].tolist()
+    truth = encode(targets, sample.classes, "train") if sample.classes else np.array(targets, dtype=float)
+    return baseline(truth, weights_of(train), len(sample.classes))
+
+
+def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
+    size = len(sample.classes)
+    if size == 0:
+        return ()
+    cells = (sample.truth * size + sample.prediction).astype(np.intp)
+    return tuple(tuple(line) for line in np.bincount(cells, minlength=size * size).reshape(size, size).tolist())
+
+
+def _importance(
+    model: Any, features: pd.DataFrame, test: pd.DataFrame, preparation: Preparation, params: EvaluateParams
+) -> tuple[Importance, ...]:
+    return permutation_importance(
+        model,
+        features,
+        test[TARGET].to_numpy(),
+        params.objective.metric,
+        classes=preparation.classes,
+        positive=preparation.positive,
+        weights=weights_of(test),
+        seed=params.seed,
+    )
+
+
+def _notes(sample: Sample, preparation: Preparation) -> tuple[str, ...]:
+    """What a reader must know to judge the intervals."""
+    notes = []
+    if sample.units.kind == "groups":
+        notes.append(f"rows hang together in {sample.units.count} groups: intervals resample whole groups")
+    if sample.units.kind == "blocks":
+        notes.append(f"test rows follow training rows in time: intervals resample blocks of {sample.units.block} rows")
+    if sample.weights is not None:
+        notes.append("metrics and intervals honour the weight column")
+    unseen = sample.classes[len(preparation.classes) :]
+    if unseen:
+        notes.append(f"{', '.join(map(str, unseen))}: in test rows only, the model cannot predict it")
+    return tuple(notes)
+
+
+def _importance_note(importance: tuple[Importance, ...], rows: int) -> tuple[str, ...]:
+    if not importance:
+        return ()
+    used = sampled_rows(rows, len(importance))
+    share = "all" if used == rows else f"{used} of {rows}"
+    return (f"importance: each column was shuffled {REPEATS} times on {share} test rows",)

@@ -1,0 +1,84 @@
+"""Intervals that do not lean on large samples: exact where they can be, conservative where they cannot."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, stats
+
+Floats = NDArray[np.float64]
+Ends = tuple[float, float]
+
+
+def clopper_pearson(hits: float, rows: float, alpha: float) -> Ends:
+    """The exact interval of a proportion (Clopper and Pearson 1934); counts may be effective, not whole."""
+    misses = max(rows - hits, 0.0)
+    low = 0.0 if hits <= 0 else float(stats.beta.ppf(alpha / 2, hits, misses + 1))
+    high = 1.0 if misses <= 0 else float(stats.beta.ppf(1 - alpha / 2, hits + 1, misses))
+    return low, high
+
+
+def f1_of_share(share: float) -> float:
+    """F1 from the share of hits among hits and both kinds of error, which is binomial given their number."""
+    return 2 * share / (1 + share)
+
+
+def newcombe_auc(area: float, positives: float, negatives: float, alpha: float) -> Ends:
+    """Method 5 of Newcombe (2006, Statistics in Medicine 25:559–573): a score interval of the ROC area.
+
+    Its variance is that of Hanley and McNeil, taken at the end itself, so that an area of 1 has a width.
+    """
+    reach = float(stats.norm.ppf(1 - alpha / 2))
+    half = (positives + negatives) / 2 - 1
+
+    def off(theta: float) -> float:
+        inner = 1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))
+        return (area - theta) ** 2 - reach**2 * theta * (1 - theta) * inner / (positives * negatives)
+
+    # At an area of 0 or 1 that area is itself a root; the other one is the end that is wanted.
+    low = 0.0 if area <= 0 else float(optimize.brentq(off, 0.0, min(area, 1 - 1e-12)))
+    high = 1.0 if area >= 1 else float(optimize.brentq(off, max(area, 1e-12), 1.0))
+    return low, high
+
+
+def paired_area(area: float, smaller: float, alpha: float) -> Ends:
+    """The exact interval of a ROC area from as many pairs as the smaller class has rows.
+
+    Pair each of its rows with another row of the larger class: the pairs ranked rightly are binomial with the area as
+    their chance, and if every pair of the sample is ranked rightly then so are these. No distribution makes the area
+    vary more (Birnbaum and Klose 1957: at most θ(1−θ)/min(m, n)).
+    """
+    return clopper_pearson(area * smaller, smaller, alpha)
+
+
+def median_ranks(rows: int, alpha: float) -> tuple[int, int] | None:
+    """Positions (from 0) of the order statistics that hold the median; None when no pair holds it surely enough."""
+    below = int(stats.binom.ppf(alpha / 2, rows, 0.5))  # the smallest k with P(X ≤ k) ≥ α/2
+    return None if below == 0 else (below - 1, rows - below)
+
+
+def fiducial_confusions(matrix: Floats, rng: np.random.Generator, number: int, *, low: bool) -> Floats:
+    """Draws of a confusion matrix whose quantiles are the low (or high) ends of what is computed from it.
+
+    Clopper–Pearson's ends are quantiles of Beta(hits, misses + 1) and Beta(hits + 1, misses); metrics of several
+    classes meld one such draw for each (Fay, Proschan and Brittain 2015, Biometrics 71:146–156). Two classes get one
+    pseudo-row each, as there; more share a single one by their pull on a mean over classes, the rarest the most. Class
+    sizes are drawn from a Dirichlet distribution on the rows of the truth.
+    """
+    size = len(matrix)
+    rows = matrix.sum(axis=1)
+    present = rows > 0
+    pull = np.divide(1.0, rows, out=np.zeros(size), where=present)
+    pseudo = present.astype(float) if size == 2 else pull / max(pull.sum(), 1e-300)
+    shape = matrix.copy()
+    own = np.eye(size, dtype=bool)
+    shape[own] += 0.0 if low else pseudo
+    if low:
+        errors = np.where(own, 0.0, matrix)
+        made = errors.sum(axis=1, keepdims=True)
+        spread = np.where(made > 0, errors / np.maximum(made, 1e-300), (~own) * present / max(present.sum() - 1, 1))
+        shape += spread * pseudo[:, None]
+    cells = rng.gamma(np.broadcast_to(shape, (number, size, size)))
+    within = cells / np.maximum(cells.sum(axis=2, keepdims=True), 1e-300)
+    share = rng.gamma(np.broadcast_to(rows, (number, size)))
+    return np.asarray(within * (share / share.sum(axis=1, keepdims=True))[:, :, None])

@@ -1,0 +1,198 @@
+"""A metric's interval by the method that fits the metric and the rows: docs/decisions/intervals.md says which and why."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.metrics import METRICS
+from workers.evaluation import exact
+from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_mean
+from workers.evaluation.points import point
+from workers.evaluation.rare import with_rare_errors
+from workers.evaluation.sample import Kind, Sample
+from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic
+
+Floats = NDArray[np.float64]
+
+PROPORTIONS = frozenset({"accuracy", "recall", "specificity", "precision", "f1"})
+RARE = 10  # rows of the rarest class, below which a ROC area's interval takes the worst case
+
+
+def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -> dict[str, Interval]:
+    """Every metric of the sample's task with its interval."""
+    return Judge(sample, names_for(sample.kind), confidence, resamples, seed).all()
+
+
+def names_for(kind: Kind) -> tuple[str, ...]:
+    """The metrics that fit the kind of target."""
+    return tuple(metric.name for metric in METRICS.values() if kind in metric.tasks)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Metrics of one sample at one confidence; the resamples are drawn once for all of them."""
+
+    sample: Sample
+    names: tuple[str, ...]
+    confidence: float
+    resamples: int
+    seed: int
+
+    def all(self) -> dict[str, Interval]:
+        """The interval of each name."""
+        return {name: self.interval(name) for name in self.names}
+
+    def interval(self, name: str) -> Interval:
+        """Value and ends; all None, with the reason, where the metric is undefined on these rows."""
+        value, why = self.points[name]
+        if value is None:
+            return Interval(value=None, low=None, high=None, confidence=self.confidence, method="none", note=why)
+        ends, method, note = self._ends(name, value)
+        low, high = ends or (None, None)
+        return Interval(
+            value=value,
+            low=None if low is None or not math.isfinite(low) else min(low, value),
+            high=None if high is None or not math.isfinite(high) else max(high, value),
+            confidence=self.confidence,
+            method=method,
+            note=note or (None if ends else "too few independent rows, or too little spread, for an interval"),
+        )
+
+    @property
+    def alpha(self) -> float:
+        """The share left outside, both sides together."""
+        return 1 - self.confidence
+
+    @cached_property
+    def points(self) -> dict[str, tuple[float | None, str | None]]:
+        """Values on the rows as they are, or why there is none."""
+        return {name: point(name, self.sample) for name in self.names}
+
+    @cached_property
+    def draws(self) -> dict[str, Floats]:
+        """Resampled values of the metrics that have no exact interval on these rows."""
+        exactly = LABELS | {"median_absolute_error"} if self.sample.independent else frozenset[str]()
+        wanted = [name for name in self.names if self.points[name][0] is not None and name not in exactly | MEANS]
+        return resampled(
+            self.sample, {name: statistic(name, self.sample) for name in wanted}, self.resamples, self.seed
+        )
+
+    def _ends(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        if name in PROPORTIONS:
+            return self._proportion(name, value)
+        if name in LABELS:
+            return self._melded(name)
+        if name in MEANS:
+            ends = studentised_mean(name, self.sample, self.resamples, self.alpha, self.seed)
+            return with_rare_errors(name, self.sample, value, ends, self.alpha)
+        if name == "median_absolute_error" and self.sample.independent:
+            return self._median()
+        if name in ("roc_auc", "roc_auc_ovr", "average_precision"):
+            return self._ranking(name, value)
+        return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
+
+    def _median(self) -> tuple[Ends | None, str, str | None]:
+        errors = np.sort(np.abs(self.sample.truth - self.sample.prediction))
+        ranks = exact.median_ranks(len(errors), self.alpha)
+        return ranks and (float(errors[ranks[0]]), float(errors[ranks[1]])), "order statistics", None
+
+    def _proportion(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        """Clopper–Pearson; with rows that hang together or weights, on Korn and Graubard's effective counts (1998)."""
+        among = _denominator(name, self.sample)
+        share = value / (2 - value) if name == "f1" else value
+        rows, method = float(among.sum()), "clopper-pearson"
+        if not self.sample.independent:
+            draws = self.draws[name]
+            rows, method = (
+                self._effective(draws / (2 - draws) if name == "f1" else draws, share, among),
+                "korn-graubard",
+            )
+        ends = exact.clopper_pearson(share * rows, rows, self.alpha)
+        return ((exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends), method, None
+
+    def _effective(self, draws: Floats, share: float, among: NDArray[np.bool_]) -> float:
+        """As many independent rows as would make the share vary as much, with t for the number of units."""
+        rows, units = float(among.sum()), units_holding(self.sample, among)
+        spread = float(np.nanvar(draws))
+        found = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
+        found = min(max(found, min(units, rows)), rows)
+        if units < 2 or rows < 2:
+            return min(found, units)
+        t_of = stats.t(df=rows - 1).ppf(1 - self.alpha / 2) / stats.t(df=units - 1).ppf(1 - self.alpha / 2)
+        return float(found * min(1.0, t_of**2))
+
+    def _melded(self, name: str) -> tuple[Ends | None, str, str | None]:
+        """Melded exact intervals of the confusion matrix; joined to the bootstrap's where rows hang together."""
+        matrix = confusions(self.sample)(self.sample.row_weights[None, :])[0]
+        if not self.sample.independent:
+            everywhere = np.ones(len(self.sample), dtype=bool)
+            effective = self._effective(self.draws["accuracy"], self.points["accuracy"][0] or 0.0, everywhere)
+            matrix = matrix * effective / matrix.sum()
+        rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample.positive)
+        low, high = (
+            float(np.quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail))
+            for side, tail in ((True, self.alpha / 2), (False, 1 - self.alpha / 2))
+        )
+        if self.sample.independent:
+            return (low, high), "melded clopper-pearson", None
+        ends = expanded_percentile(self.draws[name], rarest(self.sample), self.alpha)
+        return wider((low, high), ends), "bootstrap and melded clopper-pearson", None
+
+    def _ranking(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        """Percentiles joined to an interval that holds for few rows and for a perfect order."""
+        ends = expanded_percentile(self.draws[name], rarest(self.sample), self.alpha)
+        if name == "average_precision":
+            # Boyd, Eng and Page (2013): binomial with the number of positive rows.
+            positive = float(units_holding(self.sample, self.sample.truth == self.sample.positive))
+            guard = exact.clopper_pearson(value * positive, positive, self.alpha)
+            return wider(guard, ends), "bootstrap and binomial", None
+        codes = [self.sample.positive] if name == "roc_auc" else range(len(self.sample.classes))
+        areas = [self._area(code, value) for code in codes]
+        guard = float(np.mean([low for low, _ in areas])), float(np.mean([high for _, high in areas]))
+        few = rarest(self.sample) < RARE
+        note = f"fewer than {RARE} independent rows of a class: the interval takes the worst case" if few else None
+        return wider(guard, ends), "bootstrap and " + ("clopper-pearson on pairs" if few else "newcombe"), note
+
+    def _area(self, code: int, value: float) -> Ends:
+        mine = self.sample.truth == code
+        counts = units_holding(self.sample, mine), units_holding(self.sample, ~mine)
+        if min(counts) < RARE:
+            return exact.paired_area(value, min(counts), self.alpha)
+        return exact.newcombe_auc(value, *counts, self.alpha)
+
+
+def wider(one: Ends, other: Ends | None) -> Ends:
+    """The interval that holds both."""
+    return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))
+
+
+def units_holding(sample: Sample, rows: NDArray[np.bool_]) -> float:
+    """How many independent observations some rows amount to: rows, groups, blocks; by Kish (1965) with weights."""
+    if sample.units.kind == "groups" and sample.units.codes is not None:
+        return float(len(np.unique(sample.units.codes[rows])))
+    if sample.units.kind == "blocks":
+        return max(1.0, math.ceil(rows.sum() / sample.units.block)) if rows.any() else 0.0
+    weights = sample.row_weights[rows]
+    return float(weights.sum() ** 2 / max((weights**2).sum(), 1e-300)) if rows.any() else 0.0
+
+
+def rarest(sample: Sample) -> int:
+    """Independent observations of the rarest class that occurs; of all rows for regression."""
+    if sample.kind == "regression":
+        return sample.units.draws
+    present = np.unique(sample.truth)
+    return int(min(units_holding(sample, sample.truth == code) for code in present))
+
+
+def _denominator(name: str, sample: Sample) -> NDArray[np.bool_]:
+    truth: NDArray[np.bool_] = sample.truth == sample.positive
+    predicted: NDArray[np.bool_] = sample.prediction == sample.positive
+    every = np.ones(len(sample), dtype=bool)
+    return {"recall": truth, "specificity": ~truth, "precision": predicted, "f1": truth | predicted}.get(name, every)

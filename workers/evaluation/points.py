@@ -1,0 +1,74 @@
+"""A metric's value on some rows, or the reason why it has none."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from orchestrator.contracts.metrics import METRICS
+from workers.evaluation.sample import Sample
+from workers.scoring import score
+
+Point = tuple[float | None, str | None]
+
+
+def point(name: str, sample: Sample) -> Point:
+    """The value by the metric functions that trials are scored with, or None and why."""
+    why = undefined(name, sample)
+    if why:
+        return None, why
+    value = measured(name, sample)
+    return (value, None) if math.isfinite(value) else (None, "undefined on these rows")
+
+
+def measured(name: str, sample: Sample) -> float:
+    """The metric of rows on which it is defined."""
+    needs, codes = METRICS[name].needs, tuple(range(len(sample.classes)))
+    answers = {
+        "labels": sample.prediction,
+        "values": sample.prediction,
+        "probabilities": sample.order if name in ("roc_auc", "average_precision") else sample.probabilities,
+    }[needs]
+    if name == "brier" or (name == "log_loss" and sample.kind == "binary"):
+        answers = sample.scores
+    if answers is None:
+        return math.nan
+    return score(
+        name, sample.truth, answers, classes=codes, positive=sample.positive if codes else None, weight=sample.weights
+    )
+
+
+def undefined(name: str, sample: Sample) -> str | None:
+    """Why the metric has no value on these rows; None when it has one."""
+    if len(sample) == 0:
+        return "no rows"
+    if METRICS[name].needs == "probabilities":
+        ranked = name in ("roc_auc", "average_precision") and sample.order is not None
+        if sample.probabilities is None and not ranked:
+            return "the model gives no probabilities"
+    if sample.kind == "regression":
+        return _undefined_values(name, sample)
+    return _undefined_classes(name, sample)
+
+
+def _undefined_values(name: str, sample: Sample) -> str | None:
+    if name == "mape" and (sample.truth == 0).any():
+        return f"{int((sample.truth == 0).sum())} rows have a true value of zero"
+    if name == "r2" and np.ptp(sample.truth) == 0:
+        return "the true value is the same in all rows"
+    return None
+
+
+def _undefined_classes(name: str, sample: Sample) -> str | None:
+    counts = sample.class_counts()
+    positives, predicted = counts[sample.positive], int((sample.prediction == sample.positive).sum())
+    reasons = (
+        (("roc_auc", "balanced_accuracy", "mcc"), (counts > 0).sum() < 2, "the rows hold one class only"),
+        (("roc_auc_ovr",), (counts == 0).any(), "a class has no row"),
+        (("average_precision", "recall"), positives == 0, "no row is positive"),
+        (("specificity",), positives == len(sample), "no row is negative"),
+        (("precision",), predicted == 0, "no row was predicted positive"),
+        (("f1",), positives + predicted == 0, "no row is positive, in truth or prediction"),
+    )
+    return next((why for names, holds, why in reasons if name in names and holds), None)

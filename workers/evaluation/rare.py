@@ -1,0 +1,60 @@
+"""Losses whose mean hangs on errors too rare to have been seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workers.evaluation.bootstrap import Ends
+from workers.evaluation.exact import clopper_pearson
+from workers.evaluation.sample import Sample
+from workers.evaluation.statistics import EPSILON, losses
+
+Floats = NDArray[np.float64]
+
+SEEN = 5  # errors, from which on the bootstrap knows them well enough
+
+
+def with_rare_errors(
+    name: str, sample: Sample, value: float, ends: Ends | None, alpha: float
+) -> tuple[Ends | None, str, str | None]:
+    """The bootstrap's ends, with the upper one raised where fewer than five wrong rows were seen.
+
+    A model that was hardly ever wrong may be wrong in up to the Clopper–Pearson share of new rows. Those cost what the
+    wrong rows cost that were seen, and one more that costs what the model's own probabilities put on the other answer
+    (mean over the rows). For values, an error as wide as the range of the truth is assumed, and only where no row had
+    any error at all.
+    """
+    wrong = _wrong(name, sample)
+    rows = int(sample.units.effective) if not sample.independent else len(sample)
+    if int(wrong.sum()) >= SEEN or (name in ("rmse", "mae", "mape") and value > 0):
+        return ends, "bootstrap-t", None
+    share = clopper_pearson(min(float(wrong.sum()), rows), rows, alpha)[1]
+    loss = losses(name, sample)
+    error = (float(loss[wrong].sum()) + _loss_if_wrong(name, sample)) / (int(wrong.sum()) + 1)
+    bound = _mean(loss[~wrong]) * (1 - share) + share * error
+    bound = float(np.sqrt(bound)) if name == "rmse" else bound
+    low, high = ends or (0.0, bound)
+    return (
+        (min(low, value), max(high, bound)),
+        "bootstrap-t and rare errors",
+        f"{int(wrong.sum())} wrong rows were seen",
+    )
+
+
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if len(values) else 0.0
+
+
+def _wrong(name: str, sample: Sample) -> NDArray[np.bool_]:
+    if name in ("log_loss", "brier") and sample.probabilities is not None:
+        return np.asarray(sample.probabilities.argmax(axis=1) != sample.truth)
+    return np.asarray(losses(name, sample) > 0)
+
+
+def _loss_if_wrong(name: str, sample: Sample) -> float:
+    if sample.probabilities is None:  # values: the widest error that the truth has room for
+        width = float(np.ptp(sample.truth))
+        return width**2 if name == "rmse" else width / float(np.abs(sample.truth).min() if name == "mape" else 1.0)
+    best = np.clip(sample.probabilities.max(axis=1), EPSILON, 1 - EPSILON)
+    return float(np.mean(best**2 if name == "brier" else -np.log1p(-best)))
