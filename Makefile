@@ -35,10 +35,12 @@ test: check
 bench: env
 	$(BIN)/python -m benchmarks
 
-# One lock for Python 3.11 to 3.13, workers and tests included. Commit what changes.
+# One lock for Python 3.11 to 3.13, workers and tests included; the image's is a part of it. Commit what changes.
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header
 lock: env
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --all-extras --group dev \
-	  --no-header --output-file requirements.lock pyproject.toml
+	$(COMPILE) --all-extras --group dev --output-file requirements.lock pyproject.toml
+	$(COMPILE) --extra workers --group image --constraint requirements.lock --no-annotate \
+	  --output-file deploy/requirements.lock pyproject.toml
 
 compose-test:
 	deploy/try-compose

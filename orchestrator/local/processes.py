@@ -15,7 +15,7 @@ MARKER = "CYCLERY_STACK"  # in the environment of every process of a stack, inhe
 def identity(pid: int) -> str | None:
     """What tells this process from a later one with the same pid, also after a reboot; None when it is gone."""
     try:
-        return f"{_boot()}:{_started(pid)}"
+        return f"{_boot()}:{pid}:{_started(pid)}"
     except (OSError, psutil.Error):
         return None
 
