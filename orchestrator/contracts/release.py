@@ -19,6 +19,7 @@ class CustomStep(Value):
     options: dict[str, Any] = Field(default_factory=dict)  # its `with:` values
     rowwise: bool  # each row comes out of its own values alone; otherwise raw rows cannot be served
     prepared: bool  # it stands after `prepare`; otherwise it took the source's table
+    secret: bool = False  # its options hold a secret, which no bundle may carry; they are left out here
 
 
 class PackageParams(Value):
@@ -29,7 +30,7 @@ class PackageParams(Value):
     roles: Columns = Columns()
     derive: dict[str, str] = Field(default_factory=dict)
     custom: tuple[CustomStep, ...] = ()  # in their order
-    trusted: tuple[str, ...] = ()  # classes of the team's own code that the model file may hold
+    own: Code | None = None  # the code of the team's own estimators, which the bundle then carries
 
 
 class RegisterParams(Value):

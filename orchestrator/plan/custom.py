@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from orchestrator.contracts.calls import Gather, Input, Output, StageCall
 from orchestrator.contracts.release import CustomStep
@@ -86,9 +87,10 @@ def add_custom(draft: Draft, stage: CustomStage, place: int) -> None:
         step = CustomStep(
             name=stage.name,
             code=draft.fingerprints.code[stage.call],
-            options=stage.with_,
+            options={} if _holds_secret(stage.with_) else stage.with_,
             rowwise=rowwise,
             prepared=draft.has("prepare"),
+            secret=_holds_secret(stage.with_),
         )
         draft.steps.append(step)
 
@@ -208,6 +210,13 @@ def _with_problems(stage: CustomStage, signature: Signature, where: Where) -> li
     ]
     missing = [name for name, required in signature.options.items() if required and name not in stage.with_]
     return problems + [Problem((*where, "with"), f"{stage.call} needs the option {name!r}") for name in missing]
+
+
+def _holds_secret(value: Any) -> bool:
+    """Whether `{secret: NAME}` is anywhere in the value."""
+    if isinstance(value, Mapping):
+        return set(value) == {"secret"} or any(_holds_secret(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_holds_secret(item) for item in value)
 
 
 def _names(signature: Signature) -> list[str]:

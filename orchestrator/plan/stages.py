@@ -182,6 +182,7 @@ def package(draft: Draft) -> None:
         roles=_roles(spec),
         derive=spec.features.derive,
         custom=tuple(draft.steps),
+        own=draft.fingerprints.model_code,
     )
     inputs = {
         "model": _select("model"),
