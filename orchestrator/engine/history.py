@@ -12,6 +12,7 @@ from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
 from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import Pool, decode_refs
+from orchestrator.plan.ordering import in_plan_order
 
 PAGE = 1000
 POOL_MS = 30_000  # a pool that has not registered for so long is gone
@@ -53,7 +54,7 @@ class History:
             plan_version=int(fields["plan_version"]),
             notes=tuple(json.loads(fields["notes"])),
             position=last[0][0] if last else "0-0",
-            stages=tuple(record for record in records if record is not None),
+            stages=tuple(in_plan_order(record for record in records if record is not None)),
         )
 
     def runs(self, limit: int = 50) -> list[RunSummary]:

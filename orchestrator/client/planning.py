@@ -1,0 +1,126 @@
+"""Workflow → plan: the world's fingerprints are taken, then the plan is built."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import cast
+
+from orchestrator.client.code import team_code
+from orchestrator.client.session import Session
+from orchestrator.client.sources import Sources
+from orchestrator.client.workflow import Workflow
+from orchestrator.contracts.calls import Plan, StageCall
+from orchestrator.contracts.errors import Unreachable
+from orchestrator.contracts.tasks import TASKS, Purity, Queue
+from orchestrator.engine.messages import CacheRecord
+from orchestrator.plan.build import build
+from orchestrator.plan.changes import Change, changes
+from orchestrator.plan.estimate import estimate, label
+from orchestrator.plan.fingerprints import Fingerprints, Rival
+from orchestrator.plan.stages import rival_of
+from orchestrator.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """A plan with what is known of its fate; `cached` is None where no Redis could be asked."""
+
+    plan: Plan
+    cached: frozenset[str] | None = None
+    estimate_s: float | None = None
+    previous: str | None = None  # the last run of the workflow
+    changes: tuple[Change, ...] = ()
+
+
+def plan_offline(workflow: Workflow, settings: Settings) -> Outlook:
+    """The plan where there is no Redis and no store to ask."""
+    rival = rival_of(workflow.spec)
+    if rival is not None:
+        raise Unreachable(
+            f"gates compare with {rival}, and there is no registry to ask: start the stack (`cyclery up`)"
+        )
+    with workflow.placing():
+        return Outlook(build(workflow.spec, _fingerprints(workflow, Sources(settings.home), None, upload=False)))
+
+
+def plan_for(session: Session, workflow: Workflow, *, upload: bool) -> Plan:
+    """The plan of a workflow; with `upload` the store has afterwards what its stages will read."""
+    with workflow.placing():
+        return build(workflow.spec, _fingerprints(workflow, session.sources, session, upload=upload))
+
+
+def look_ahead(session: Session, workflow: Workflow) -> Outlook:
+    """The plan, which of its stages are cached, how long the rest may take, and what changed since the last run."""
+    plan = plan_for(session, workflow, upload=False)
+    hits = cached_stages(session, plan)
+    previous = session.history.latest(plan.workflow)
+    changed: tuple[Change, ...] = ()
+    if previous is not None:
+        earlier = calls_of(session, previous)
+        changed = tuple(changes(earlier, plan.stages)) if earlier else ()
+    seconds = measured_seconds(session, previous) | _seconds(plan, hits)
+    slots = {pool.queue: pool.processes for pool in session.history.pools()}
+    return Outlook(plan, frozenset(hits), estimate(plan, hits.keys(), seconds, slots), previous, changed)
+
+
+def cached_stages(session: Session, plan: Plan) -> dict[str, CacheRecord]:
+    """The stages whose results are known; effects that were applied count."""
+    asked = [call for call in plan.stages if call.key and TASKS[call.task].purity is not Purity.VOLATILE]
+    found = zip(asked, session.ledger.lookup([str(call.key) for call in asked]), strict=True)
+    return {call.id: record for call, record in found if record is not None}
+
+
+def calls_of(session: Session, run: str) -> list[StageCall]:
+    """The calls of a run that Redis still has."""
+    texts = cast("dict[str, str]", session.redis.hgetall(session.history.keys.run(run, "calls")))
+    return [StageCall.model_validate_json(text) for text in texts.values()]
+
+
+def measured_seconds(session: Session, run: str | None) -> dict[str, float]:
+    """Seconds of a run's stages, by id and by what they have in common."""
+    record = session.history.snapshot(run) if run is not None else None
+    groups: dict[str, list[float]] = {}
+    for stage in record.stages if record else ():
+        if stage.seconds is not None:
+            groups.setdefault(stage.id, []).append(stage.seconds)
+            groups.setdefault(label(stage.id, stage.task, stage.params), []).append(stage.seconds)
+    return {name: sum(values) / len(values) for name, values in groups.items()}
+
+
+def _seconds(plan: Plan, hits: dict[str, CacheRecord]) -> dict[str, float]:
+    return {call.id: hits[call.id].seconds or 0.0 for call in plan.stages if call.id in hits}
+
+
+def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None, *, upload: bool) -> Fingerprints:
+    spec = workflow.spec
+    files = {name: spec.directory / source.file for name, source in spec.data.sources.items()}
+    if upload and session is not None:
+        refs = {name: sources.upload(path, session.store) for name, path in files.items()}
+    else:
+        refs = {name: sources.digest(path) for name, path in files.items()}
+    code = team_code(spec, session.store if upload and session is not None else None)
+    rival = rival_of(spec)
+    rivals: dict[str, Rival] = {}
+    if rival is not None and session is not None:
+        version = session.registry.get(rival)
+        rivals[rival] = Rival(version.bundle, version.rows)
+    return Fingerprints(
+        sources=refs,
+        code=code.entries,
+        signatures=code.signatures,
+        model_code=code.models,
+        environments=_environments(session),
+        rivals=rivals,
+    )
+
+
+def _environments(session: Session | None) -> dict[str, str | None]:
+    """By queue, as pools registered it; the embedded stack's pools run in this very environment."""
+    known: dict[str, str | None] = dict(session.history.environments()) if session is not None else {}
+    missing: Collection[str] = [queue.value for queue in Queue if queue.value not in known]
+    if missing and session is not None and session.embedded:
+        from orchestrator.contracts.environment import environment_digest
+
+        known |= dict.fromkeys(missing, environment_digest())
+    return known

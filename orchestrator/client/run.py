@@ -1,0 +1,137 @@
+"""One run, as Python code sees it: its state, its document, its champion."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from orchestrator.client.session import Session
+from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.records import RunRecord
+from orchestrator.contracts.status import RunStatus
+from orchestrator.engine.messages import Settled
+from orchestrator.store.manifests import read_manifest
+
+BLOCK_MS = 1000  # one wait for events; below the patience of the connection
+QUIET_S = 0.1  # between two snapshots while much happens
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """The model that a run chose."""
+
+    model: str | None  # NAME@VERSION, once it is registered
+    candidate: str
+    params: dict[str, Any]
+    features: tuple[str, ...]
+    metrics: Mapping[str, Interval]
+
+
+class Run:
+    """A handle on one run; everything is read when it is asked for."""
+
+    def __init__(self, session: Session, identifier: str, *, attached: bool = False) -> None:
+        self._session = session
+        self.id = identifier
+        self.attached = attached  # an identical run was active: this is it
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def record(self) -> RunRecord:
+        """The run as it stands; from its manifest when it left Redis."""
+        found = self._session.history.snapshot(self.id) or read_manifest(self._session.store, self.id)
+        if found is None:
+            raise InvalidInput(f"there is no run {self.id}; `cyclery runs` lists them")
+        return found
+
+    @property
+    def status(self) -> RunStatus:
+        """How it stands."""
+        return self.record().status
+
+    def follow(self) -> Iterator[RunRecord]:
+        """The run now and after each change, until it ended or waits for a person and nothing else is under way."""
+        while True:
+            began = time.monotonic()
+            record = self.record()
+            cost = time.monotonic() - began
+            yield record
+            if record.status is not RunStatus.RUNNING:
+                return
+            self._await_change(record.position)
+            # A run of thousands of stages takes a while to read: reading is to stay a small part of the time.
+            time.sleep(max(QUIET_S, 3 * cost))
+
+    def _await_change(self, position: str) -> None:
+        deadline = time.monotonic() + 5.0  # progress of running stages makes no events
+        while time.monotonic() < deadline:
+            happened = self._session.history.events(self.id, position, block_ms=BLOCK_MS)
+            if happened is None or happened:
+                return
+
+    def wait(self) -> Run:
+        """Return when the run ended, or is held for a person."""
+        for _ in self.follow():
+            pass
+        return self
+
+    def document(self) -> dict[str, Any]:
+        """The run document of the interface."""
+        from orchestrator.report.document import run_document
+
+        return run_document(self.record(), self._session.store)
+
+    @property
+    def champion(self) -> Champion:
+        """The chosen model with its intervals; raises InvalidInput before there is one."""
+        found = self.document()["champion"]
+        if found is None:
+            raise InvalidInput(f"{self.id} has no champion (it is {self.status}); see `cyclery status {self.id}`")
+        metrics = {
+            name: Interval(method=str(one.get("method", "")), **{key: one.get(key) for key in _INTERVAL})
+            for name, one in found["metrics"].items()
+        }
+        return Champion(found["model"], found["candidate"], found["params"], tuple(found["features"]), metrics)
+
+    @property
+    def trials(self) -> tuple[RankedTrial, ...]:
+        """The ranked trials, best first; none before the selection."""
+        from orchestrator.contracts.documents import Ranking
+
+        record = self.record().stage("select")
+        ref = record.outputs.get("ranking") if record is not None else None
+        return Ranking.model_validate_json(self._session.store.read(ref)).trials if ref is not None else ()
+
+    @property
+    def gates(self) -> tuple[Verdict, ...]:
+        """The gates' verdicts; none before they are judged."""
+        from orchestrator.contracts.documents import Verdicts
+
+        record = self.record().stage("gates")
+        ref = record.outputs.get("verdicts") if record is not None else None
+        return Verdicts.model_validate_json(self._session.store.read(ref)).verdicts if ref is not None else ()
+
+    def report(self) -> Path:
+        """Write the HTML report below the home and answer where it is."""
+        from orchestrator.report.html import write_report
+
+        folder = self._session.settings.home.absolute() / "reports" / self.id
+        return write_report(self.record(), self._session.store, folder / "report.html")
+
+    def logs(self, stage: str | None = None) -> list[str]:
+        """The lines that its stages wrote, each as `stage: line`; of one stage the bare lines."""
+        from orchestrator.client.logs import lines_of
+
+        return [line.line if stage else f"{line.stage}: {line.line}" for line in lines_of(self._session, self, stage)]
+
+    def cancel(self, by: str | None = None) -> Settled:
+        """Stop it: what has not begun never begins."""
+        return self._session.ledger.cancel(self.id, by or self._session.settings.author)
+
+
+_INTERVAL = ("value", "low", "high", "confidence")

@@ -1,0 +1,77 @@
+"""One connection to Redis and the store, and everything that speaks over it; each part is made when it is used."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from orchestrator.client.sources import Sources
+from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactStore, open_store
+from orchestrator.store.connection import connect
+
+if TYPE_CHECKING:
+    import redis
+    from celery import Celery
+
+    from orchestrator.engine.history import History
+    from orchestrator.engine.ledger import Ledger
+    from orchestrator.store.models import Registry
+
+
+class Session:
+    """What a client is connected to."""
+
+    def __init__(self, settings: Settings, *, embedded: bool = False) -> None:
+        self.settings = settings
+        self.embedded = embedded  # the stack of this home: its pools run in this very environment
+
+    @cached_property
+    def redis(self) -> redis.Redis:
+        """The ledger's Redis; raises Unreachable."""
+        return connect(self.settings)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """What decides."""
+        from orchestrator.engine.ledger import Ledger
+
+        return Ledger(self.redis, self.settings)
+
+    @cached_property
+    def history(self) -> History:
+        """What is known of runs and pools."""
+        from orchestrator.engine.history import History
+
+        return History(self.redis, self.settings.namespace)
+
+    @cached_property
+    def store(self) -> ArtifactStore:
+        """The artifact store."""
+        return open_store(self.settings)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The model registry."""
+        from orchestrator.store.models import Registry
+
+        return Registry(self.redis, self.settings)
+
+    @cached_property
+    def app(self) -> Celery:
+        """The Celery app; only for ringing, since importing Celery takes its time."""
+        from orchestrator.engine.app import make_app
+
+        return make_app(self.settings)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """The digests of file sources."""
+        return Sources(self.settings.home)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        if "redis" in self.__dict__:
+            self.redis.close()
+        if "app" in self.__dict__:
+            self.app.close()
