@@ -200,6 +200,7 @@ class Ledger:
                 after = [*following.get(call.id, []), *expansion.joins]
                 pipe.hset(self.keys.run(lease.run, "next"), call.id, json.dumps(after))
             ids = [call.id for call in chunk]
+            pipe.sadd(self.keys("queues"), *{call.queue for call in chunk})
             pipe.rpush(self.keys("staging", nonce, "ids"), *ids)
             pipe.pexpire(self.keys("staging", nonce, "ids"), staging.STAGING_MS)
             for join in expansion.joins:
@@ -231,8 +232,14 @@ class Ledger:
 
     def leases_of(self, host: str) -> dict[tuple[str, str], int]:
         """(run, stage) → process id, of every lease that this host holds."""
-        held = cast("dict[str, str]", self.redis.hgetall(self.keys("host", host)))
-        return {cast("tuple[str, str]", tuple(member.split("/", 1))): int(pid) for member, pid in held.items()}
+        members = cast("list[str]", self.redis.zrange(self.keys("leases"), 0, -1))
+        owned = [cast("tuple[str, str]", tuple(member.split("/", 1))) for member in members]
+        pipe = self.redis.pipeline(transaction=False)
+        for run, stage in owned:
+            pipe.hget(self.keys.run(run, "stages"), stage)
+        records = [json.loads(text) if text else {} for text in pipe.execute()]
+        pairs = zip(owned, records, strict=True)
+        return {stage: int(one["pid"]) for stage, one in pairs if one.get("host") == host and one["state"] == "running"}
 
     def bury(self, run: str, stage: str, pid: int) -> Settled:
         """The process of this host that held the lease is dead: do not wait for the lease to run out."""

@@ -171,6 +171,7 @@ def _stage_chunk(
         pipe.sadd(keys("staging", nonce, "open"), *lists["open"])
     if lists["roots"]:
         pipe.rpush(keys("staging", nonce, "roots"), *lists["roots"])
+    pipe.sadd(keys("queues"), *{row.call.queue for row in rows})
     for part in (*hashes, *lists):
         pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
 

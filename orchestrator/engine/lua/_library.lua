@@ -1,15 +1,18 @@
 -- What the ledger's steps share. Each step runs alone and is never rolled back: it validates before its first write.
 -- KEYS[1] is the namespace's prefix, "{namespace}:"; one hash tag, so that a step may touch run, cache and audit together.
 -- A stage's record is JSON of what moves; what never moves (its call) is opaque text in another hash.
+-- A step opens one run, changes its fields and records in memory, and writes them once, by `close`.
 
 local P = KEYS[1]
 local CHUNK = 500          -- successors, roots or stopped stages that one step handles at most
 local EVENTS = 20000       -- entries of a run's stream
 
-local function key(...) return P .. table.concat({...}, ':') end
+local call = redis.call
+
+local function key(name) return P .. name end
 
 local function clock_us()
-  local t = redis.call('TIME')
+  local t = call('TIME')
   return tonumber(t[1]) * 1000000 + tonumber(t[2])
 end
 
@@ -17,310 +20,396 @@ local function clock() return math.floor(clock_us() / 1000) end
 
 local function whole(number) return string.format('%.0f', number) end
 
-local function load(run, id)
-  local text = redis.call('HGET', key('run', run, 'stages'), id)
-  return text and cjson.decode(text)
+-- The open run.
+local run, base              -- its id, and the prefix of its keys
+local fields, changed        -- what its hash says, and which of it this step changed
+local records, touched       -- stages by id, as far as this step met them, and those to write
+
+local FIELDS = {'status', 'stopping', 'refusal', 'failed', 'on_failure', 'busy', 'held', 'left', 'done', 'flight',
+  'max_parallel', 'identity', 'generation', 'nonce', 'author', 'seed', 'workflow', 'working'}
+local COUNTERS = {busy = true, held = true, left = true, done = true, flight = true}
+
+-- Opens a run; false when there is none.
+local function open(id)
+  run, base = id, P .. 'run:' .. id
+  fields, changed, records, touched = {}, {}, {}, {}
+  local values = call('HMGET', base, unpack(FIELDS))
+  for i, name in ipairs(FIELDS) do
+    local value = values[i]
+    if COUNTERS[name] then value = tonumber(value or '0') end
+    fields[name] = value
+  end
+  return fields.status and true or false
 end
 
-local function save(run, id, record)
-  redis.call('HSET', key('run', run, 'stages'), id, cjson.encode(record))
+local function part(name) return base .. ':' .. name end
+
+local function set(name, value)
+  fields[name] = value
+  changed[name] = true
 end
 
-local function run_field(run, field) return redis.call('HGET', key('run', run), field) end
+local function add(name, amount) set(name, fields[name] + amount) end
 
-local function emit(run, kind, stage, state)
-  redis.call('XADD', key('run', run, 'events'), 'MAXLEN', '~', EVENTS, '*',
-    'kind', kind, 'stage', stage, 'state', state)
+local function load(id)
+  local record = records[id]
+  if record == nil then
+    local text = call('HGET', part('stages'), id)
+    record = text and cjson.decode(text)
+    records[id] = record
+  end
+  return record
 end
 
--- A stage's new state: counters of the run follow, so that its status needs no search.
-local function enter(run, id, record, state)
-  local function busy(s) return s == 'ready' or s == 'running' end
+local function save(id) touched[id] = true end
+
+local function emit(kind, stage, state)
+  call('XADD', part('events'), 'MAXLEN', '~', EVENTS, '*', 'kind', kind, 'stage', stage, 'state', state)
+end
+
+-- Writes what this step changed of the run, at once.
+local function close()
+  local flat = {}
+  for id in pairs(touched) do
+    flat[#flat + 1] = id
+    flat[#flat + 1] = cjson.encode(records[id])
+    if #flat >= 2000 then call('HSET', part('stages'), unpack(flat)); flat = {} end
+  end
+  if #flat > 0 then call('HSET', part('stages'), unpack(flat)) end
+  flat = {}
+  for name in pairs(changed) do
+    if fields[name] then
+      flat[#flat + 1] = name
+      flat[#flat + 1] = COUNTERS[name] and whole(fields[name]) or fields[name]
+    else
+      call('HDEL', base, name)
+    end
+  end
+  if #flat > 0 then call('HSET', base, unpack(flat)) end
+  changed, touched = {}, {}
+end
+
+-- A stage's new state: the run's counters follow, so that its status needs no search.
+local function enter(id, record, state)
   local before = record.state
-  if busy(before) ~= busy(state) then
-    redis.call('HINCRBY', key('run', run), 'busy', busy(state) and 1 or -1)
-  end
-  if (before == 'held') ~= (state == 'held') then
-    redis.call('HINCRBY', key('run', run), 'held', state == 'held' and 1 or -1)
-  end
+  local was, is = before == 'ready' or before == 'running', state == 'ready' or state == 'running'
+  if was ~= is then add('busy', is and 1 or -1) end
+  if (before == 'held') ~= (state == 'held') then add('held', state == 'held' and 1 or -1) end
   record.state = state
-  save(run, id, record)
-  if state ~= 'ready' then emit(run, 'stage', id, state) end
+  save(id)
+  if state ~= 'ready' then emit('stage', id, state) end
 end
 
--- Ready stages stand in `parked` until the run's window has room: so runs take turns.
-local function park(run, id, record, front)
-  enter(run, id, record, 'ready')
-  redis.call(front and 'LPUSH' or 'RPUSH', key('run', run, 'parked'), id)
+-- Ready stages stand in `parked` until the run's window has room: so runs take turns. New ones are kept in memory first.
+local fresh = {}
+
+local function park(id, record, front)
+  enter(id, record, 'ready')
+  if front then call('LPUSH', part('parked'), id) else fresh[#fresh + 1] = id end
 end
 
 -- A stage leaves the window: it ended, or goes back to wait.
-local function land(run, id, record)
+local function land(id, record)
   if record.flying then
-    redis.call('HINCRBY', key('run', run), 'flight', -record.flying)
+    add('flight', -record.flying)
     record.flying = nil
+    save(id)
   end
-  redis.call('ZREM', key('bells', record.queue), run .. '/' .. id)
 end
 
-local function drop_lease(run, id, record)
-  local member = run .. '/' .. id
-  redis.call('ZREM', key('leases'), member)
-  redis.call('ZREM', key('timers'), 'timeout/' .. member)
-  if record.host then redis.call('HDEL', key('host', record.host), member) end
-end
+local function silence(id, record) call('ZREM', P .. 'bells:' .. record.queue, run .. '/' .. id) end
 
-local function queue_work(run, item)
-  redis.call('RPUSH', key('run', run, 'work'), item)
-  redis.call('SADD', key('work'), run)
-end
+local function drop_lease(id) call('ZREM', P .. 'leases', run .. '/' .. id) end
+
+-- Graph work of the run that is left to do: in memory first, in the run's list when a step has done its share.
+local todo = {}
+
+local function queue_work(item) todo[#todo + 1] = item end
 
 -- A stage's end. Where the whole run is being stopped its successors are stopped by that, not one by one.
-local function settle(run, id, record, state)
-  land(run, id, record)
+local function settle(id, record, state)
+  if record.state ~= 'running' then silence(id, record) end
+  land(id, record)
   record.finished = clock()
-  enter(run, id, record, state)
-  redis.call('SREM', key('run', run, 'open'), id)
-  if state == 'done' then redis.call('HINCRBY', key('run', run), 'done', 1) end
+  enter(id, record, state)
+  call('SREM', part('open'), id)
+  add('left', -1)
+  if state == 'done' then add('done', 1) end
   if state == 'failed' and not record.tolerate then
-    redis.call('HSETNX', key('run', run), 'failed', id)
-    if run_field(run, 'on_failure') == 'stop' and not run_field(run, 'stopping') then
-      redis.call('HSET', key('run', run), 'stopping', 'skipped')
-      queue_work(run, 'stop/0')
+    if not fields.failed then set('failed', id) end
+    if fields.on_failure == 'stop' and not fields.stopping then
+      set('stopping', 'skipped')
+      queue_work('stop/0')
       return
     end
   end
-  if not run_field(run, 'stopping') then queue_work(run, 'release/0/' .. id) end
+  if not fields.stopping then queue_work('release/0/' .. id) end
 end
 
-local function fail_with(run, id, record, family, message)
+local function fail_with(id, record, family, message)
   record.error = cjson.encode({family = family, message = message})
-  settle(run, id, record, 'failed')
+  settle(id, record, 'failed')
 end
 
 -- Nothing more to wait for: to a person, or to a worker. A refused model is never held.
-local function make_ready(run, id, record)
-  if record.hold and not run_field(run, 'refusal') then
-    if record.deadline then
-      redis.call('ZADD', key('timers'), clock() + record.deadline, 'deadline/' .. run .. '/' .. id)
-    end
-    record.since = clock()
-    enter(run, id, record, 'held')
+local function make_ready(id, record)
+  if record.hold and not fields.refusal then
+    if record.deadline then call('ZADD', P .. 'timers', clock() + record.deadline, 'deadline/' .. run .. '/' .. id) end
+    record.started = clock()
+    enter(id, record, 'held')
   elseif record.hold then
-    settle(run, id, record, 'done')
+    settle(id, record, 'done')
   else
-    park(run, id, record)
+    park(id, record)
   end
 end
 
 -- One of the stages before `id` ended; a join counts what the tolerated ones among them brought.
-local function arrive(run, id, good, tolerated)
-  local record = load(run, id)
+local function arrive(id, good, tolerated)
+  local record = load(id)
   if not record or record.state ~= 'waiting' then return end
   record.pending = record.pending - 1
+  save(id)
   if tolerated then
     record[good and 'got' or 'bad'] = (record[good and 'got' or 'bad'] or 0) + 1
   elseif not good then
-    settle(run, id, record, 'skipped')
+    settle(id, record, 'skipped')
     return
   end
   if tolerated and not good and not record.min_success and not record.max_failures then
-    settle(run, id, record, 'skipped')
+    settle(id, record, 'skipped')
   elseif record.max_failures and (record.bad or 0) > record.max_failures then
-    fail_with(run, id, record, 'user',
+    fail_with(id, record, 'user',
       record.bad .. ' of the stages before it failed; at most ' .. record.max_failures .. ' may')
   elseif record.pending > 0 then
-    save(run, id, record)
+    return
   elseif record.min_success and (record.got or 0) < record.min_success then
-    fail_with(run, id, record, 'user', 'only ' .. (record.got or 0) .. ' of the stages before it succeeded; at least '
+    fail_with(id, record, 'user', 'only ' .. (record.got or 0) .. ' of the stages before it succeeded; at least '
       .. record.min_success .. ' must (see their errors)')
   else
-    make_ready(run, id, record)
+    make_ready(id, record)
   end
 end
 
-local work_kinds = {}
+-- Each kind of graph work answers how much it did, and what of it is left.
+local kinds = {}
 
-function work_kinds.release(run, rest)
+function kinds.release(rest)
   local offset, id = string.match(rest, '^(%d+)/(.+)$')
   offset = tonumber(offset)
-  local record = load(run, id)
-  local text = redis.call('HGET', key('run', run, 'next'), id)
-  local successors = text and cjson.decode(text) or {}
+  local record = load(id)
+  local text = call('HGET', part('next'), id)
+  if not text then return 0 end
+  local successors = cjson.decode(text)
   local last = math.min(#successors, offset + CHUNK)
   local good = record.state == 'done' or record.state == 'rejected'
-  for i = offset + 1, last do arrive(run, successors[i], good, record.tolerate) end
+  for i = offset + 1, last do arrive(successors[i], good, record.tolerate) end
   return last - offset, last < #successors and 'release/' .. last .. '/' .. id or nil
 end
 
-function work_kinds.start(run)
-  local roots = redis.call('LPOP', key('run', run, 'roots'), CHUNK)
-  if not roots then return 0, nil end
+function kinds.start()
+  local roots = call('LPOP', part('roots'), CHUNK)
+  if not roots then return 0 end
   for _, id in ipairs(roots) do
-    local record = load(run, id)
-    if record.state == 'waiting' then make_ready(run, id, record) end
+    local record = load(id)
+    if record.state == 'waiting' then make_ready(id, record) end
   end
   return #roots, 'start/'
 end
 
--- A cancelled run, or one that fails fast: all that has not begun is stopped; what runs hears of it by its heartbeat.
-function work_kinds.stop(run, cursor)
-  local state = run_field(run, 'stopping')
-  local page = redis.call('SSCAN', key('run', run, 'open'), cursor, 'COUNT', CHUNK)
-  for _, id in ipairs(page[2]) do
-    local record = load(run, id)
-    if record.state ~= 'running' then
-      redis.call('ZREM', key('timers'), 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
-      settle(run, id, record, state)
-    end
-  end
-  return #page[2] + 1, page[1] ~= '0' and 'stop/' .. page[1] or nil
-end
-
 -- Stages that a finished stage brought into being: staged before, counted into the run here.
-function work_kinds.grow(run, nonce)
-  local ids = redis.call('LPOP', key('staging', nonce, 'ids'), CHUNK)
-  if not ids then return 0, nil end
+function kinds.grow(nonce)
+  local ids = call('LPOP', P .. 'staging:' .. nonce .. ':ids', CHUNK)
+  if not ids then return 0 end
   for _, id in ipairs(ids) do
-    local record = load(run, id)
+    local record = load(id)
     if record.state == 'staged' then
       record.state = 'waiting'
-      save(run, id, record)
-      redis.call('SADD', key('run', run, 'open'), id)
-      redis.call('HINCRBY', key('run', run), 'total', 1)
-      if record.pending == 0 then make_ready(run, id, record) end
+      save(id)
+      call('SADD', part('open'), id)
+      call('HINCRBY', base, 'total', 1)
+      if record.pending == 0 then make_ready(id, record) end
     end
   end
   return #ids, 'grow/' .. nonce
 end
 
--- The flip of an expansion: the joins wait for the new stages from this step on.
-local function expand(run, nonce)
-  local joins = redis.call('HGETALL', key('staging', nonce, 'joins'))
+-- The flip of an expansion: the joins wait for the new stages, and the run for all of them, from this step on.
+local function expand(nonce)
+  local joins = call('HGETALL', P .. 'staging:' .. nonce .. ':joins')
   for i = 1, #joins, 2 do
-    local record = load(run, joins[i])
+    local record = load(joins[i])
     record.pending = record.pending + tonumber(joins[i + 1])
     record.grown = true
-    save(run, joins[i], record)
+    save(joins[i])
   end
-  redis.call('DEL', key('staging', nonce, 'joins'))
-  queue_work(run, 'grow/' .. nonce)
+  call('DEL', P .. 'staging:' .. nonce .. ':joins')
+  add('left', call('LLEN', P .. 'staging:' .. nonce .. ':ids'))
+  queue_work('grow/' .. nonce)
 end
 
-local function finish(run)
-  if redis.call('SCARD', key('run', run, 'open')) > 0 or redis.call('EXISTS', key('run', run, 'work')) == 1 then return end
-  local fields = redis.call('HMGET', key('run', run), 'stopping', 'failed', 'refusal', 'identity', 'status')
-  if fields[5] ~= 'running' and fields[5] ~= 'held' then return end
-  local status = 'succeeded'
-  if fields[1] == 'cancelled' then status = 'cancelled'
-  elseif fields[2] then status = 'failed'
-  elseif fields[3] then status = 'refused' end
-  redis.call('HSET', key('run', run), 'status', status, 'finished', clock())
-  redis.call('SREM', key('active'), run)
-  redis.call('DEL', key('run', run, 'parked'))
-  if fields[4] and redis.call('GET', key('identity', fields[4])) == run then
-    redis.call('DEL', key('identity', fields[4]))
+-- A cancelled run, or one that fails fast: all that has not begun is stopped; what runs hears of it by its heartbeat.
+function kinds.stop(cursor)
+  local page = call('SSCAN', part('open'), cursor, 'COUNT', CHUNK)
+  for _, id in ipairs(page[2]) do
+    local record = load(id)
+    if record.state ~= 'running' then
+      call('ZREM', P .. 'timers', 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
+      settle(id, record, fields.stopping)
+    end
   end
-  redis.call('ZADD', key('ended'), clock(), run)
-  emit(run, 'run', '', status)
+  return #page[2] + 1, page[1] ~= '0' and 'stop/' .. page[1] or nil
+end
+
+local function finish()
+  if fields.left > 0 or (fields.status ~= 'running' and fields.status ~= 'held') then return end
+  local status = 'succeeded'
+  if fields.stopping == 'cancelled' then status = 'cancelled'
+  elseif fields.failed then status = 'failed'
+  elseif fields.refusal then status = 'refused' end
+  local at = clock()
+  set('status', status)
+  call('HSET', base, 'finished', at)
+  call('SREM', P .. 'active', run)
+  call('DEL', part('parked'), part('roots'))
+  if fields.identity and call('GET', P .. 'identity:' .. fields.identity) == run then
+    call('DEL', P .. 'identity:' .. fields.identity)
+  end
+  call('ZADD', P .. 'ended', at, run)
+  emit('run', '', status)
 end
 
 -- The run's status while it is open: held when only people can move it.
-local function restate(run)
-  local fields = redis.call('HMGET', key('run', run), 'status', 'busy', 'held')
-  if fields[1] ~= 'running' and fields[1] ~= 'held' then return end
-  local status = (tonumber(fields[2]) <= 0 and tonumber(fields[3]) > 0) and 'held' or 'running'
-  if status ~= fields[1] then
-    redis.call('HSET', key('run', run), 'status', status)
-    emit(run, 'run', '', status)
+local function restate()
+  if fields.status ~= 'running' and fields.status ~= 'held' then return end
+  local status = (fields.busy <= 0 and fields.held > 0) and 'held' or 'running'
+  if status ~= fields.status then
+    set('status', status)
+    emit('run', '', status)
   end
 end
 
--- The graph work of a run, at most a chunk of it; true when some is left.
-local function work(run)
-  local list, budget = key('run', run, 'work'), CHUNK
-  while budget > 0 do
-    local item = redis.call('LINDEX', list, 0)
-    if not item then break end
-    local kind, rest = string.match(item, '^(%a+)/(.*)$')
-    local spent, left = work_kinds[kind](run, rest)
-    if left then redis.call('LSET', list, 0, left) else redis.call('LPOP', list) end
+-- The graph work of the run, at most a chunk of it; true when some is left for the next step.
+local function work()
+  local budget = CHUNK
+  if fields.working then
+    local earlier = call('LRANGE', part('work'), 0, -1)
+    for _, item in ipairs(todo) do earlier[#earlier + 1] = item end
+    todo = earlier
+  end
+  local position = 1
+  while budget > 0 and todo[position] do
+    local kind, rest = string.match(todo[position], '^(%a+)/(.*)$')
+    local spent, left = kinds[kind](rest)
+    if left then todo[position] = left else position = position + 1 end
     budget = budget - spent - 1
   end
-  if redis.call('EXISTS', list) == 1 then return true end
-  redis.call('SREM', key('work'), run)
-  finish(run)
-  restate(run)
-  return false
+  if fields.working then call('DEL', part('work')) end
+  local more = todo[position] ~= nil
+  if more then
+    for i = position, #todo do call('RPUSH', part('work'), todo[i]) end
+    call('SADD', P .. 'work', run)
+    set('working', '1')
+  elseif fields.working then
+    call('SREM', P .. 'work', run)
+    set('working', false)
+  end
+  todo = {}
+  if not more then
+    finish()
+    restate()
+  end
+  return more
 end
 
 local function stamp()
   local at = clock_us()
-  local last = tonumber(redis.call('GET', key('stamp')) or '0')
+  local last = tonumber(call('GET', P .. 'stamp') or '0')
   if at <= last then at = last + 1 end
-  redis.call('SET', key('stamp'), whole(at))
+  call('SET', P .. 'stamp', whole(at))
   return whole(at)
 end
 
--- Bells for parked stages while the window has room. The window opens again at half: publishing in batches is cheaper.
-local function dispatch(run, bells)
-  local parked = key('run', run, 'parked')
-  local waiting = redis.call('LLEN', parked)
-  if waiting == 0 then return end
-  local fields = redis.call('HMGET', key('run', run), 'flight', 'max_parallel', 'stopping')
-  if fields[3] then return end
-  local flight = tonumber(fields[1] or '0')
-  local window = tonumber(redis.call('GET', key('window')) or '32') * 1000
-  local narrow = fields[2] and tonumber(fields[2])
-  if not narrow and flight > window / 2 then return end
-  local bell
-  while waiting > 0 do
-    local id = redis.call('LINDEX', parked, 0)
-    local record = load(run, id)
+local function bell_for(id, record, waiting)
+  local slots = record.batch and tonumber(call('HGET', P .. 'slots', record.queue) or '1')
+  local most = record.batch and math.min(record.batch, math.ceil((waiting + 1) / (2 * math.max(slots, 1)))) or 1
+  return {run = run, task = record.task, queue = record.queue, stamp = stamp(), most = most, shadow = record.shadow,
+    attempt = record.attempt + 1, timeout = record.timeout, stages = {}}
+end
+
+-- Bells for ready stages while the window has room. The window opens again at half: publishing in batches is cheaper.
+local function dispatch(bells)
+  local parked = part('parked')
+  local stored = call('LLEN', parked)
+  local narrow = fields.max_parallel and tonumber(fields.max_parallel)
+  local window = tonumber(call('GET', P .. 'window') or '32') * 1000
+  local room = narrow and math.min(window, narrow * 1000) or window
+  local position, waiting, bell = 1, stored + #fresh, nil
+  local shut = fields.stopping or (not narrow and stored > 0 and fields.flight > window / 2)
+  while waiting > 0 and not shut do
+    local id = stored > 0 and call('LINDEX', parked, 0) or fresh[position]
+    local record = load(id)
     local weight = narrow and 1000 or math.ceil(1000 / (record.batch or 1))
-    local room = narrow and math.min(window, narrow * 1000) or window
-    if flight + weight > room then break end
-    redis.call('LPOP', parked)
+    if fields.flight + weight > room then break end
+    if stored > 0 then
+      call('LPOP', parked)
+      stored = stored - 1
+    else
+      position = position + 1
+    end
     waiting = waiting - 1
     if record.state == 'ready' then
-      flight = flight + weight
+      add('flight', weight)
       record.flying = weight
-      local slots = tonumber(redis.call('HGET', key('slots'), record.queue) or '1')
-      local most = math.min(record.batch or 1, math.ceil((waiting + 1) / (2 * math.max(slots, 1))))
+      save(id)
       if not (bell and bell.task == record.task and bell.queue == record.queue and #bell.stages < bell.most) then
-        bell = {run = run, task = record.task, queue = record.queue, stamp = stamp(), most = most,
-          shadow = record.shadow, attempt = record.attempt + 1, timeout = record.timeout, stages = {}}
+        bell = bell_for(id, record, waiting)
         bells[#bells + 1] = bell
       end
       table.insert(bell.stages, id)
-      redis.call('SADD', key('queues'), record.queue)
-      redis.call('ZADD', key('bells', record.queue), bell.stamp, run .. '/' .. id)
-      save(run, id, record)
+      call('ZADD', P .. 'bells:' .. record.queue, bell.stamp, run .. '/' .. id)
     end
   end
-  redis.call('HSET', key('run', run), 'flight', flight)
+  for i = position, #fresh do call('RPUSH', parked, fresh[i]) end
+  fresh = {}
 end
 
--- After any change: do the graph work, open the window, and answer {answer, more, bells as JSON…}.
-local function conclude(run, answer)
-  local more = work(run)
+-- After any change: do the graph work, open the window, write, and answer {answer, more, bells as JSON…}.
+local function conclude(answer)
+  local more = work()
   local bells = {}
-  dispatch(run, bells)
+  dispatch(bells)
+  close()
   local reply = {answer, more and 1 or 0}
   for _, bell in ipairs(bells) do reply[#reply + 1] = cjson.encode(bell) end
   return reply
 end
 
 -- The owner died or gave up: another worker gets the stage, unless it has killed too many.
-local function lose(run, id, record, max_deaths, died)
-  drop_lease(run, id, record)
-  land(run, id, record)
+local function lose(id, record, max_deaths, died)
+  drop_lease(id)
+  land(id, record)
   if died then record.deaths = (record.deaths or 0) + 1 end
+  save(id)
   if died and record.deaths >= max_deaths then
-    fail_with(run, id, record, 'poison', 'it killed its worker ' .. record.deaths
+    fail_with(id, record, 'poison', 'it killed its worker ' .. record.deaths
       .. ' times (last: ' .. (record.worker or '?') .. '); look at its log and its memory')
-    return
+  elseif fields.stopping then
+    settle(id, record, fields.stopping)
+  else
+    park(id, record, true)
   end
-  local stopping = run_field(run, 'stopping')
-  if stopping then settle(run, id, record, stopping) else park(run, id, record, true) end
+end
+
+-- The message of a stage that outlived its limit.
+local function out_of_time(id, record)
+  drop_lease(id)
+  fail_with(id, record, 'timeout', 'it ran longer than its limit of '
+    .. string.format('%g', record.timeout / 1000) .. ' s; raise `timeout` or give it less to do')
+end
+
+-- How long a lease lasts from now: never beyond the stage's own limit, so that a stage that only renews ends too.
+local function lease_end(record, lease_ms)
+  local till = clock() + lease_ms
+  return record.timeout and math.min(till, record.started + record.timeout + lease_ms) or till
 end

@@ -1,12 +1,11 @@
 #!lua flags=allow-oom
 -- Stops a run. ARGV: run, by. Answers {'cancelling' | its status | 'gone', more, bells…}.
-local run = ARGV[1]
-local status = run_field(run, 'status')
-if not status then return {'gone', 0} end
-if status ~= 'running' and status ~= 'held' then return {status, 0} end
-if run_field(run, 'stopping') ~= 'cancelled' then
-  redis.call('HSET', key('run', run), 'stopping', 'cancelled', 'cancelled_by', ARGV[2])
-  queue_work(run, 'stop/0')
-  emit(run, 'run', '', 'cancelling')
+if not open(ARGV[1]) then return {'gone', 0} end
+if fields.status ~= 'running' and fields.status ~= 'held' then return {fields.status, 0} end
+if fields.stopping ~= 'cancelled' then
+  set('stopping', 'cancelled')
+  call('HSET', base, 'cancelled_by', ARGV[2])
+  queue_work('stop/0')
+  emit('run', '', 'cancelling')
 end
-return conclude(run, 'cancelling')
+return conclude('cancelling')

@@ -1,39 +1,29 @@
 #!lua flags=allow-oom
 -- Takes a ready stage under a lease. ARGV: run, stage, nonce, worker, host, pid, stamp, lease ms.
--- Answers {'claimed', call, record, refusal, needed outputs as id, text, …} or {why not}. The same nonce gets the same answer.
-local run, id, nonce = ARGV[1], ARGV[2], ARGV[3]
-local record = load(run, id)
+-- Answers {'claimed', call, record, refusal, author, seed, needed outputs as id, text, …} or {why not}.
+-- The same nonce gets the same answer.
+if not open(ARGV[1]) then return {'gone'} end
+local id, nonce = ARGV[2], ARGV[3]
+local record = load(id)
 if not record then return {'gone'} end
-local member = run .. '/' .. id
-redis.call('ZREM', key('bells', record.queue), member)
-local heard = redis.call('HGET', key('heard'), record.queue)
-if ARGV[7] ~= '' and (not heard or tonumber(ARGV[7]) > tonumber(heard)) then
-  redis.call('HSET', key('heard'), record.queue, ARGV[7])
-end
-local again = record.state == 'running' and record.nonce == nonce
-if not again then
+silence(id, record)
+if ARGV[7] ~= '' then call('ZADD', key('heard'), 'GT', ARGV[7], record.queue) end
+if not (record.state == 'running' and record.nonce == nonce) then
   if record.state ~= 'ready' then return {record.state} end
-  if not record.flying then  -- an old bell of a stage that backs off or is parked
-    return {'parked'}
-  end
-  local at = clock()
+  if not record.flying then return {'parked'} end  -- an old bell of a stage that backs off or waits its turn
   record.nonce = nonce
-  record.fence = nonce .. ':' .. redis.call('INCR', key('fences'))
+  record.fence = nonce .. ':' .. call('INCR', key('fences'))
   record.attempt = record.attempt + 1
-  record.worker, record.host, record.pid, record.started = ARGV[4], ARGV[5], ARGV[6], at
+  record.worker, record.host, record.pid, record.started = ARGV[4], ARGV[5], ARGV[6], clock()
   record.finished, record.progress = nil, nil
-  redis.call('ZADD', key('leases'), at + tonumber(ARGV[8]), member)
-  redis.call('HSET', key('host', record.host), member, record.pid)
-  if record.timeout then
-    redis.call('ZADD', key('timers'), at + record.timeout + tonumber(ARGV[8]), 'timeout/' .. member)
-  end
-  enter(run, id, record, 'running')
+  call('ZADD', key('leases'), lease_end(record, tonumber(ARGV[8])), run .. '/' .. id)
+  enter(id, record, 'running')
+  close()
 end
-local fields = redis.call('HMGET', key('run', run), 'refusal', 'author', 'seed')
-local reply = {'claimed', redis.call('HGET', key('run', run, 'calls'), id), cjson.encode(record),
-  fields[1] or '', fields[2] or '', fields[3] or '0'}
+local reply = {'claimed', call('HGET', part('calls'), id), cjson.encode(record),
+  fields.refusal or '', fields.author or '', fields.seed or '0'}
 for _, need in ipairs(record.needs or {}) do
   reply[#reply + 1] = need
-  reply[#reply + 1] = redis.call('HGET', key('run', run, 'outputs'), need) or '{}'
+  reply[#reply + 1] = call('HGET', part('outputs'), need) or '{}'
 end
 return reply

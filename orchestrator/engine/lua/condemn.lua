@@ -3,10 +3,10 @@
 -- From here on completing with such a digest is refused. Answers the digests that may go.
 local going = {}
 for i = 2, #ARGV do
-  local since = redis.call('ZSCORE', key('condemned'), ARGV[i])
+  local since = call('ZSCORE', key('condemned'), ARGV[i])
   if since and tonumber(since) + tonumber(ARGV[1]) <= clock() then
-    redis.call('ZREM', key('condemned'), ARGV[i])
-    redis.call('SADD', key('deleting'), ARGV[i])
+    call('ZREM', key('condemned'), ARGV[i])
+    call('SADD', key('deleting'), ARGV[i])
     going[#going + 1] = ARGV[i]
   end
 end
