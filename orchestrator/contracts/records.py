@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.contracts.calls import ArtifactRef
+from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.values import Value
 
@@ -56,6 +56,9 @@ class StageRecord(Value):
     measured: dict[str, Any] = Field(default_factory=dict)  # times, memory: never part of a digest
     log: ArtifactRef | None = None  # of the last attempt, once it ended
     params: dict[str, Any] = Field(default_factory=dict)
+    key: str | None = None  # the recipe key
+    sources: dict[str, ArtifactRef] = Field(default_factory=dict)  # inputs that no stage made: files, a rival's bundle
+    code: Code | None = None  # a team's own
 
 
 class RunRecord(Value):

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef
+from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef, Code
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
 from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import Pool, decode_refs
@@ -229,6 +229,9 @@ def _stage_record(
         measured=json.loads(moving["measured"]) if "measured" in moving else {},
         log=ArtifactRef.model_validate_json(moving["log"]) if "log" in moving else None,
         params=call.get("params", {}),
+        key=call.get("key"),
+        sources=decode_refs({name: source for name, source in call.get("inputs", {}).items() if "digest" in source}),
+        code=Code.model_validate(call["code"]) if "code" in call else None,
     )
 
 

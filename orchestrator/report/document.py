@@ -1,0 +1,166 @@
+"""Records and documents as the JSON documents of the command and of Python's interface."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.contracts.calls import Plan
+from orchestrator.contracts.documents import Interval, TrialResult
+from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.evidence import Evidence, Read
+
+
+def run_document(record: RunRecord, read: Read, report: str | None = None) -> dict[str, Any]:
+    """A run at any point of its way; what is not known yet is null or empty."""
+    evidence = Evidence(record, read)
+    document: dict[str, Any] = {
+        "run": record.run,
+        "workflow": record.workflow,
+        "status": str(record.status),
+        "seconds": seconds_of(record),
+        "generation": record.generation,
+        "author": record.author,
+        "created": moment(record.created),
+        "stages": [_stage(stage) for stage in record.stages],
+        "trials": _trials(evidence),
+        "champion": _champion(evidence),
+        "gates": [verdict.model_dump(mode="json") for verdict in evidence.verdicts.verdicts]
+        if evidence.verdicts
+        else [],
+        "report": report,
+        "error": error_of(record),
+        "notes": list(record.notes),
+    }
+    return document | ({"missing": evidence.missing} if evidence.missing else {})
+
+
+def models_document(versions: Iterable[ModelVersion]) -> list[dict[str, Any]]:
+    """Registered models with their versions, each in order."""
+    models: dict[str, list[dict[str, Any]]] = {}
+    for version in sorted(versions, key=lambda one: (one.model, one.version)):
+        models.setdefault(version.model, []).append(
+            {
+                "version": version.version,
+                "stage": version.stage,
+                "run": version.run,
+                "created": moment(version.created),
+                "metrics": version.metrics,
+                "digest": version.digest,
+                "candidate": version.candidate,
+                "params": version.params,
+                "reasons": list(version.reasons),
+            }
+        )
+    return [{"model": model, "versions": rows} for model, rows in models.items()]
+
+
+def plan_document(plan: Plan, cached: Mapping[str, bool | None], estimate_s: float | None = None) -> dict[str, Any]:
+    """A plan before it runs; `cached` says which stages are known to have been computed before."""
+    stages = [
+        {
+            "id": call.id,
+            "task": call.task,
+            "queue": call.queue,
+            "after": list(call.upstream()),
+            "cached": cached.get(call.id),
+            "key": call.key,
+        }
+        for call in plan.stages
+    ]
+    return {"workflow": plan.workflow, "stages": stages, "estimate_s": estimate_s, "notes": list(plan.notes)}
+
+
+def seconds_of(record: RunRecord) -> float:
+    """From submission to the end, or to the last thing that happened."""
+    times = [time for stage in record.stages for time in (stage.started, stage.finished) if time is not None]
+    last = record.finished if record.finished is not None else max(times, default=record.created)
+    return round(max(last - record.created, 0.0), 3)
+
+
+def moment(seconds: float) -> str:
+    """Seconds since the epoch as ISO 8601 in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def failed_stage(record: RunRecord) -> StageRecord | None:
+    """The stage that stopped the run: the first that failed, or was rejected."""
+    if record.status is not RunStatus.FAILED:
+        return None
+    failed = [stage for stage in record.stages if stage.state in (StageState.FAILED, StageState.REJECTED)]
+    return min(failed, key=lambda stage: stage.finished or float("inf"), default=None)
+
+
+def error_of(record: RunRecord) -> str | None:
+    """Why the run failed, in one line."""
+    stage = failed_stage(record)
+    if stage is None:
+        return None
+    if stage.decision is not None and stage.state is StageState.REJECTED:
+        note = f": {stage.decision.note}" if stage.decision.note else ""
+        return f"{stage.id}: rejected by {stage.decision.by}{note}"
+    return f"{stage.id}: {stage.error.message if stage.error else str(stage.state)}"
+
+
+def _stage(stage: StageRecord) -> dict[str, Any]:
+    document: dict[str, Any] = {
+        "id": stage.id,
+        "task": stage.task,
+        "queue": stage.queue,
+        "status": str(stage.state),
+        "cached": stage.cached,
+        "attempts": stage.attempt,
+        "seconds": stage.seconds,
+        "worker": stage.worker,
+        "error": stage.error.message if stage.error else None,
+        "after": list(stage.after),
+    }
+    if stage.error is not None:
+        document |= {"family": stage.error.family, "frames": list(stage.error.frames)}
+    if stage.progress is not None:
+        document["progress"] = stage.progress
+    if stage.decision is not None:
+        document["decision"] = stage.decision.model_dump(mode="json")
+    return document
+
+
+def _trials(evidence: Evidence) -> list[dict[str, Any]]:
+    """The ranking; before there is one the trials that are done, best first."""
+    ranking = evidence.ranking
+    if ranking is not None:
+        return [
+            {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std}
+            | {"rank": trial.rank, "scores": list(trial.scores)}
+            for trial in ranking.trials
+        ]
+    return [
+        {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std}
+        for trial in best_first(evidence.results)
+    ]
+
+
+def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:
+    """Trials by their mean, in the direction of their metric."""
+    return sorted(results, key=lambda one: -one.mean if METRICS[one.metric].greater_is_better else one.mean)
+
+
+def _champion(evidence: Evidence) -> dict[str, Any] | None:
+    ranking, registration = evidence.ranking, evidence.registration
+    if ranking is None:
+        return None
+    preparation, evaluation = evidence.preparation, evidence.evaluation
+    return {
+        "model": registration.model if registration else None,
+        "stage": registration.stage if registration else None,
+        "candidate": ranking.champion.candidate,
+        "params": ranking.champion.params,
+        "features": [column.name for column in preparation.features] if preparation else [],
+        "metrics": {name: _interval(one) for name, one in evaluation.metrics.items()} if evaluation else {},
+    }
+
+
+def _interval(interval: Interval) -> dict[str, Any]:
+    return interval.model_dump(mode="json", exclude_none=False)

@@ -1,0 +1,110 @@
+"""The documents that a run's stages left, read when they are asked for; None where there is none yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from typing import TypeVar
+
+from orchestrator.contracts.calls import ArtifactRef
+from orchestrator.contracts.documents import (
+    Changes,
+    Evaluation,
+    Findings,
+    Preparation,
+    Profile,
+    Ranking,
+    Registration,
+    SplitSummary,
+    TrialResult,
+    Verdicts,
+)
+from orchestrator.contracts.errors import ArtifactMissing
+from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.values import Value
+
+Read = Callable[[ArtifactRef], bytes]
+Document = TypeVar("Document", bound=Value)
+
+
+class Evidence:
+    """What a run has shown so far. `missing` names the outputs whose bytes the store no longer has."""
+
+    def __init__(self, record: RunRecord, read: Read) -> None:
+        self.record = record
+        self.missing: list[str] = []
+        self._read = read
+
+    def stages(self, task: str) -> list[StageRecord]:
+        """The stages of one task, in the plan's order."""
+        return [stage for stage in self.record.stages if stage.task == task]
+
+    def stage(self, task: str) -> StageRecord | None:
+        """The only stage of a task."""
+        return next(iter(self.stages(task)), None)
+
+    def _documents(self, task: str, output: str, kind: type[Document]) -> Iterator[tuple[StageRecord, Document]]:
+        for stage in self.stages(task):
+            ref = stage.outputs.get(output)
+            if ref is None:
+                continue
+            try:
+                data = self._read(ref)
+            except ArtifactMissing:
+                self.missing.append(f"{stage.id}.{output}")
+                continue
+            yield stage, kind.model_validate_json(data)
+
+    def _document(self, task: str, output: str, kind: type[Document]) -> Document | None:
+        return next((document for _, document in self._documents(task, output, kind)), None)
+
+    @cached_property
+    def profiles(self) -> dict[str, Profile]:
+        """Source → what was read."""
+        found = self._documents("data.ingest", "profile", Profile)
+        return {str(stage.params.get("source", stage.id)): profile for stage, profile in found}
+
+    @cached_property
+    def findings(self) -> Findings | None:
+        """The checks of the data."""
+        return self._document("data.check", "findings", Findings)
+
+    @cached_property
+    def changes(self) -> Changes | None:
+        """What preparation did row by row."""
+        return self._document("data.prepare", "changes", Changes)
+
+    @cached_property
+    def split(self) -> SplitSummary | None:
+        """Test rows and folds."""
+        return self._document("data.split", "summary", SplitSummary)
+
+    @cached_property
+    def preparation(self) -> Preparation | None:
+        """How columns became features."""
+        return self._document("features.build", "preparation", Preparation)
+
+    @cached_property
+    def results(self) -> tuple[TrialResult, ...]:
+        """The trials that are done, in the plan's order."""
+        return tuple(result for _, result in self._documents("train.trial", "result", TrialResult))
+
+    @cached_property
+    def ranking(self) -> Ranking | None:
+        """The trials, best first."""
+        return self._document("train.select", "ranking", Ranking)
+
+    @cached_property
+    def evaluation(self) -> Evaluation | None:
+        """The champion on the test rows."""
+        return self._document("evaluate.model", "evaluation", Evaluation)
+
+    @cached_property
+    def verdicts(self) -> Verdicts | None:
+        """The gates."""
+        return self._document("evaluate.gates", "verdicts", Verdicts)
+
+    @cached_property
+    def registration(self) -> Registration | None:
+        """The version that was made of the champion."""
+        return self._document("release.register", "registration", Registration)
