@@ -55,6 +55,7 @@ class CheckParams(Value):
 
     columns: dict[str, ColumnCheck] = Field(default_factory=dict)
     rows: RowsCheck | None = None
+    filename: str = ""  # of the source, as the person wrote it: for messages
 
 
 class Cast(Value):

@@ -72,6 +72,8 @@ class SplitSummary(Value):
     train_rows: int
     test_rows: int
     fold_rows: tuple[int, ...]
+    left_out: int = 0  # rows in neither part: without a target, or in the gap before the test rows
+    notes: tuple[str, ...] = ()  # what a person should know about the split
 
 
 class PreparedColumn(Value):

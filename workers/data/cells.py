@@ -61,9 +61,11 @@ def is_number(column: pd.Series[Any]) -> bool:
 def missing(column: pd.Series[Any]) -> pd.Series[bool]:
     """Where there is no value; blank text is none."""
     gaps = column.isna()
-    if is_text(column):
-        gaps |= np.fromiter((_is_blank(value) for value in column.tolist()), dtype=bool, count=len(column))
-    return gaps
+    return (
+        gaps | (_by_distinct(column, _is_blank, "boolean").eq(other=True).fillna(value=False))
+        if is_text(column)
+        else gaps
+    )
 
 
 def kind(column: pd.Series[Any]) -> Kind:
@@ -203,17 +205,12 @@ def _number(value: Any) -> float:
 
 def _by_distinct(column: pd.Series[Any], read: Callable[[Any], Any], dtype: str) -> pd.Series[Any]:
     """Each distinct value read once; missing stays missing."""
-    found: dict[tuple[type, Any], Any] = {}
-    out: list[Any] = []
-    for value, gap in zip(column.tolist(), column.isna().tolist(), strict=True):
-        if gap:
-            out.append(None)
-            continue
-        key = (type(value), value if isinstance(value, (str, int, float, bool)) else cell_text(value))
-        if key not in found:
-            found[key] = read(value)
-        out.append(found[key])
-    return pd.Series(out, index=column.index, dtype=dtype)
+    if column.dtype == object:  # mixed types, where 1, 1.0 and True would count as one value
+        values = [None if pd.api.types.is_scalar(value) and pd.isna(value) else read(value) for value in column]
+        return pd.Series(values, index=column.index, dtype=dtype)
+    codes, distinct = pd.factorize(column)
+    found = pd.Series([*map(read, distinct.tolist()), None], dtype=dtype)  # the last is taken where the code is -1
+    return pd.Series(found.array.take(codes, allow_fill=False), index=column.index)
 
 
 def _plain(value: Any) -> Any:

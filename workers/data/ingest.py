@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -15,9 +15,7 @@ from workers.data.columnar import read_parquet
 from workers.data.delimited import read_delimited
 from workers.data.profile import profile_of
 from workers.data.records import read_records
-
-if TYPE_CHECKING:
-    from workers.runtime.context import StageContext
+from workers.runtime.context import StageContext
 
 RESERVED = ("__row__", "__target__", "__weight__", "__group__", "__time__")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -11,9 +11,7 @@ from orchestrator.contracts.documents import Changes
 from orchestrator.contracts.errors import DataError
 from workers.data import rowwise
 from workers.data.expressions import holds, suggestion
-
-if TYPE_CHECKING:
-    from workers.runtime.context import StageContext
+from workers.runtime.context import StageContext
 
 
 class PrepareOutputs(NamedTuple):

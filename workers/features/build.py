@@ -1,0 +1,188 @@
+"""`features.build`: derived columns, the rule of every column, and the frame that trials train on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.contracts.data import ColumnPreparation, FeaturesParams
+from orchestrator.contracts.documents import Preparation, PreparedColumn
+from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.expressions import ExpressionError, parse
+from orchestrator.contracts.roles import Objective
+from workers.data import cells
+from workers.data.expressions import suggestion
+from workers.data.targets import Label, classes_of, target_of
+from workers.features.rowwise import featurize, needed, part_name, with_derived
+from workers.features.rules import Resolved, resolve
+from workers.runtime.context import StageContext
+
+
+class FeaturesOutputs(NamedTuple):
+    """What `build` leaves behind."""
+
+    frame: pd.DataFrame  # index `row`; feature columns, then __target__, __weight__, __group__, __time__
+    preparation: Preparation
+
+
+def build(
+    table: pd.DataFrame, rows: pd.DataFrame, *, params: FeaturesParams, context: StageContext | None = None
+) -> FeaturesOutputs:
+    """The frame of all rows of the split; its rules come from the training rows alone."""
+    _check_names(table, params)
+    target = target_of(table, params.objective)
+    lost = rows.index.difference(target.index)
+    if len(lost):
+        raise DataError(
+            f"features: {len(lost):,} rows of the split are not in the table, or have no {params.objective.predict!r} "
+            "(a stage after split must keep the rows)"
+        )
+    used = with_derived(table.loc[rows.index], params.derive)
+    preparation = _prepared(used[rows["part"] == "train"], target.loc[rows.index], params)
+    frame = featurize(used, preparation.model_copy(update={"derive": {}})).assign(
+        __target__=target.loc[rows.index], **dict(_roles(used, params))
+    )
+    if context is not None:
+        for name, reason in preparation.dropped.items():
+            context.log.info("no feature: %s (%s)", name, reason)
+        for column in preparation.features:
+            context.log.info("%s: %s", column.name, column.reason)
+    return FeaturesOutputs(frame, preparation)
+
+
+def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
+    """Names of derived, overridden and role columns must make sense together."""
+    target = params.objective.predict
+    for name, text in params.derive.items():
+        if name in table.columns:
+            raise DataError(f"features: derive: {name!r} is a column already (choose another name)")
+        try:
+            used = parse(text).columns()
+        except ExpressionError as error:
+            raise DataError(f"features: derive: {name}: {error.message} (character {error.position + 1})") from None
+        if target in used:
+            raise DataError(
+                f"features: derive: {name!r} uses {target!r}, which is not known when predicting (leave it out)"
+            )
+    for role, column in (("weight", params.roles.weight), ("group", params.roles.group), ("time", params.roles.time)):
+        if column is not None and column not in table.columns:
+            raise DataError(f"columns: {role}: there is no column {column!r}{suggestion(column, table.columns)}")
+    known = [*table.columns, *params.derive]
+    for name in params.columns:
+        if name not in known:
+            raise DataError(f"features: columns: there is no column {name!r}{suggestion(name, known)}")
+        if name == target or name in params.roles.reserved():
+            raise DataError(
+                f"features: columns: {name!r} is the target or has a role, and is no feature (leave it out)"
+            )
+
+
+def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesParams) -> Preparation:
+    """The rule of every column, from training rows."""
+    reserved = params.roles.reserved() | {params.objective.predict}
+    names = [str(name) for name in training.columns if name not in reserved]
+    resolved = {name: resolve(training[name], params.columns.get(name, ColumnPreparation())) for name in names}
+    if all(each.rule is None for each in resolved.values()):
+        resolved = {name: _words_of(each) for name, each in resolved.items()}
+    features = [column for name in names for column in _features(name, resolved[name], training, params)]
+    dropped = {name: each.reason for name, each in resolved.items() if each.rule is None}
+    if not features:
+        why = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:5])
+        raise DataError(f"features: no column is left to predict from ({why or 'the table has no other'})")
+    dates = {name: tuple(map(str, each.parts)) for name, each in resolved.items() if each.parts and each.rule}
+    made_of = [*(column.name for column in features), *dates]
+    kind, classes, positive = _classes(target, params.objective)
+    return Preparation(
+        features=tuple(features),
+        dropped=dropped,
+        derive=needed(params.derive, made_of),
+        dates=dates,
+        booleans=tuple(column.name for column in features if column.rule.type == "boolean"),
+        target_kind=kind,
+        classes=classes,
+        positive=positive,
+    )
+
+
+def _words_of(resolved: Resolved) -> Resolved:
+    """Free text where there is nothing else to predict from: its words are used after all."""
+    if not resolved.free_text:
+        return resolved
+    return Resolved(ColumnPreparation(type="text"), "text, and nothing else to predict from: its most frequent words")
+
+
+def _features(
+    name: str, resolved: Resolved, training: pd.DataFrame, params: FeaturesParams
+) -> Iterator[PreparedColumn]:
+    """The features that a column becomes: one, none, or the parts of a date."""
+    if resolved.rule is None:
+        return
+    if not resolved.parts:
+        source: Literal["data", "derived"] = "derived" if name in params.derive else "data"
+        yield PreparedColumn(name=name, source=source, rule=resolved.rule, reason=resolved.reason)
+        return
+    for position, part in enumerate(resolved.parts):
+        if part_name(name, part) in training.columns:
+            raise DataError(
+                f"features: the part {part} of {name!r} would be called {part_name(name, part)!r}, like a column "
+                f"(prepare: rename: {{{part_name(name, part)}: …}})"
+            )
+        # One indicator tells of all parts.
+        missing = "median" if position and resolved.rule.missing == "indicator" else resolved.rule.missing
+        rule = resolved.rule.model_copy(update={"missing": missing, "parts": (part,)})
+        yield PreparedColumn(
+            name=part_name(name, part), source="date", rule=rule, reason=f"{part} of a {resolved.reason}"
+        )
+
+
+def _classes(
+    target: pd.Series[Any], objective: Objective
+) -> tuple[Literal["binary", "multiclass", "regression"], tuple[Label, ...], Label | None]:
+    """The kind of the target, its classes, and the class of interest: the last one unless the spec names it."""
+    if objective.task == "regression":
+        return "regression", (), None
+    classes = classes_of(target)
+    if len(classes) > 2:
+        if objective.positive is not None:
+            raise DataError(
+                f"objective: positive is for two classes, and {objective.predict!r} has {len(classes)} (leave it out)"
+            )
+        return "multiclass", classes, None
+    if objective.positive is None:
+        return "binary", classes, classes[-1]
+    wanted = cells.cell_text(objective.positive)
+    for label in classes:
+        if cells.cell_text(label) == wanted:
+            return "binary", classes, label
+    there = ", ".join(repr(label) for label in classes)
+    raise DataError(f"objective: positive: {objective.predict!r} has no {objective.positive!r} (there are: {there})")
+
+
+def _roles(table: pd.DataFrame, params: FeaturesParams) -> Iterator[tuple[str, pd.Series[Any]]]:
+    """The role columns that exist."""
+    if params.roles.weight is not None:
+        yield "__weight__", _weights(table[params.roles.weight])
+    if params.roles.group is not None:
+        yield "__group__", cells.texts(table[params.roles.group])
+    if params.roles.time is not None:
+        time = table[params.roles.time]
+        yield "__time__", time.astype("float64") if cells.is_number(time) else _dates(time)
+
+
+def _dates(column: pd.Series[Any]) -> pd.Series[Any]:
+    read = cells.dates(column)
+    return cells.texts(column) if bool(read.invalid.any()) else read.values
+
+
+def _weights(column: pd.Series[Any]) -> pd.Series[Any]:
+    read = cells.numbers(column)
+    unfit = ~(np.isfinite(read.values) & (read.values >= 0))
+    if bool(unfit.any()):
+        where = cells.listed(cells.row_numbers(unfit), int(unfit.sum()))
+        raise DataError(
+            f"columns: weight: {column.name!r} must be a number of 0 or more, but is not in {where} (mend it)"
+        )
+    return read.values
