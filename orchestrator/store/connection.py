@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestrator.contracts.errors import InvalidInput, Unreachable
@@ -83,18 +83,22 @@ def _client(url: str, timeout_s: float, retries: int) -> redis.Redis:
     from redis.backoff import ExponentialBackoff
     from redis.retry import Retry
 
+    options: dict[str, Any] = {} if url.startswith("unix") else {"socket_keepalive": True}
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             decode_responses=True,
             protocol=2,  # the same shapes of answers from redis-py 6 to 8
             socket_timeout=timeout_s,
             socket_connect_timeout=min(timeout_s, PROBE_TIMEOUT_S),
-            socket_keepalive=None if url.startswith("unix") else True,
             retry=Retry(ExponentialBackoff(cap=LONGEST_BACKOFF_S, base=FIRST_BACKOFF_S), retries),
+            **options,
         )
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # tells of unknown options; connects to nothing
     except (ValueError, TypeError):  # its text could hold the password
         raise InvalidInput("CYCLERY_REDIS_URL has an option that redis-py does not know: see its URL options") from None
+    return client
 
 
 def _retries(patience_s: float) -> int:
