@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, MetricGate
@@ -226,8 +226,15 @@ class CodeOptions(Value):
     include: OneOrMany = Field((), description="patterns of other files that the code reads while it runs")
 
 
+def _kind_of_gate(value: Any) -> str:
+    beats = isinstance(value, BeatsGate) or (isinstance(value, dict) and "beats" in value)
+    return "gate:beats" if beats else "gate:metric"
+
+
 Gate = Annotated[
-    MetricGate | BeatsGate, BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any])
+    Annotated[MetricGate, Tag("gate:metric")] | Annotated[BeatsGate, Tag("gate:beats")],
+    Discriminator(_kind_of_gate),
+    BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any]),
 ]
 
 

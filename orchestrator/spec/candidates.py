@@ -1,0 +1,137 @@
+"""Candidates: estimators that exist, with parameters that they take."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from orchestrator.contracts import estimators
+from orchestrator.spec.models import Candidate, Range, Spec
+from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.review import Review
+from orchestrator.spec.signatures import NotFoundError, class_parameters
+from orchestrator.spec.written import Step
+
+_OTHER = {"classification": "regression", "regression": "classification"}
+
+
+def check_candidates(review: Review) -> Spec:
+    """Note what is wrong with the candidates; the spec with every estimator under its dotted path."""
+    train = review.spec.train
+    if not train.candidates and not review.document.damaged(("train", "candidates")):
+        review.note(("train", "candidates"), "there is no candidate", key=True)
+    names = [candidate.name for candidate in train.candidates]
+    resolved = []
+    for index, candidate in enumerate(train.candidates):
+        at: tuple[Step, ...] = ("train", "candidates", index)
+        if names.index(candidate.name) != index:
+            words = f"there are two candidates {candidate.name!r} (give one a name: {{NAME: {{estimator: …}}}})"
+            review.note(at, words)
+        path = _check_own(review, candidate, at) if candidate.own else _check_known(review, candidate, at)
+        _check_values(review, candidate, at)
+        resolved.append(candidate.model_copy(update={"estimator": path}))
+    updated = train.model_copy(update={"candidates": tuple(resolved)})
+    return review.spec.model_copy(update={"train": updated})
+
+
+def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> str:
+    try:
+        parameters = class_parameters(review.folders, candidate.estimator)
+    except NotFoundError as error:
+        review.note(at, str(error), key=True)
+        return candidate.estimator
+    for section, name, _ in _given(candidate):
+        if parameters is not None and name not in parameters:
+            words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"
+            review.note((*at, section, name), words, key=True)
+    return candidate.estimator
+
+
+def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> str:
+    estimator = _find(review, candidate, at)
+    if estimator is None:
+        return candidate.estimator
+    for section, name, values in _given(candidate):
+        if name not in estimator.parameters:
+            words = f"{estimator.name} has no parameter {name!r}{did_you_mean(name, estimator.parameters)}"
+            review.note((*at, section, name), words, key=True)
+            continue
+        for step, value in values:
+            if (problem := estimator.problem(name, value)) is not None:
+                review.note((*at, section, name, *step), f"{name} of {estimator.name} {problem}, not {_shown(value)}")
+    return estimator.path
+
+
+def _find(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> estimators.Estimator | None:
+    task, name = review.spec.objective.task, candidate.estimator
+    found = estimators.find(name, task)
+    if found is None and not review.knows("task"):
+        return estimators.find(name, _OTHER[task])  # type: ignore[arg-type]
+    if found is not None:
+        return found
+    if (reason := estimators.why_not(name, task)) is not None:
+        review.note(at, f"{name} cannot be a candidate: {reason}")
+    elif estimators.find(name, _OTHER[task]) is not None:  # type: ignore[arg-type]
+        review.note(at, f"{name} is for {_OTHER[task]}s; objective.task is {task}")
+    elif "." in name and not name.startswith("sklearn."):
+        module, _, cls = name.rpartition(".")
+        review.note(at, f"a class of your own is written module:Class: {module}:{cls}")
+    else:
+        review.note(at, f"unknown estimator {name!r}{did_you_mean(name, estimators.names(task))}")
+    return None
+
+
+def _given(candidate: Candidate) -> list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]]:
+    """Section, parameter, and each value with where it stands below it."""
+    found: list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]] = []
+    for name, value in candidate.fixed.items():
+        found.append(("fixed", name, [((), value)]))
+    for name, values in candidate.grid.items():
+        found.append(("grid", name, [((index,), value) for index, value in enumerate(values)]))
+    for name, drawn in candidate.range.items():
+        found.append(("range", name, _drawn(drawn)))
+    return found
+
+
+def _drawn(drawn: Range) -> list[tuple[tuple[Step, ...], Any]]:
+    if drawn.choices is not None:
+        return [(("choices", index), value) for index, value in enumerate(drawn.choices)]
+    ends = [("low", drawn.low), ("high", drawn.high)]
+    return [((key,), int(value) if drawn.int else value) for key, value in ends if value is not None]
+
+
+def _check_values(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> None:
+    sections = {"fixed": candidate.fixed, "grid": candidate.grid, "range": candidate.range}
+    seen: dict[str, str] = {}
+    for section, parameters in sections.items():
+        for name in parameters:
+            if name in seen:
+                review.note((*at, section, name), f"{name!r} is in `{seen[name]}` already", key=True)
+            seen[name] = section
+    for name, values in candidate.grid.items():
+        if not values:
+            review.note((*at, "grid", name), f"the grid of {name!r} has no value")
+    if candidate.range and review.spec.train.search.method == "grid":
+        review.note((*at, "range"), "a range is drawn from: set `search: {method: random, trials: 20}`", key=True)
+    for name, drawn in candidate.range.items():
+        if (problem := _range_problem(drawn)) is not None:
+            review.note((*at, "range", name), problem)
+
+
+def _range_problem(drawn: Range) -> str | None:
+    if drawn.choices is not None:
+        given = drawn.low is not None or drawn.high is not None or drawn.log or drawn.int
+        return "`choices` stands alone" if given else None if drawn.choices else "`choices` lists no value"
+    if drawn.low is None or drawn.high is None:
+        return "a range needs `low` and `high`, or `choices`"
+    if drawn.low >= drawn.high:
+        return f"`low` {drawn.low:g} is not below `high` {drawn.high:g}"
+    if drawn.log and drawn.low <= 0:
+        return "a logarithmic range needs a `low` above 0"
+    if drawn.int and (drawn.low != int(drawn.low) or drawn.high != int(drawn.high)):
+        return "a range of whole numbers has whole ends"
+    return None
+
+
+def _shown(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)

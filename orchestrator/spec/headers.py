@@ -1,0 +1,132 @@
+"""The column names of a source, read from the head of its file without pandas."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.contracts.data import Format
+from orchestrator.contracts.errors import DataError
+from orchestrator.spec.models import Source
+from orchestrator.spec.parquet import parquet_columns
+
+_ENDINGS: dict[str, Format] = {
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".parquet": "parquet",
+    ".pq": "parquet",
+}
+_LONGEST_LINE = 1_000_000  # characters of a header
+_WHOLE = 20_000_000  # bytes of JSON that are read to know all columns; beyond them the worker says
+
+
+def format_of(source: Source) -> Format | None:
+    """The source's format, from its name where it is not said; None where neither tells."""
+    return source.format or _ENDINGS.get(Path(source.file).suffix.lower())
+
+
+def columns_of(source: Source, file: Path) -> tuple[str, ...] | None:
+    """The names of a source's columns; None where only reading all of it would tell. Raises DataError."""
+    if source.names is not None:
+        return source.names
+    try:
+        match format_of(source):
+            case "csv" | "tsv":
+                return _delimited(source, file)
+            case "jsonl":
+                return _json_lines(source, file)
+            case "json":
+                return _json(source, file)
+            case "parquet":
+                return parquet_columns(file)
+    except UnicodeDecodeError as error:
+        raise DataError(f"byte {error.start} is not {source.encoding}: set `encoding` (latin-1, cp1252, …)") from None
+    except LookupError:
+        raise DataError(f"there is no encoding {source.encoding!r}") from None
+    except OSError as error:
+        raise DataError(f"{file.name} cannot be read: {error.strerror}") from None
+    return None
+
+
+def _encoding(source: Source) -> str:
+    return "utf-8-sig" if source.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else source.encoding
+
+
+def _delimited(source: Source, file: Path) -> tuple[str, ...]:
+    delimiter = source.delimiter or ("\t" if format_of(source) == "tsv" else ",")
+    quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE
+    with file.open(encoding=_encoding(source), newline="") as lines:
+        reader = csv.reader(_bounded(lines), delimiter=delimiter, quotechar=source.quote or '"', quoting=quoting)
+        try:
+            header = next((row for row in reader if row), None)
+        except csv.Error as error:
+            raise DataError(f"the header cannot be read: {error}") from None
+    if header is None:
+        raise DataError("the file is empty")
+    if len(header) == 1 and source.delimiter is None:
+        other = next((sign for sign in (";", "\t", "|", ",") if sign != delimiter and sign in header[0]), None)
+        if other:
+            raise DataError(f"the header is one column, {header[0][:40]!r}: set `delimiter: {json.dumps(other)}`")
+    return tuple(header)
+
+
+def _bounded(lines: Any) -> Iterator[str]:
+    while line := lines.readline(_LONGEST_LINE):
+        if len(line) >= _LONGEST_LINE:
+            raise DataError(f"the first line is longer than {_LONGEST_LINE} characters: this is no table")
+        yield line
+
+
+def _json_lines(source: Source, file: Path) -> tuple[str, ...] | None:
+    if file.stat().st_size > _WHOLE:
+        return None
+    records = []
+    with file.open(encoding=_encoding(source)) as lines:
+        for number, line in enumerate(lines, 1):
+            if line.strip():
+                records.append(_parse(line, f"line {number}"))
+    return _keys(records)
+
+
+def _json(source: Source, file: Path) -> tuple[str, ...] | None:
+    if file.stat().st_size > _WHOLE:
+        return None
+    value = _parse(file.read_text(encoding=_encoding(source)), "the file")
+    for step in source.records.split(".") if source.records else ():
+        if not isinstance(value, dict) or step not in value:
+            raise DataError(f"`records: {source.records}`: there is no {step!r} in the document")
+        value = value[step]
+    if not isinstance(value, list):
+        lists = [key for key, inner in value.items() if isinstance(inner, list)] if isinstance(value, dict) else []
+        hint = f" (set `records: {lists[0]}`)" if lists else ""
+        raise DataError(f"the document is not a list of records{hint}")
+    return _keys(value)
+
+
+def _parse(text: str, where: str) -> Any:
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise DataError(f"{where} is not JSON: {error}") from None
+
+
+def _keys(records: Sequence[Any]) -> tuple[str, ...] | None:
+    """All keys in order of appearance; None where records nest, which only the worker unfolds."""
+    if not records:
+        raise DataError("there are no records")
+    if not all(isinstance(record, dict) for record in islice(records, 1000)):
+        raise DataError("each record must be an object: {column: value, …}")
+    found: dict[str, None] = {}
+    for record in records:
+        if not isinstance(record, dict) or any(isinstance(value, dict) for value in record.values()):
+            return None
+        found.update(dict.fromkeys(record))
+    return tuple(found)

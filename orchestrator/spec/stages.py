@@ -1,0 +1,82 @@
+"""A team's own stages: names, places among the others, and signatures."""
+
+from __future__ import annotations
+
+from orchestrator.spec.models import CustomStage, Spec
+from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.review import Review
+from orchestrator.spec.signatures import NotFoundError, Signature, function_signature
+from orchestrator.spec.written import Step
+
+STANDARD = (
+    *("ingest", "check", "prepare", "split", "features", "train", "select"),
+    *("evaluate", "gates", "package", "approve", "register"),
+)
+
+
+def changes_table(spec: Spec, *, before: str) -> bool:
+    """Whether a stage of the team's own may change the columns that the standard stage `before` is given."""
+    upstream = set(STANDARD[: STANDARD.index(before)])
+    for _ in spec.stages:  # a stage after such a stage is one too
+        for stage in spec.stages:
+            waits_for = {*stage.after, *(source.partition(".")[0] for source in stage.inputs.values())}
+            if waits_for & upstream or set(stage.before) & {*upstream, before}:
+                upstream.add(stage.name)
+    return any(stage.name in upstream for stage in spec.stages)
+
+
+def check_stages(review: Review) -> None:
+    """Note names that clash or lead nowhere, and values that a function does not take."""
+    names = [stage.name for stage in review.spec.stages]
+    known = [*STANDARD, *names]
+    for index, stage in enumerate(review.spec.stages):
+        at: tuple[Step, ...] = ("stages", index)
+        if stage.name in STANDARD:
+            review.note((*at, "name"), f"{stage.name!r} is a stage of Cyclery's own: choose another name")
+        elif names.index(stage.name) != index:
+            review.note((*at, "name"), f"there are two stages {stage.name!r}")
+        if not (stage.after or stage.before or stage.inputs):
+            review.note(at, f"stage {stage.name!r} has no place: set `after`, `before` or `inputs`")
+        for key, places in (("after", stage.after), ("before", stage.before)):
+            for position, place in enumerate(places):
+                if place not in known or place == stage.name:
+                    words = "itself" if place == stage.name else f"a stage {place!r} that does not exist"
+                    review.note((*at, key, position), f"{stage.name!r} stands {key} {words}{_near(place, known)}")
+        for parameter, source in stage.inputs.items():
+            if source.partition(".")[0] not in known:
+                words = f"{source!r} is not an output of a stage{_near(source.partition('.')[0], known)}"
+                review.note((*at, "inputs", parameter), words)
+        _check_call(review, stage, at)
+
+
+def _near(name: str, known: list[str]) -> str:
+    hint = did_you_mean(name, known)
+    return hint if "did you mean" in hint and name not in known else ""
+
+
+def _check_call(review: Review, stage: CustomStage, at: tuple[Step, ...]) -> None:
+    try:
+        signature = function_signature(review.folders, stage.call)
+    except NotFoundError as error:
+        review.note((*at, "call"), str(error))
+        return
+    keywords = [parameter.name for parameter in signature.keywords if parameter.name != "context"]
+    for name in stage.with_:
+        if name not in keywords and not signature.any_keyword:
+            words = f"{stage.call} has no keyword parameter {name!r}{_advice(name, keywords, signature)}"
+            review.note((*at, "with", name), words, key=True)
+    missing = [p.name for p in signature.keywords if p.required and p.name not in {*stage.with_, "context"}]
+    for name in missing:
+        review.note(at, f"{stage.call} needs {name!r}: give it in `with:`")
+    inputs = [parameter.name for parameter in signature.inputs]
+    for name in stage.inputs:
+        if name not in inputs:
+            review.note(
+                (*at, "inputs", name), f"{stage.call} has no input {name!r}{did_you_mean(name, inputs)}", key=True
+            )
+
+
+def _advice(name: str, keywords: list[str], signature: Signature) -> str:
+    if name in [parameter.name for parameter in signature.inputs]:
+        return " (it is an input; values of `with:` stand after `*` in the function)"
+    return did_you_mean(name, keywords)
