@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ from pathlib import Path
 from orchestrator.store.locks import file_lock
 
 GRACE_S = 900.0  # between being given a path and opening it
+CODE_KEEP_S = 30 * 86400.0  # of unpacked snapshots of a team's code, after their last use
 KEEP_SHARE = 7 / 8  # of the bound, after an eviction
 
 
@@ -48,8 +50,15 @@ class HostCache:
         path.unlink(missing_ok=True)
 
     def clean(self, older_than_s: float) -> int:
-        """Remove what crashed processes left half written; how many files."""
-        return remove_older(self.root / "tmp", older_than_s)
+        """Remove what crashed processes left half written, and code that nobody used for a month; how many."""
+        removed = remove_older(self.root / "tmp", older_than_s)
+        now = time.time()
+        for folder in (self.root / "code").glob("*"):
+            keep_s = older_than_s if folder.suffix == ".tmp" else CODE_KEEP_S
+            if now - folder.stat().st_mtime > keep_s:
+                shutil.rmtree(folder, ignore_errors=True)
+                removed += 1
+        return removed
 
     def _make(self, target: Path, build: Callable[[Path], None]) -> None:
         temporary = self.root / "tmp" / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"

@@ -22,6 +22,7 @@ def code_folder(store: ArtifactStore, snapshot: ArtifactRef) -> Path:
     folder = store.cache.root / "code" / snapshot.digest.removeprefix("sha256:")
     if not folder.is_dir():
         unpack(store.fetch(snapshot), folder)
+    os.utime(folder)  # in use: not to be cleaned
     return folder
 
 
