@@ -22,7 +22,7 @@ from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.reconciler import Reconciler
 from orchestrator.settings import Settings
-from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.audit import drain
 from orchestrator.store.connection import connect
 from orchestrator.store.manifests import write_manifest
@@ -30,6 +30,7 @@ from orchestrator.store.manifests import write_manifest
 log = logging.getLogger("cyclery.service")
 
 COLLECT_S = 3600.0
+PATIENCE_S = 60.0  # with a Redis that is not up yet, or went away
 
 
 @dataclass
@@ -102,10 +103,9 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    ledger = Ledger(connect(settings), settings)
-    store = ArtifactStore(settings.store_url, settings.cache_path, settings.cache_bytes)
+    ledger = Ledger(connect(settings, PATIENCE_S), settings)
     log.info("serving namespace %s", settings.namespace)
-    Service(ledger, store, make_app(settings)).serve(stop)
+    Service(ledger, open_store(settings), make_app(settings)).serve(stop)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from celery import Celery
 from kombu.entity import Queue as BrokerQueue
@@ -18,14 +18,14 @@ SOFT_SHUTDOWN_S = 30.0
 
 
 def broker_url(redis_url: str) -> str:
-    """The ledger's Redis as Celery spells it: a Unix socket has another scheme there."""
+    """The ledger's Redis as Celery spells it: a Unix socket has another scheme there, and its database another name."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
         return redis_url
-    credentials = (
-        f"{quote(parts.username or '', safe='')}:{quote(parts.password or '', safe='')}@" if parts.password else ""
-    )
-    return f"redis+socket://{credentials}{parts.path}"
+    options = dict(parse_qsl(parts.query))
+    username, password = options.pop("username", parts.username or ""), options.pop("password", parts.password or "")
+    credentials = f"{username}:{password}@" if username or password else ""
+    return f"redis+socket://{credentials}{parts.path}?virtual_host={options.pop('db', '0')}"
 
 
 def make_app(settings: Settings) -> Celery:
