@@ -163,6 +163,11 @@ def booleans(column: pd.Series[Any], true: Iterable[Any] | None = None, false: I
     return Read(values, values.isna() & ~gaps)
 
 
+def reserved(name: str) -> bool:
+    """Whether a column name is Cyclery's own: `__row__`, `__target__` and their like."""
+    return name.startswith("__") and name.endswith("__")
+
+
 def row_numbers(mask: pd.Series[bool]) -> tuple[int, ...]:
     """The first rows where the mask holds, counted from 1 as in the source."""
     return tuple(int(row) + 1 for row in mask.index[mask.to_numpy(dtype=bool)][:_REPORTED])

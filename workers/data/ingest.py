@@ -11,13 +11,12 @@ import pandas as pd
 from orchestrator.contracts.data import IngestParams
 from orchestrator.contracts.documents import Profile
 from orchestrator.contracts.errors import DataError
+from workers.data import cells
 from workers.data.columnar import read_parquet
 from workers.data.delimited import read_delimited
 from workers.data.profile import profile_of
 from workers.data.records import read_records
 from workers.runtime.context import StageContext
-
-RESERVED = ("__row__", "__target__", "__weight__", "__group__", "__time__")
 
 _Reader = Callable[[Path, IngestParams], tuple[pd.DataFrame, tuple[str, ...]]]
 _READERS: dict[str, _Reader] = {
@@ -55,7 +54,7 @@ def _check_names(names: list[str], params: IngestParams) -> None:
     for position, name in enumerate(names):
         if not name:
             raise DataError(f"{params.filename}: column {position + 1} has no name (give it one in the file)")
-        if name in RESERVED:
+        if cells.reserved(name):
             raise DataError(f"{params.filename}: the column name {name!r} is Cyclery's own (rename it in the file)")
         if name in names[:position]:
             first = names.index(name) + 1

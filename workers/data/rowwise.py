@@ -112,9 +112,11 @@ def _typed(values: pd.Series[Any], rule: Cast) -> pd.Series[Any]:
 
 def _require(table: pd.DataFrame, changes: Changes) -> None:
     """Every column that is named must be there, and no two may end under one name."""
-    for name in changes.rename:
+    for name, new in sorted(changes.rename.items()):
         if name not in table.columns:
             raise DataError(f"prepare: rename: there is no column {name!r}{suggestion(name, table.columns)}")
+        if cells.reserved(new):
+            raise DataError(f"prepare: rename: the name {new!r} is Cyclery's own (choose another name)")
     renamed = [changes.rename.get(name, name) for name in table.columns]
     twice = sorted({name for name in renamed if renamed.count(name) > 1})
     if twice:

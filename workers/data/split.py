@@ -45,7 +45,7 @@ def split(table: pd.DataFrame, *, params: SplitParams, context: StageContext | N
     )
     folds = METHODS[params.method](rows, params) if times is None else by_time(rows, params, times)
     _check_parts(folds, params)
-    _check_classes(target, folds, rows.order, params)
+    notes = _check_classes(target, folds, rows.order, params)
     kept = folds != LEFT_OUT
     out = pd.DataFrame(
         {
@@ -56,7 +56,8 @@ def split(table: pd.DataFrame, *, params: SplitParams, context: StageContext | N
         },
         index=used.index,
     ).astype({"part": "str"})[kept]
-    summary = _summary(out, params, without, int((~kept).sum()))
+    in_gap = int((~kept).sum())
+    summary = _summary(out, params, left_out=without + in_gap, notes=[*_notes(out, params, without, in_gap), *notes])
     if context is not None:
         for note in summary.notes:
             context.log.warning("%s", note)
@@ -136,22 +137,24 @@ def _check_parts(folds: Positions, params: SplitParams) -> None:
             )
 
 
-def _check_classes(target: pd.Series[Any], folds: Positions, order: Positions, params: SplitParams) -> None:
-    """Every class must be in the test and be trained on in every fold; a binary fold must score both."""
+def _check_classes(target: pd.Series[Any], folds: Positions, order: Positions, params: SplitParams) -> list[str]:
+    """Notes on folds that lack a class; the test must have every class, and what a fold trains on more than one."""
     if params.objective.task == "regression":
-        return
-    labels = target.to_numpy()
-    classes = classes_of(target)
+        return []
+    labels, classes, name = target.to_numpy(), classes_of(target), params.objective.predict
+    remedy = "use method: stratified, " if params.method in ("random", "hash") else ""
+    notes = []
     for where, rows, wanted in _sides(folds, order, params):
         found = set(np.unique(labels[rows]).tolist())
-        for label in classes if wanted == "all" or len(classes) == 2 else ():
-            if label not in found:
-                remedy = "use method: stratified, " if params.method in ("random", "hash") else ""
-                raise DataError(
-                    f"split: class {label!r} of {params.objective.predict!r}, "
-                    f"in {(labels == label).sum():,} of {len(labels):,} rows, is missing from {where} "
-                    f"({remedy}lower train.search.folds, or filter out or merge the class)"
-                )
+        absent = [label for label in classes if label not in found]
+        if absent and (wanted == "all" or (wanted == "several" and len(found) < 2)):
+            raise DataError(
+                f"split: class {absent[0]!r} of {name!r}, in {(labels == absent[0]).sum():,} of {len(labels):,} rows, "
+                f"is missing from {where} ({remedy}lower train.search.folds, or filter out or merge the class)"
+            )
+        if absent:
+            notes.append(f"class {absent[0]!r} of {name!r} is missing from {where}: some metrics are undefined there")
+    return notes
 
 
 def _sides(folds: Positions, order: Positions, params: SplitParams) -> Iterator[tuple[str, Any, str]]:
@@ -161,15 +164,15 @@ def _sides(folds: Positions, order: Positions, params: SplitParams) -> Iterator[
         for fold in range(1, params.folds + 1):
             scored = folds == fold
             earlier = (folds >= 0) & (order < order[scored].min() - params.gap)
-            yield f"what fold {fold} trains on", earlier, "all"
-            yield f"fold {fold}", scored, "both"
+            yield f"what fold {fold} trains on", earlier, "several"
+            yield f"fold {fold}", scored, "any"
         return
     for fold in range(params.folds):
-        yield f"what fold {fold + 1} trains on", (folds >= 0) & (folds != fold), "all"
-        yield f"fold {fold + 1}", folds == fold, "both"
+        yield f"what fold {fold + 1} trains on", (folds >= 0) & (folds != fold), "several"
+        yield f"fold {fold + 1}", folds == fold, "any"
 
 
-def _summary(rows: pd.DataFrame, params: SplitParams, without: int, in_gap: int) -> SplitSummary:
+def _summary(rows: pd.DataFrame, params: SplitParams, *, left_out: int, notes: list[str]) -> SplitSummary:
     in_time = params.method == "time"
     sizes = rows.loc[rows["part"] == "train", "fold"].value_counts()
     scored = range(1, params.folds + 1) if in_time else range(params.folds)
@@ -181,8 +184,8 @@ def _summary(rows: pd.DataFrame, params: SplitParams, without: int, in_gap: int)
         train_rows=int((rows["part"] == "train").sum()),
         test_rows=int((rows["part"] == "test").sum()),
         fold_rows=tuple(int(sizes[fold]) for fold in scored),
-        left_out=without + in_gap,
-        notes=tuple(_notes(rows, params, without, in_gap)),
+        left_out=left_out,
+        notes=tuple(notes),
     )
 
 

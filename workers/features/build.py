@@ -56,9 +56,10 @@ def build(
 def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
     """Names of derived, overridden and role columns must make sense together."""
     target = params.objective.predict
-    for name, text in params.derive.items():
-        if name in table.columns:
-            raise DataError(f"features: derive: {name!r} is a column already (choose another name)")
+    for name, text in sorted(params.derive.items()):
+        if name in table.columns or cells.reserved(name):
+            what = "a column already" if name in table.columns else "Cyclery's own name"
+            raise DataError(f"features: derive: {name!r} is {what} (choose another name)")
         try:
             used = parse(text).columns()
         except ExpressionError as error:
