@@ -13,7 +13,7 @@ import redis as redis_py
 
 from orchestrator.contracts.errors import CycleryError
 from orchestrator.settings import Settings
-from workers.runtime.derived import Derived
+from orchestrator.store.cache import HostCache
 
 LOGGER = "cyclery.stage"
 
@@ -39,7 +39,7 @@ class StageContext:
     key: str  # idempotency key: the same for all attempts at the same effect
     scratch: Path  # where `workdir` will be
     watcher: Watcher
-    host_files: Derived
+    host_files: HostCache
     seed: int = 0  # of the run
     author: str = "unknown"
     refusal: str | None = None  # why the run's model is refused, where it is
@@ -63,7 +63,7 @@ class StageContext:
 
     def derived(self, key: str, build: Callable[[Path], None]) -> Path:
         """A file in the host's cache, built once per host by `build(path)` and shared by mapping."""
-        return self.host_files.file(key, build)
+        return self.host_files.derived(key, build)
 
     @property
     def cancelled(self) -> bool:

@@ -1,0 +1,103 @@
+"""Composition root of the workers: the Celery app with every task of the table behind one thin body."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import sys
+from dataclasses import dataclass, field
+from typing import Any
+
+import psutil
+from celery import Celery, Task, signals
+
+from orchestrator.contracts.tasks import TASKS
+from orchestrator.engine.app import make_app
+from orchestrator.settings import Settings
+from workers.runtime.child import Child
+from workers.runtime.perform import perform
+from workers.runtime.presence import Presence
+from workers.runtime.threads import pin_threads
+
+STAGES_PER_CHILD = 1000  # then a fresh one takes its place: nothing that leaks lives for ever
+
+log = logging.getLogger(__name__)
+
+
+@dataclass
+class Worker:
+    """One worker node: a queue, its processes, and the state of whichever process this is."""
+
+    settings: Settings
+    queue: str
+    processes: int
+    app: Celery = field(init=False)
+    _child: Child | None = None
+    _child_pid: int = 0
+
+    def __post_init__(self) -> None:
+        self.app = make_app(self.settings)
+        self.app.conf.update(
+            worker_max_tasks_per_child=STAGES_PER_CHILD,
+            # Half of the host for all children of a pool together; a larger one is replaced when its stage has ended.
+            worker_max_memory_per_child=psutil.virtual_memory().total // (2 * self.processes) // 1024,
+        )
+        register_tasks(self.app, self)
+
+    @property
+    def child(self) -> Child:
+        """What this very process holds; another one after a fork."""
+        if self._child is None or self._child_pid != os.getpid():
+            self._child, self._child_pid = Child(self.app, self.settings, self.queue), os.getpid()
+        return self._child
+
+    def run(self) -> int:
+        """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""
+        presence = Presence(self.settings, self.queue, self.processes)
+        signals.worker_process_init.connect(self._begin_child, weak=False)
+        signals.worker_process_shutdown.connect(self._end_child, weak=False)
+        signals.worker_ready.connect(presence.begin, weak=False)
+        signals.worker_shutting_down.connect(presence.end, weak=False)
+        worker = self.app.Worker(
+            hostname=presence.node,
+            queues=[self.queue],
+            concurrency=self.processes,
+            pool="prefork",
+            optimization="fair",
+            loglevel="WARNING",
+            quiet=True,
+            without_mingle=True,  # nothing that workers tell one another at their start matters here
+            without_gossip=True,
+        )
+        presence.watch(worker)
+        worker.start()
+        return int(worker.exitcode or 0)
+
+    def _begin_child(self, **_: Any) -> None:
+        """After the fork: nothing random or half open is shared with the siblings."""
+        random.seed()
+        if "numpy" in sys.modules:
+            sys.modules["numpy"].random.seed()
+        pin_threads(self.processes)
+        self._child = None
+        signal.signal(signal.SIGTERM, self.child.leave)
+
+    def _end_child(self, **_: Any) -> None:
+        if self._child is not None and self._child_pid == os.getpid():
+            self._child.close()
+
+
+def register_tasks(app: Celery, worker: Worker) -> None:
+    """Every task of the table, behind the same body."""
+    for name in TASKS:
+        app.task(_body(worker), name=name, bind=True, shared=False)
+
+
+def _body(worker: Worker) -> Any:
+    def run_stages(task: Task, run: str, stages: list[str]) -> None:
+        """Do what a doorbell asks for."""
+        perform(worker.child, run, stages, str(task.request.get("stamp") or ""))
+
+    return run_stages

@@ -1,0 +1,141 @@
+"""One process that runs stages: what it holds from its start, after the fork, to its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import FrameType
+
+import redis as redis_py
+from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.engine.ledger import Ledger
+from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactStore, open_store
+from orchestrator.store.connection import connect
+from workers.catalogue import function_of
+from workers.runtime.codecs import Desk
+from workers.runtime.context import StageContext
+from workers.runtime.execute import execute
+from workers.runtime.guests import Guests
+from workers.runtime.heartbeat import Heartbeat
+from workers.runtime.job import Job, Outcome
+from workers.runtime.logs import Capture
+from workers.runtime.running import Running
+from workers.runtime.scratch import new_scratch
+
+PATIENCE_S = 30.0  # of a claim or a lookup, with a Redis that went away
+
+
+@dataclass
+class Child:
+    """Connections, capture, heartbeat and guests of one process; each is made when it is first used."""
+
+    app: Celery
+    settings: Settings
+    pool: str
+    host: str = field(default_factory=socket.gethostname)
+    running: Running | None = None
+    leaving: bool = False  # SIGTERM came: the stage is given back, then the process ends
+
+    @property
+    def node(self) -> str:
+        """`train@host`."""
+        return f"{self.pool}@{self.host}"
+
+    @cached_property
+    def redis(self) -> redis_py.Redis:
+        """The connection of the main thread."""
+        return connect(self.settings, PATIENCE_S)
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        """The ledger of the main thread."""
+        return Ledger(self.redis, self.settings)
+
+    @cached_property
+    def store(self) -> ArtifactStore:
+        """The artifact store; opened after the fork, as it must be."""
+        return open_store(self.settings)
+
+    @cached_property
+    def capture(self) -> Capture:
+        """The stages' output."""
+        return Capture()
+
+    @cached_property
+    def guests(self) -> Guests:
+        """Processes that run teams' own code."""
+        return Guests(self.settings, self.store, self.node)
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat:
+        """The thread that keeps leases."""
+        return Heartbeat(self._impatient_ledger, self.settings.heartbeat_s, self.show)
+
+    def begin(self, running: Running) -> None:
+        """A stage was claimed: keep its lease."""
+        self.running = running
+        self.heartbeat.watch(running)
+
+    def end(self) -> None:
+        """The stage is recorded."""
+        self.heartbeat.leave()
+        self.running = None
+        if self.leaving:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def run_here(self, job: Job, running: Running) -> Outcome:
+        """Run a stage of Cyclery's own in this process."""
+        effect = TASKS[job.call.task].purity is Purity.EFFECT
+        context = StageContext(
+            run=job.run,
+            stage=job.call.id,
+            attempt=job.attempt,
+            key=job.key,
+            scratch=new_scratch(self.settings.cache_path),
+            watcher=running,
+            host_files=self.store.cache,
+            seed=job.seed,
+            author=job.author,
+            refusal=job.refusal,
+            resources=(self.redis, self.settings) if effect else None,
+        )
+        desk = Desk(self.store, lambda: context.workdir)
+        try:
+            outputs = execute(job, function_of(job.call.task), context, desk, os.environ)
+        finally:
+            context.close()
+        return Outcome(outputs=outputs, measured=context.measured)
+
+    def show(self, ledger: Ledger, running: Running, last: bool = False) -> None:
+        """Send new lines of the stage's output to those who watch."""
+        lines = self.capture.lines(last)
+        if lines:
+            ledger.log(running.lease.run, running.lease.stage, running.attempt, lines)
+
+    def leave(self, _number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
+        """SIGTERM: a stage under way is given back unfinished, and the process ends."""
+        self.leaving = True
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends it at once
+        if self.running is None:
+            os.kill(os.getpid(), signal.SIGTERM)
+        elif not self.running.over:
+            self.running.end("returned")
+
+    def close(self) -> None:
+        """End what this process started; the system closes the rest with it."""
+        if "guests" in self.__dict__:
+            self.guests.close()
+
+    def _impatient_ledger(self) -> Ledger:
+        """A ledger of the heartbeat's own: an outage must not keep it from holding stages to their limits."""
+        client = connect(self.settings, 0.0)
+        client.set_retry(Retry(NoBackoff(), 0))
+        return Ledger(client, self.settings)

@@ -1,0 +1,265 @@
+"""The body of every Celery task: claim → look up → run under a heartbeat → commit → ring."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import redis as redis_py
+from kombu.exceptions import OperationalError
+
+from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
+from orchestrator.contracts.documents import Verdicts
+from orchestrator.contracts.environment import environment_digest
+from orchestrator.contracts.errors import CycleryError, TransientError
+from orchestrator.contracts.keys import content_key
+from orchestrator.contracts.records import StageError
+from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.engine.dispatch import ring
+from orchestrator.engine.messages import Bell, CacheRecord, Claim, Completion, Settled
+from workers.runtime.child import Child
+from workers.runtime.failures import describe, trace
+from workers.runtime.guests import GuestBody, GuestFailed
+from workers.runtime.inside import Inside
+from workers.runtime.interruption import StageCancelled
+from workers.runtime.job import Job, Outcome, resolve_inputs
+from workers.runtime.running import Body, Running
+from workers.runtime.secret_values import Redaction
+
+REPORT_FOR_S = 600.0  # how long an ended stage is kept for a Redis that does not answer
+REPORT_EVERY_S = 0.5
+_OUTAGES = (TransientError, redis_py.ConnectionError, redis_py.TimeoutError)
+
+Answer = TypeVar("Answer")
+log = logging.getLogger(__name__)
+
+
+def perform(child: Child, run: str, stages: list[str], stamp: str) -> None:
+    """Do what one doorbell asks for; each of its stages is claimed by itself, and dropped when it is not ready."""
+    for stage in stages:
+        try:
+            claim = child.ledger.claim(run, stage, worker=child.node, host=child.host, pid=os.getpid(), stamp=stamp)
+        except _OUTAGES as error:
+            log.warning("%s of %s is not claimed (%s); it is rung again", stage, run, error)
+            return
+        if claim is not None:
+            Attempt(child, claim).run()
+
+
+class Attempt:
+    """One claimed stage, from the claim to its record."""
+
+    def __init__(self, child: Child, claim: Claim) -> None:
+        self.child = child
+        self.claim = claim
+        self.lease = claim.lease
+        self.call = claim.call
+        self.redaction = Redaction.of(claim.call.params, os.environ)
+        body: Body = Inside(child.run_here, self._report_end) if self.call.code is None else GuestBody(child.guests)
+        self.body = body
+        self.running = Running(claim.lease, claim.attempt, claim.call.policy, body)
+        self.keys: tuple[str, ...] = ()
+
+    def run(self) -> None:
+        """Run the stage, or find its result, and record what came of it."""
+        self.child.begin(self.running)
+        try:
+            bells = self._settle()
+        finally:
+            self.child.end()
+        self._ring(bells)
+
+    def _settle(self) -> tuple[Bell, ...]:
+        try:
+            job = self._job()
+            hit = self._hit()
+        except Exception as error:  # told under its family, whatever it is
+            return self._record(self._failing(error, None))
+        if hit is not None:
+            return self._record(partial(self._completed, self._cached(hit)))
+        return self._execute(job)
+
+    def _job(self) -> Job:
+        inputs = resolve_inputs(self.call, self.claim.outputs)
+        content = content_key(self.call, inputs, environment_digest())
+        purity = purity_of(self.call)
+        if purity is Purity.PURE:
+            self.keys = tuple(dict.fromkeys(key for key in (self.call.key, content) if key))
+        elif purity is Purity.EFFECT:
+            self.keys = (self.call.key or content,)
+        return Job(
+            run=self.lease.run,
+            attempt=self.claim.attempt,
+            key=self.call.key or content,
+            call=self.call,
+            inputs=inputs,
+            seed=self.claim.seed,
+            author=self.claim.author,
+            refusal=self.claim.refusal,
+        )
+
+    def _hit(self) -> CacheRecord | None:
+        """The result of the same computation, or the effect that was applied already, if its bytes are there."""
+        if not self.keys:
+            return None
+        record = self.child.ledger.cached(self.keys[-1])
+        if record is None or not all(self.child.store.has(ref.digest) for ref in record.outputs.values()):
+            return None
+        return record
+
+    def _execute(self, job: Job) -> tuple[Bell, ...]:
+        error: BaseException | None = None
+        completion: Completion | None = None
+        capture = self.child.capture
+        capture.start(self.redaction)
+        try:
+            outcome = self.body.run(job, self.running)
+            self.running.over = True
+            completion = self._completion(outcome)
+        except (Exception, StageCancelled, SystemExit, KeyboardInterrupt) as raised:
+            error = raised
+            self._explain(raised)
+        finally:
+            self.running.over = True
+            capture.stop()
+        if not self.running.report_once():
+            time.sleep(REPORT_FOR_S)  # the heartbeat's thread reports, and ends this process any moment
+        kept = self._log()
+        if completion is None:
+            return self._record(self._failing(error or StageCancelled(), kept))
+        return self._record(partial(self._completed, replace(completion, log=kept)))
+
+    def _explain(self, error: BaseException) -> None:
+        """What a person finds at the end of the stage's log."""
+        if self.running.exceeded is not None:
+            self.child.capture.write(f"{self.running.exceeded.message}\n")
+        elif not self.running.cancelled and not isinstance(error, GuestFailed):  # a guest wrote its own
+            self.child.capture.write(trace(error))
+
+    def _completion(self, outcome: Outcome) -> Completion:
+        """What is committed: the artifacts are written already."""
+        measured = dict(outcome.measured)
+        if self.running.peak:
+            measured.setdefault("memory_mb", round(self.running.peak / 2**20, 1))
+        return Completion(
+            outputs=outcome.outputs,
+            seconds=self.running.seconds,
+            measured=measured,
+            keys=self.keys,
+            lasting=purity_of(self.call) is Purity.EFFECT,
+            refusal=self._refusal(outcome),
+        )
+
+    def _cached(self, hit: CacheRecord) -> Completion:
+        """What an earlier execution left; the recipe key of today leads there from now on."""
+        return Completion(
+            outputs=hit.outputs,
+            seconds=hit.seconds or 0.0,
+            measured=hit.measured,
+            log=hit.log,
+            cached=True,
+            keys=self.keys,
+            lasting=purity_of(self.call) is Purity.EFFECT,
+            refusal=hit.refusal,
+            expansion=hit.expansion,
+        )
+
+    def _completed(self, completion: Completion) -> Settled:
+        settled = self.child.ledger.complete(self.lease, completion)
+        if settled.answer != "deleting":
+            return settled
+        message = f"stage {self.call.id}: one of its outputs is being collected as garbage just now"
+        return self.child.ledger.fail(self.lease, StageError(family="transient", message=message))
+
+    def _refusal(self, outcome: Outcome) -> str | None:
+        """Why the run's model is refused from here on: a gate said no."""
+        ref = outcome.outputs.get("verdicts") if self.call.task == "evaluate.gates" else None
+        if ref is None:
+            return None
+        verdicts = Verdicts.model_validate_json(self.child.store.read(ref))
+        failed = [verdict.sentence for verdict in verdicts.verdicts if not verdict.passed]
+        return None if verdicts.passed else "; ".join(failed) or "a gate did not pass"
+
+    def _failing(self, error: BaseException, kept: ArtifactRef | None) -> Callable[[], Settled]:
+        """How this end is told to the ledger."""
+        ledger, lease, seconds = self.child.ledger, self.lease, self.running.seconds
+        if self.running.ending == "returned":
+            return partial(ledger.give_back, lease)
+        if self.running.ending == "cancelled":
+            return partial(ledger.stopped, lease, log=kept, seconds=seconds)
+        return partial(ledger.fail, lease, self._reason(error), log=kept, seconds=seconds)
+
+    def _reason(self, error: BaseException) -> StageError:
+        exceeded = self.running.exceeded
+        if exceeded is not None:
+            return StageError(family=exceeded.family, message=exceeded.message)
+        found = error.error if isinstance(error, GuestFailed) else describe(error)
+        return _redacted(found, self.redaction)
+
+    def _report_end(self) -> None:
+        """The heartbeat's last word before it ends this process: the stage did not listen."""
+        self._explain(StageCancelled())
+        self._ring(self._record(self._failing(StageCancelled(), self._log())))
+
+    def _log(self) -> ArtifactRef | None:
+        """The stage's log as an artifact, and its last lines for those who watch; a lost log fails no stage."""
+        try:
+            data = self.child.capture.kept()
+            if data is None:
+                return None
+            self.child.show(self.child.ledger, self.running, last=True)
+            return self.child.store.put_bytes(data, Kind.FILE)
+        except (CycleryError, redis_py.RedisError, OSError) as error:
+            log.warning("the log of %s of %s is lost (%s)", self.lease.stage, self.lease.run, error)
+            return None
+
+    def _record(self, report: Callable[[], Settled]) -> tuple[Bell, ...]:
+        """Report for as long as it takes Redis to come back; each report may be sent again."""
+        if self.running.ending == "lost":
+            log.warning("%s was given to another worker; what this one has is dropped", self.lease)
+            return ()
+        settled = patiently(report, f"{self.lease.stage} of {self.lease.run}")
+        if settled is None or settled.lost:
+            log.warning("%s was given to another worker; what this one has is dropped", self.lease)
+            return ()
+        return settled.bells
+
+    def _ring(self, bells: tuple[Bell, ...]) -> None:
+        try:
+            ring(self.child.app, bells)
+        except (OperationalError, *_OUTAGES) as error:
+            log.warning("%d bells are not rung (%s); the reconciler rings them", len(bells), error)
+
+
+def purity_of(call: StageCall) -> Purity:
+    """What may be done with the stage's result; of a task that is not in the table nothing."""
+    return TASKS[call.task].purity if call.task in TASKS else Purity.VOLATILE
+
+
+def patiently(report: Callable[[], Answer], what: str) -> Answer | None:
+    """The report's answer, tried again while Redis is away; None when it stays away for too long."""
+    deadline = time.monotonic() + REPORT_FOR_S
+    told = False
+    while True:
+        try:
+            return report()
+        except _OUTAGES as error:
+            if time.monotonic() > deadline:
+                log.exception("%s is done but could not be recorded; it will run again", what)
+                return None
+            if not told:
+                log.warning("%s is done and waits for Redis to be recorded (%s)", what, error)
+            told = True
+            time.sleep(REPORT_EVERY_S)
+
+
+def _redacted(error: StageError, redaction: Redaction) -> StageError:
+    if not redaction.values:
+        return error
+    frames = tuple(redaction(frame) for frame in error.frames)
+    return error.model_copy(update={"message": redaction(error.message), "frames": frames})

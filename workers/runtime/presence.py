@@ -1,0 +1,135 @@
+"""A worker node tells that it is there, and buries the stages of children that died under them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import threading
+from typing import Any
+
+import psutil
+import redis as redis_py
+from kombu.exceptions import OperationalError
+
+from orchestrator.contracts.calls import PLAN_VERSION
+from orchestrator.contracts.environment import environment, environment_digest
+from orchestrator.contracts.errors import CycleryError
+from orchestrator.engine.dispatch import ring
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Pool
+from orchestrator.settings import Settings
+from orchestrator.store.connection import connect
+
+LOOK_EVERY_S = 0.5
+TELL_EVERY_S = 5.0
+
+log = logging.getLogger(__name__)
+
+
+class Presence:
+    """A thread of the worker's main process; it has a connection of its own."""
+
+    def __init__(self, settings: Settings, queue: str, processes: int) -> None:
+        self.settings = settings
+        self.host = socket.gethostname()
+        self.pool = Pool(
+            node=f"{queue}@{self.host}",
+            queue=queue,
+            host=self.host,
+            processes=processes,
+            environment=environment_digest(),
+            version=environment()["cyclery"],
+            plan_version=PLAN_VERSION,
+            details={"pid": os.getpid(), "packages": environment()},
+        )
+        self._worker: Any = None
+        self._known: frozenset[int] = frozenset()
+        self._stopping = threading.Event()
+        self._client: redis_py.Redis | None = None
+        self._silent = False
+
+    @property
+    def node(self) -> str:
+        """`train@host`."""
+        return self.pool.node
+
+    def watch(self, worker: Any) -> None:
+        """The Celery worker whose children are watched."""
+        self._worker = worker
+
+    def begin(self, **_: Any) -> None:
+        """The worker listens to its queue: tell so, and look after what died before it."""
+        threading.Thread(target=self._loop, name="presence", daemon=True).start()
+
+    def end(self, **_: Any) -> None:
+        """The worker takes no more stages. Called from a signal handler: only sets a flag."""
+        self._stopping.set()
+
+    def _loop(self) -> None:
+        self._guarded(self._bury_dead)  # of children that a killed main process left
+        told = TELL_EVERY_S
+        while not self._stopping.is_set():
+            if told >= TELL_EVERY_S:
+                told = 0.0
+                self._guarded(self._tell)
+            self._guarded(self._look)
+            self._stopping.wait(LOOK_EVERY_S)
+            told += LOOK_EVERY_S
+        self._guarded(self._leave)
+        while True:  # stages still end: a child that is killed now is noticed too
+            self._guarded(self._look)
+            threading.Event().wait(LOOK_EVERY_S)
+
+    def _guarded(self, step: Any) -> None:
+        try:
+            step()
+            self._silent = False
+        except (CycleryError, redis_py.RedisError, OperationalError) as error:
+            if not self._silent:
+                log.warning("%s cannot tell that it is there (%s); it goes on trying", self.node, error)
+            self._silent = True
+
+    def _tell(self) -> None:
+        History(self._redis(), self.settings.namespace).register(self.pool)
+
+    def _leave(self) -> None:
+        History(self._redis(), self.settings.namespace).leave(self.node)
+
+    def _look(self) -> None:
+        """Notice children that are gone since the last look."""
+        now = frozenset(process.pid for process in self._processes())
+        gone = self._known - now
+        self._known = now
+        if gone:
+            try:
+                self._bury_dead()
+            except Exception:
+                self._known |= gone  # looked at again once Redis is back
+                raise
+
+    def _bury_dead(self) -> None:
+        ledger = Ledger(self._redis(), self.settings)
+        for (run, stage), pid in ledger.leases_of(self.host).items():
+            if not _alive(pid):
+                log.warning("process %d died under stage %s of %s", pid, stage, run)
+                ring(self._worker.app, ledger.bury(run, stage, pid).bells)
+
+    def _processes(self) -> list[Any]:
+        pool = getattr(self._worker, "pool", None)  # Celery's; its `_pool` is billiard's, whose `_pool` is the list
+        return list(getattr(getattr(pool, "_pool", None), "_pool", None) or ())
+
+    def _redis(self) -> redis_py.Redis:
+        if self._client is None:
+            self._client = connect(self.settings, 0.5)
+        return self._client
+
+
+def _alive(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
