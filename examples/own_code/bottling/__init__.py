@@ -1,0 +1,1 @@
+"""What a winery knows about its wines."""
