@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
-from orchestrator.contracts.errors import ArtifactCorrupt, ArtifactMissing, InvalidInput, RecordConflict
+from orchestrator.contracts.errors import ArtifactCorrupt, ArtifactMissing, InvalidInput, RecordConflict, Unreachable
 from orchestrator.settings import Settings
 from orchestrator.store.cache import HostCache, remove_older
 from orchestrator.store.objects import TEMPORARY, Objects
@@ -47,8 +47,12 @@ class ArtifactStore:
         """The folder or bucket, as people may see it."""
         return self._objects.where
 
-    def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None) -> ArtifactRef:
-        """Keep these bytes; costs little when they are there already."""
+    def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None, *, durable: bool = False) -> ArtifactRef:
+        """Keep these bytes; costs little when they are there already.
+
+        `durable` waits for the disk (milliseconds): for what nobody could make again after a power loss, such as
+        sources and code. Results of stages need it not: bytes that are missing are a cache miss.
+        """
         digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
         path = _path(digest)
         ref = ArtifactRef(kind=kind, digest=digest, size=len(data), rows=rows)
@@ -57,16 +61,16 @@ class ArtifactStore:
         elif not self._intact(ref):
             self._objects.replace(path, data)
             self._remember(ref)
-        if kind is Kind.FILE:  # sources, code, bundles: nobody could make them again after a power loss
+        if durable:
             self._objects.flush(path)
         return ref
 
-    def put_file(self, path: Path, kind: Kind, rows: int | None = None) -> ArtifactRef:
-        """Keep a file's content, without holding a long one in memory."""
+    def put_file(self, path: Path, kind: Kind, rows: int | None = None, *, durable: bool = False) -> ArtifactRef:
+        """Keep a file's content, without holding a long one in memory; `durable` as for bytes."""
         try:
             size = path.stat().st_size
             if size <= WHOLE:
-                return self.put_bytes(path.read_bytes(), kind, rows)
+                return self.put_bytes(path.read_bytes(), kind, rows, durable=durable)
             with path.open("rb") as source:
                 digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
         except OSError as error:
@@ -75,7 +79,7 @@ class ArtifactStore:
         if not self._intact(ref):
             self._objects.stream(_path(digest), _pieces(path, digest))
             self._remember(ref)
-        if kind is Kind.FILE:
+        if durable:
             self._objects.flush(_path(digest))
         return ref
 
@@ -98,9 +102,14 @@ class ArtifactStore:
         return self.fetch(ref).read_bytes()
 
     def has(self, digest: str) -> bool:
-        """Whether the store can give this artifact; one that is known to be corrupt counts as missing."""
+        """Whether the store can give this artifact; one that is found damaged counts as missing.
+
+        A long one is not read for it: whoever fetches it verifies it, and takes a damaged one out of a local store.
+        """
         size = self._size(digest)
-        return size is not None and self._intact(ArtifactRef(kind=Kind.FILE, digest=digest, size=size))
+        if size is None or digest in self._corrupt:
+            return False
+        return size > WHOLE or self._intact(ArtifactRef(kind=Kind.FILE, digest=digest, size=size))
 
     def delete(self, digest: str) -> None:
         """Remove an artifact; it may be gone already."""
@@ -171,10 +180,26 @@ class ArtifactStore:
                 found = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
         except FileNotFoundError:
             raise self._missing(ref) from None
+        except OSError as error:
+            raise Unreachable(
+                f"the store {self.where} cannot be read ({error.strerror}): see that it is there"
+            ) from error
+        if found != ref.digest:
+            self._set_aside(path, identity)
         if found != ref.digest or identity[0] != ref.size:
             raise self._corrupted(ref, str(path))
         self._note(ref.digest, identity)
         return path
+
+    def _set_aside(self, path: Path, identity: tuple[int, ...]) -> None:
+        """Take a damaged object out of a local store, so that every process finds it missing and may put it again."""
+        aside = path.parents[3] / TEMPORARY / f"{path.name}.damaged"
+        aside.parent.mkdir(exist_ok=True)
+        try:
+            if _identity(path) == identity:  # nobody has put it again since
+                path.rename(aside)
+        except FileNotFoundError:
+            return  # another process was first
 
     def _download(self, ref: ArtifactRef, target: Path) -> None:
         hasher = hashlib.sha256()

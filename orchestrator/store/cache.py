@@ -6,6 +6,7 @@ who has a file open or mapped keeps it even then.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from orchestrator.contracts.errors import Unreachable
 from orchestrator.store.locks import file_lock
 
 GRACE_S = 900.0  # between being given a path and opening it
@@ -67,6 +69,12 @@ class HostCache:
         try:
             build(temporary)
             temporary.replace(target)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise Unreachable(
+                f"no space left for the cache {self.root}: free some, or set CYCLERY_CACHE elsewhere"
+            ) from error
         finally:
             temporary.unlink(missing_ok=True)
         self._account(target.stat().st_size)

@@ -100,6 +100,14 @@ def test_promoting_archives_what_was_live_and_rollback_brings_it_back(registry: 
         registry.rollback("churn", by="bob")
 
 
+def test_a_rollback_whose_answer_was_lost_is_not_done_twice(registry: Registry) -> None:
+    for key in "abc":
+        registry.promote(registry.register(draft(), key).name, by="ada")
+    sent = ("rollback", "churn", "nonce", '{"event":"rolled back"}')
+    assert [registry._step(*sent), registry._step(*sent)] == ["2", "2"]
+    assert stages(registry) == ["archived", "production", "archived"]
+
+
 def test_rollbacks_go_further_back_each_time(registry: Registry) -> None:
     for key in "abc":
         registry.promote(registry.register(draft(), key).name, by="ada")

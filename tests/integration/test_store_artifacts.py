@@ -69,8 +69,25 @@ def test_files_of_every_length(opened: Open, tmp_path: Path, size: int) -> None:
     source.write_bytes(os.urandom(size))
     ref = opened("here").put_file(source, Kind.FILE)
     assert ref.size == size
-    assert opened("here").put_file(source, Kind.FILE) == ref
+    assert opened("here").put_file(source, Kind.FILE, durable=True) == ref
     assert opened("there").fetch(ref).read_bytes() == source.read_bytes()
+
+
+def test_durable_bytes_are_flushed_before_they_are_promised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flushed: list[str] = []
+    sync = os.fsync
+
+    def watch(descriptor: int) -> None:
+        flushed.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", watch)
+    store = ArtifactStore(str(tmp_path / "store"), tmp_path / "cache", 2**30)
+    store.put_bytes(b"a result", Kind.JSON)
+    assert flushed == []
+    path = store.fetch(store.put_bytes(b"a source", Kind.FILE, durable=True))
+    store.put_record("audit/1.json", b"{}")
+    assert flushed == [str(path), str(path.parent), str(tmp_path / "store/audit/1.json"), str(tmp_path / "store/audit")]
 
 
 def test_missing_artifacts_are_named(store: ArtifactStore) -> None:
@@ -108,6 +125,21 @@ def test_a_damaged_artifact_is_named_counts_as_missing_and_heals(opened: Open) -
     store.put_bytes(b"precious", Kind.FILE)
     assert store.has(ref.digest)
     assert opened("third").read(ref) == b"precious"
+
+
+def test_a_long_artifact_found_damaged_is_missing_for_every_process_of_a_local_store(tmp_path: Path) -> None:
+    def opened(host: str) -> ArtifactStore:
+        return ArtifactStore(str(tmp_path / "store"), tmp_path / host, 2**30)
+
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(artifacts.WHOLE + 1))
+    ref = opened("here").put_file(source, Kind.TABLE)
+    damage(opened("here"), ref, bytes(ref.size))
+    with pytest.raises(ArtifactCorrupt, match=ref.digest):
+        opened("there").fetch(ref)
+    assert not opened("third").has(ref.digest)
+    opened("third").put_file(source, Kind.TABLE)
+    assert opened("fourth").fetch(ref).read_bytes() == source.read_bytes()
 
 
 def test_an_artifact_cut_short_heals_wherever_it_is_put_again(opened: Open) -> None:

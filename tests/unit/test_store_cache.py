@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import threading
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.contracts.errors import Unreachable
 from orchestrator.store.cache import HostCache
 from orchestrator.store.locks import file_lock
 
@@ -55,6 +57,14 @@ def test_a_build_that_fails_leaves_nothing_and_is_tried_again(cache: HostCache, 
         cache.derived("k", fail)
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.parent.name != "locks"]
     assert derive(cache, "k").stat().st_size == 3000
+
+
+def test_a_full_disk_is_said_in_one_line(cache: HostCache) -> None:
+    def fill(path: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(Unreachable, match="CYCLERY_CACHE"):
+        cache.derived("k", fill)
 
 
 def test_a_build_may_derive_another_file(cache: HostCache) -> None:
