@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from orchestrator.client.code import team_code
@@ -124,3 +124,26 @@ def _environments(session: Session | None) -> dict[str, str | None]:
 
         known |= dict.fromkeys(missing, environment_digest())
     return known
+
+
+def plan_checked(workflow: Workflow, settings: Settings) -> Plan:
+    """The plan as far as it can be judged without a registry: rivals are taken on trust."""
+    with workflow.placing():
+        rival = rival_of(workflow.spec)
+        prints = _fingerprints(workflow, Sources(settings.home), None, upload=False)
+        if rival is not None:
+            source = next(iter(prints.sources.values()))
+            prints = replace(prints, rivals={rival: Rival(source, source)})
+        return build(workflow.spec, prints)
+
+
+def known_output(session: Session, outlook: Outlook, stage: str, output: str) -> bytes | None:
+    """The bytes of a stage's output, where it is cached; else of the last run's stage of this name."""
+    call = next((one for one in outlook.plan.stages if one.id == stage), None)
+    hit = session.ledger.cached(call.key) if call is not None and call.key else None
+    ref = hit.outputs.get(output) if hit is not None else None
+    if ref is None and outlook.previous is not None:
+        record = session.history.snapshot(outlook.previous)
+        found = record.stage(stage) if record is not None else None
+        ref = found.outputs.get(output) if found is not None else None
+    return session.store.read(ref) if ref is not None and session.store.has(ref.digest) else None

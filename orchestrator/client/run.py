@@ -80,11 +80,15 @@ class Run:
             pass
         return self
 
-    def document(self) -> dict[str, Any]:
-        """The run document of the interface."""
+    def document(self, *, report: bool = False) -> dict[str, Any]:
+        """The run document of the interface; with `report` the HTML report of an ended run is written too."""
         from orchestrator.report.document import run_document
 
-        return run_document(self.record(), self._session.store)
+        record = self.record()
+        place = self._report_path()
+        if report and record.status.ended:
+            place = self.report()
+        return run_document(record, self._session.store.read, str(place) if place.exists() else None)
 
     @property
     def champion(self) -> Champion:
@@ -92,10 +96,7 @@ class Run:
         found = self.document()["champion"]
         if found is None:
             raise InvalidInput(f"{self.id} has no champion (it is {self.status}); see `cyclery status {self.id}`")
-        metrics = {
-            name: Interval(method=str(one.get("method", "")), **{key: one.get(key) for key in _INTERVAL})
-            for name, one in found["metrics"].items()
-        }
+        metrics = {name: Interval.model_validate(one) for name, one in found["metrics"].items()}
         return Champion(found["model"], found["candidate"], found["params"], tuple(found["features"]), metrics)
 
     @property
@@ -118,10 +119,18 @@ class Run:
 
     def report(self) -> Path:
         """Write the HTML report below the home and answer where it is."""
-        from orchestrator.report.html import write_report
+        from orchestrator.report.page import render_report
 
-        folder = self._session.settings.home.absolute() / "reports" / self.id
-        return write_report(self.record(), self._session.store, folder / "report.html")
+        place = self._report_path()
+        text = render_report(self.record(), self._session.store.read)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        draft = place.with_suffix(".draft")
+        draft.write_text(text, encoding="utf-8")
+        draft.replace(place)
+        return place
+
+    def _report_path(self) -> Path:
+        return self._session.settings.home.absolute() / "reports" / self.id / "report.html"
 
     def logs(self, stage: str | None = None) -> list[str]:
         """The lines that its stages wrote, each as `stage: line`; of one stage the bare lines."""
@@ -132,6 +141,3 @@ class Run:
     def cancel(self, by: str | None = None) -> Settled:
         """Stop it: what has not begun never begins."""
         return self._session.ledger.cancel(self.id, by or self._session.settings.author)
-
-
-_INTERVAL = ("value", "low", "high", "confidence")

@@ -1,0 +1,60 @@
+"""How much longer a run may take: what its stages took so far, and what they took the time before."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.status import StageState
+from orchestrator.plan.estimate import label
+
+if TYPE_CHECKING:
+    from orchestrator.client.client import Client
+
+
+class TimeLeft:
+    """An estimate that gets better while the run goes on."""
+
+    def __init__(self, client: Client) -> None:
+        session = client.session()
+        self._slots: dict[str, int] = {}
+        for pool in session.history.pools():
+            self._slots[pool.queue] = self._slots.get(pool.queue, 0) + pool.processes
+
+    def of(self, record: RunRecord) -> float | None:
+        """Seconds, or None where nothing is known of a stage that is still to run.
+
+        Trials share their pool's processes; the other stages mostly follow one another.
+        """
+        open_stages = [stage for stage in record.stages if not stage.state.terminal]
+        if not open_stages or record.status.ended:
+            return None
+        known = _means(record)
+        total = 0.0
+        for stage in open_stages:
+            expected = known.get(label(stage.id, stage.task, stage.params), known.get(stage.task))
+            if stage.task == "release.approve":
+                continue
+            if expected is None:
+                if stage.task == "train.trial":
+                    return None
+                continue  # short beside the trials, of which something is known
+            share = max(1, self._slots.get(stage.queue, 1)) if stage.task == "train.trial" else 1
+            total += _remaining(stage, expected) / share
+        return total if any(stage.task in known for stage in open_stages) else None
+
+
+def _means(record: RunRecord) -> dict[str, float]:
+    taken: dict[str, list[float]] = {}
+    for stage in record.stages:
+        if stage.state is StageState.DONE and stage.seconds is not None:
+            for name in {label(stage.id, stage.task, stage.params), stage.task}:
+                taken.setdefault(name, []).append(stage.seconds)
+    return {name: sum(values) / len(values) for name, values in taken.items()}
+
+
+def _remaining(stage: StageRecord, expected: float) -> float:
+    if stage.state is StageState.RUNNING and stage.started is not None:
+        return max(0.0, expected - (time.time() - stage.started))
+    return expected

@@ -1,0 +1,141 @@
+"""The live tree of a run: a line for each stage, one for all trials, time left; on a pipe one line for each event."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.output import Output
+from orchestrator.cli.words import SIGNS, STYLES, duration
+from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.status import StageState
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
+    from rich.text import Text
+
+    from orchestrator.client.client import Client
+
+Show = Callable[[RunRecord], None]
+BAR = 24  # characters
+
+
+@contextmanager
+def progress(output: Output, client: Client) -> Iterator[Show]:
+    """A function that shows a record: as a tree that changes in place, or as lines where nobody watches."""
+    if not output.animated:
+        yield Lines(output).show
+        return
+    from rich.live import Live
+
+    from orchestrator.cli.left import TimeLeft
+
+    left = TimeLeft(client)
+    shown: list[RunRecord] = []
+
+    def current() -> RenderableType:
+        return tree(shown[-1], left.of(shown[-1])) if shown else ""
+
+    with Live(console=output.err, refresh_per_second=8, transient=True, get_renderable=current):
+        yield shown.append
+
+
+class Lines:
+    """Changes since the record before, a line each."""
+
+    def __init__(self, output: Output) -> None:
+        self._output = output
+        self._seen: dict[str, StageState] | None = None
+
+    def show(self, record: RunRecord) -> None:
+        """Print what is new; what was cached from the start in one line."""
+        seen = self._seen
+        if seen is None:
+            cached = sum(stage.cached and stage.state == StageState.DONE for stage in record.stages)
+            self._output.say(f"{record.run}: {len(record.stages)} stages" + (f", {cached} cached" if cached else ""))
+            seen = {stage.id: StageState.DONE for stage in record.stages if stage.cached}
+        for stage in record.stages:
+            if seen.get(stage.id) != stage.state and _worth_a_line(stage):
+                self._output.say(_line(stage))
+        self._seen = {stage.id: stage.state for stage in record.stages}
+
+
+def _worth_a_line(stage: StageRecord) -> bool:
+    return stage.state.terminal or stage.state in (StageState.HELD, StageState.RUNNING)
+
+
+def _line(stage: StageRecord) -> str:
+    words = [f"{SIGNS[stage.state]} {stage.id} {stage.state}"]
+    if stage.cached:
+        words.append("(cached)")
+    elif stage.state is StageState.DONE and stage.seconds is not None:
+        words.append(f"in {duration(stage.seconds)}")
+    if stage.error is not None:
+        words.append(f"— {stage.error.message}")
+    return " ".join(words)
+
+
+def tree(record: RunRecord, left_s: float | None) -> Group:
+    """The whole run as it stands."""
+    from rich.console import Group
+    from rich.text import Text
+
+    now = time.time()
+    passed = (record.finished or now) - record.created
+    head = Text.assemble((record.run, "bold"), f"  {record.status}  {duration(passed)}")
+    if left_s is not None:
+        head.append(f"  about {duration(left_s)} left", "dim")
+    lines: list[RenderableType] = [head]
+    trials = [stage for stage in record.stages if stage.task == "train.trial"]
+    shown = False
+    for stage in record.stages:
+        if stage.task != "train.trial":
+            lines.append(_stage_line(stage, now))
+        elif not shown:
+            shown = True
+            lines += _trial_lines(trials, now)
+    return Group(*lines)
+
+
+def _stage_line(stage: StageRecord, now: float) -> Text:
+    from rich.text import Text
+
+    style = STYLES.get(stage.state, "")
+    line = Text.assemble("  ", (SIGNS[stage.state], style), " ", (f"{stage.id:<22}", "" if style != "dim" else "dim"))
+    line.append(f"{_detail(stage, now)}", "dim")
+    if stage.error is not None:
+        line.append(f"  {stage.error.message}", "red")
+    return line
+
+
+def _detail(stage: StageRecord, now: float) -> str:
+    if stage.cached:
+        return "cached"
+    if stage.state is StageState.RUNNING and stage.started is not None:
+        share = f"{100 * stage.progress:.0f} %  " if stage.progress else ""
+        again = f"  attempt {stage.attempt}" if stage.attempt > 1 else ""
+        return f"{share}{duration(now - stage.started)}  {stage.worker or ''}{again}"
+    if stage.state is StageState.DONE:
+        return duration(stage.seconds)
+    return "" if stage.state is StageState.WAITING else str(stage.state)
+
+
+def _trial_lines(trials: list[StageRecord], now: float) -> list[Text]:
+    from rich.text import Text
+
+    counts: dict[str, int] = {}
+    for trial in trials:
+        counts[trial.state] = counts.get(trial.state, 0) + 1
+    done, total = sum(trial.state.terminal for trial in trials), len(trials)
+    filled = round(BAR * done / total)
+    sign = "done" if done == total else "running" if done or counts.get("running") else "waiting"
+    line = Text.assemble("  ", (SIGNS[sign], STYLES[sign]), f" {'train':<22}", ("━" * filled, "green"))
+    line.append("━" * (BAR - filled), "dim")
+    cached = sum(trial.cached for trial in trials)
+    line.append(f" {done}/{total}" + (f"  {cached} cached" if cached else ""))
+    if counts.get("failed"):
+        line.append(f"  {counts['failed']} failed", "red")
+    running = [trial for trial in trials if trial.state is StageState.RUNNING]
+    return [line, *(_stage_line(trial, now) for trial in running[:4])]

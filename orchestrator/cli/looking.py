@@ -1,0 +1,134 @@
+"""runs, status, logs, trials, report: what only looks."""
+
+from __future__ import annotations
+
+import click
+
+from orchestrator.cli.connecting import client_for, run_argument
+from orchestrator.cli.output import Output, verb
+
+
+@click.command()
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="How many.")
+@verb
+def runs(output: Output, limit: int) -> None:
+    """List runs, the newest first."""
+    found = client_for(output).runs(limit)
+    if output.as_json:
+        output.document([summary.model_dump(mode="json") for summary in found])
+        return
+    if not found:
+        output.show("No runs yet. Next: cyclery run FILE")
+        return
+    from rich.text import Text
+
+    from orchestrator.cli.words import STYLES, ago, duration
+
+    rows = [
+        (
+            one.run,
+            Text(str(one.status), STYLES.get(one.status, "")),
+            f"{one.done}/{one.stages}",
+            duration(one.finished - one.created) if one.finished else "",
+            ago(one.created),
+            one.author,
+        )
+        for one in found
+    ]
+    output.table(("run", "status", "stages", "took", "begun", "by"), rows, right=("stages", "took"))
+
+
+@click.command()
+@run_argument
+@verb
+def status(output: Output, run: str) -> int:
+    """Show how a run stands; the exit code says it too."""
+    from orchestrator.cli.summary import exit_code, show_end
+
+    found = client_for(output).run(run)
+    record, document = found.record(), found.document()
+    if output.as_json:
+        output.document(document)
+        return exit_code(record)
+    from orchestrator.cli.live import tree
+
+    output.show(tree(record, None))
+    output.show("")
+    show_end(output, record, document)
+    return exit_code(record)
+
+
+@click.command()
+@run_argument
+@click.argument("stage", required=False)
+@click.option("-f", "--follow", is_flag=True, help="Go on with each line as it is written.")
+@verb
+def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
+    """Show what the stages of a run wrote, or one of them."""
+    from orchestrator.client import logs as reading
+
+    client = client_for(output)
+    found = client.run(run)
+    read = reading.follow if follow else reading.lines_of
+    lines = read(client.session(), found, stage)
+    if output.as_json:
+        written = [{"stage": one.stage, "attempt": one.attempt, "line": one.line} for one in lines]
+        output.document({"run": found.id, "stage": stage, "lines": written})
+        return
+    nothing = True
+    for one in lines:
+        nothing = False
+        click.echo(one.line if stage else f"{one.stage}  {one.line}")
+    if nothing:
+        output.say(f"{stage or found.id} wrote nothing")
+
+
+@click.command()
+@run_argument
+@click.option("--top", type=click.IntRange(min=1), help="Only so many.")
+@click.option(
+    "--sort", type=click.Choice(["score", "candidate", "seconds"]), default="score", show_default=True, help="Order."
+)
+@verb
+def trials(output: Output, run: str, top: int | None, sort: str) -> None:
+    """List the trials of a run, best first."""
+    from orchestrator.cli.trial_rows import trial_rows
+
+    found = client_for(output).run(run)
+    rows = trial_rows(found.record(), found.document()["trials"], sort)[:top]
+    if output.as_json:
+        output.document({"run": found.id, "trials": rows})
+        return
+    if not rows:
+        output.show(f"{found.id} has no trials yet")
+        return
+    from orchestrator.cli.words import duration, number, settings_of
+
+    cells = [
+        (
+            one["rank"],
+            one["candidate"],
+            number(one["score"]),
+            f"± {number(one['std'])}",
+            duration(one["seconds"]),
+            one["error"] or settings_of(one["params"]),
+        )
+        for one in rows
+    ]
+    output.table(("rank", "candidate", "score", "folds", "took", "parameters"), cells, right=("rank", "score", "took"))
+
+
+@click.command()
+@run_argument
+@click.option("--open", "opened", is_flag=True, help="Show it in the browser.")
+@verb
+def report(output: Output, run: str, *, opened: bool) -> None:
+    """Write a run's HTML report and say where it is."""
+    found = client_for(output).run(run)
+    place = found.report()
+    if opened:
+        click.launch(str(place))
+    if output.as_json:
+        output.document({"run": found.id, "report": str(place)})
+    else:
+        output.show(str(place))

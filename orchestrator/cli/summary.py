@@ -1,0 +1,123 @@
+"""The end of a run for people: candidates, champion, gates, report, and the next command worth typing."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from orchestrator.cli.output import Output
+from orchestrator.cli.words import STYLES, duration, interval, number, settings_of
+from orchestrator.contracts.records import RunRecord
+from orchestrator.contracts.status import EXIT_CODES, RunStatus, StageState
+
+SHOWN = 8  # candidates in the table at the end
+
+
+def exit_code(record: RunRecord) -> int:
+    """0 succeeded, 1 a stage failed, 2 its data was at fault, 3 refused, 4 held, 7 cancelled."""
+    if record.status is RunStatus.FAILED:
+        errors = [
+            stage.error for stage in record.stages if stage.state is StageState.FAILED and not _borne(record, stage.id)
+        ]
+        if any(error is not None and error.family == "data" for error in errors):
+            return 2
+    return EXIT_CODES[record.status]
+
+
+def _borne(record: RunRecord, stage: str) -> bool:
+    """Whether a failed trial is one of those that a search bears."""
+    found = record.stage(stage)
+    select = record.stage("select")
+    return found is not None and found.task == "train.trial" and select is not None and select.state is StageState.DONE
+
+
+def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> None:
+    """Everything that is known once a run ended or is held."""
+    from rich.text import Text
+
+    status = str(record.status)
+    cached = sum(stage.cached for stage in record.stages)
+    words = f"  {len(record.stages)} stages" + (f", {cached} cached" if cached else "")
+    head = Text.assemble((record.run, "bold"), " ", (status, STYLES.get(status, "")))
+    output.show(head + Text(f" in {duration(document['seconds'])}{words}"))
+    show_trials(output, document["trials"][:SHOWN], len(document["trials"]))
+    show_champion(output, document["champion"])
+    show_gates(output, document["gates"])
+    _errors(output, record, document)
+    for note in document.get("notes", ()):
+        output.show(f"Note: {note}")
+    if document["report"]:
+        output.show(f"\nReport: {document['report']}")
+    for command in next_commands(record, document):
+        output.show(f"Next: {command}")
+
+
+def show_trials(output: Output, trials: list[dict[str, Any]], total: int) -> None:
+    """Ranked candidates with mean and spread of their fold scores."""
+    if not trials:
+        return
+    output.show("")
+    rows = [
+        (place, one["candidate"], number(one["score"]), f"± {number(one['std'])}", settings_of(one["params"]))
+        for place, one in enumerate(trials, start=1)
+    ]
+    output.table(("", "candidate", "score", "folds", "parameters"), rows, right=("", "score"))
+    if total > len(trials):
+        output.show(f"… {total - len(trials)} more: cyclery trials last")
+
+
+def show_champion(output: Output, champion: dict[str, Any] | None) -> None:
+    """The chosen model with its metrics on the test rows."""
+    if champion is None:
+        return
+    params = settings_of(champion["params"])
+    name = champion["model"] or "not registered yet"
+    output.show(f"\nChampion: {champion['candidate']}{f' ({params})' if params else ''} — {name}")
+    if champion["metrics"]:
+        rows = [(metric, interval(value)) for metric, value in champion["metrics"].items()]
+        output.table(("on the test rows", ""), rows)
+
+
+def show_gates(output: Output, gates: list[dict[str, Any]]) -> None:
+    """Each gate with its verdict and the reason in words."""
+    from rich.text import Text
+
+    if gates:
+        output.show("")
+    for gate in gates:
+        sign, style = ("✓", "green") if gate["passed"] else ("✗", "red")
+        output.show(Text.assemble((sign, style), f" {gate['gate']}  ", (gate.get("sentence", ""), "dim")))
+
+
+def _errors(output: Output, record: RunRecord, document: dict[str, Any]) -> None:
+    """Why a run failed, with the frames of a team's own code."""
+    from rich.text import Text
+
+    if document["error"]:
+        output.show(Text(f"\n{document['error']}", "red"))
+    for stage in record.stages:
+        if record.status is RunStatus.FAILED and stage.error is not None and not _borne(record, stage.id):
+            for frame in stage.error.frames:
+                output.show(f"  {frame}")
+
+
+def next_commands(record: RunRecord, document: dict[str, Any]) -> list[str]:
+    """What a person would type next."""
+    run = record.run
+    if record.status is RunStatus.FAILED:
+        return [*_logs_of_failure(record), f"cyclery retry {run}"]
+    model = (document["champion"] or {}).get("model")
+    known = {
+        RunStatus.SUCCEEDED: [f"cyclery promote {model}" if model else f"cyclery status {run}"],
+        RunStatus.HELD: [f"cyclery approve {run} --note '…'", f"cyclery reject {run} --note '…'"],
+        RunStatus.REFUSED: [f"cyclery report {run}", f"cyclery trials {run}"],
+        RunStatus.RUNNING: [f"cyclery watch {run}"],
+        RunStatus.CANCELLED: [f"cyclery retry {run}"],
+    }
+    return known[record.status]
+
+
+def _logs_of_failure(record: RunRecord) -> list[str]:
+    failed = [stage.id for stage in record.stages if stage.state is StageState.FAILED]
+    blame = [stage for stage in failed if not _borne(record, stage)] or failed
+    return [f"cyclery logs {record.run} {shlex.quote(blame[0])}"] if blame else []
