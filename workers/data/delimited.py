@@ -36,10 +36,10 @@ def read_delimited(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tupl
     data = _decoded(file, params)
     delimiter = params.delimiter or ("\t" if params.format == "tsv" else ",")
     names, notes = _names(data, delimiter, params)
-    table = _parsed(data, delimiter, names, params)
+    table = _parsed(data, delimiter, len(names), params)
     _check_quotes(data, table, delimiter, params)
-    columns = {name: infer(table.column(name).combine_chunks(), params.decimal) for name in names}
-    return pd.DataFrame(columns), notes
+    columns = {key: infer(column.combine_chunks(), params.decimal) for key, column in enumerate(table.columns)}
+    return pd.DataFrame(columns).set_axis(names, axis="columns"), notes
 
 
 def _decoded(file: Path, params: IngestParams) -> bytes:
@@ -127,7 +127,7 @@ def _check_delimiter(first: list[str], width: int, delimiter: str, params: Inges
             )
 
 
-def _parsed(data: bytes, delimiter: str, names: list[str], params: IngestParams) -> pa.Table:
+def _parsed(data: bytes, delimiter: str, width: int, params: IngestParams) -> pa.Table:
     """All fields as text, missing ones null; rows of another length are refused."""
     ragged: list[arrow_csv.InvalidRow] = []
 
@@ -135,7 +135,7 @@ def _parsed(data: bytes, delimiter: str, names: list[str], params: IngestParams)
         ragged.append(row)
         return "skip"
 
-    keys = [f"{position}" for position in range(len(names))]  # the same name twice is refused later, with a remedy
+    keys = [f"{position}" for position in range(width)]
     try:
         table = arrow_csv.read_csv(
             io.BytesIO(data),
@@ -159,15 +159,16 @@ def _parsed(data: bytes, delimiter: str, names: list[str], params: IngestParams)
         raise DataError(f"{params.filename}: the file cannot be read ({str(error).splitlines()[0]})") from None
     if ragged:
         raise DataError(_ragged_words(ragged, params))
-    return table.rename_columns(names)
+    return table
 
 
 def _ragged_words(ragged: list[arrow_csv.InvalidRow], params: IngestParams) -> str:
     first = ragged[0]
     more = f" (and {len(ragged) - 1:,} more such rows)" if len(ragged) > 1 else ""
+    fields = "1 field" if first.actual_columns == 1 else f"{first.actual_columns} fields"
     against = "the header has" if params.header else "the first row has"
     return (
-        f"{params.filename} row {first.number - int(params.header)}: {first.actual_columns} fields where {against} "
+        f"{params.filename} row {first.number - int(params.header)}: {fields} where {against} "
         f"{first.expected_columns}{more}: mend it, or look at delimiter: and quote:"
     )
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pandas as pd
 
@@ -35,31 +34,6 @@ def apply(table: pd.DataFrame, changes: Changes, *, partial: bool = False) -> pd
     table = table.drop(columns=[name for name in changes.drop if name in table.columns])
     done = {name: cast(table[name], rule) for name, rule in sorted(changes.cast.items()) if name in table.columns}
     return table.assign(**done)
-
-
-def conform(rows: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
-    """Raw rows from JSON or anywhere, in the types that `ingest` gave the source's columns (as in its profile).
-
-    Columns that are not named pass as they are. Raises DataError naming rows (counted from 1) and the column.
-    """
-    done = {name: _conformed(rows[name], kind) for name, kind in sorted(types.items()) if name in rows.columns}
-    return rows.assign(**done)
-
-
-def _conformed(column: pd.Series[Any], kind: str) -> pd.Series[Any]:
-    to: Literal["float", "text", "boolean", "date"]
-    match kind:
-        case "number" | "integer":
-            to = "float"
-        case "text" | "boolean" | "date":
-            to = kind
-        case _:  # a column that was empty: nothing is known of it
-            return column
-    read = _read(column, Cast(to=to))
-    if bool(read.invalid.any()):
-        first = cells.scalar(column[read.invalid].iloc[0])
-        raise DataError(f"{_where(read.invalid)}, column {column.name!r}: {first!r} is not {_WANTED[to]}")
-    return read.values.astype("boolean") if to == "boolean" else read.values
 
 
 def cast(column: pd.Series[Any], rule: Cast) -> pd.Series[Any]:
