@@ -22,15 +22,18 @@ _VALUES = frozenset({"JsonNode", "TypeNode", "FunctionNode"})  # their identity 
 _SCHEMA = "schema.json"
 
 
-def save_model(model: Any, path: Path, trusted: Sequence[str] = ()) -> None:
+def save_model(
+    model: Any, path: Path, trusted: Sequence[str] = (), *, own_modules: frozenset[str] = frozenset()
+) -> None:
     """Write the model; equal models give equal bytes, in any process.
 
-    Raises UserCodeError when the file could not be loaded again: for a type that neither our list nor `trusted` names,
-    or one that skops cannot write.
+    Raises UserCodeError when the file could not be loaded again: for a type that neither our list nor `trusted` names
+    and that is of none of the top-level `own_modules`, or one that skops cannot write.
     """
     try:
         written = skops.io.dumps(model)
-        strange = set(skops.io.get_untrusted_types(data=written)) - ALLOWED - set(trusted)
+        foreign = set(skops.io.get_untrusted_types(data=written)) - ALLOWED - set(trusted)
+        strange = {name for name in foreign if name.split(".", maxsplit=1)[0] not in own_modules}
     except Exception as error:  # skops raises what it meets
         raise UserCodeError(f"{_title(model)} cannot be kept as a model file: {_line(error)}") from error
     if strange:
@@ -54,6 +57,14 @@ def load_model(path: Path, trusted: Sequence[str] = ()) -> Any:
     except Exception as error:  # a file from elsewhere can be wrong in any way
         raise InvalidInput(f"model file {path.name} cannot be read: {_line(error)}") from error
     return model
+
+
+def foreign_types(path: Path) -> tuple[str, ...]:
+    """The types in a model file that our list does not name."""
+    try:
+        return tuple(name for name in skops.io.get_untrusted_types(file=path) if name not in ALLOWED)
+    except Exception as error:  # a file from elsewhere can be wrong in any way
+        raise InvalidInput(f"model file {path.name} cannot be read: {_line(error)}") from error
 
 
 def _normal(written: bytes) -> bytes:

@@ -16,9 +16,9 @@ from orchestrator.contracts.documents import Preparation, PreparedColumn, SplitS
 from orchestrator.contracts.roles import Columns, Objective
 from orchestrator.contracts.training import TrialParams
 from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.cache import HostCache
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
-from workers.runtime.derived import Derived
 from workers.runtime.tables import write_table
 
 NUMERIC = ColumnPreparation(type="numeric", missing="median", scale="standard")
@@ -65,7 +65,7 @@ class Case:
             key="k",
             scratch=self.folder / f"scratch-{stage}",
             watcher=Quiet(),
-            host_files=Derived(self.folder / "derived", 1 << 30),
+            host_files=HostCache(self.folder / "derived", 1 << 30),
         )
 
     def trial(self, estimator: str, params: dict[str, Any] | None = None, **other: Any) -> TrialParams:

@@ -1,0 +1,77 @@
+"""A bundle by itself, asked about raw rows; also in a process of its own: `python -m workers.packaging.alone`.
+
+A team's own code that a bundle carries is run in such a process, so that two versions of a module never meet in a
+worker.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from orchestrator.contracts.errors import CycleryError, UserCodeError
+from workers.packaging.bundle import Bundle
+from workers.runtime.tables import read_table, write_table
+
+SINGLES = 5  # rows that are also asked about one by one: a row's answer may not depend on its neighbours
+
+_REFUSED = 3  # exit status: the one line on stderr is meant for people
+_ASKED, _TOGETHER, _SINGLY = "asked.parquet", "together.parquet", "singly.parquet"
+
+
+class Answers(NamedTuple):
+    """The bundle's answers to all rows at once, and to the first few by themselves."""
+
+    together: pd.DataFrame
+    singly: pd.DataFrame
+
+
+def ask(bundle: Bundle, raw: pd.DataFrame) -> Answers:
+    """Give the bundle raw rows, as a table and then as a server is given single ones."""
+    together = bundle.predict(raw)
+    singly = []
+    for position in range(min(SINGLES, len(raw))):
+        row = raw.iloc[[position]]
+        asked = {str(name): value for name, value in row.iloc[0].items()}
+        singly.append(bundle.predict([asked]).set_index(row.index))
+    return Answers(together, pd.concat(singly) if singly else together)
+
+
+def ask_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path) -> Answers:
+    """The same, in a process that has nothing but the bundle."""
+    write_table(raw, workdir / _ASKED)
+    here = str(Path(__file__).resolve().parents[2])
+    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-m", "workers.packaging.alone", str(bundle), str(workdir)],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
+        raise UserCodeError(f"the bundle by itself cannot predict: {lines[-1]}")
+    return Answers(read_table(workdir / _TOGETHER), read_table(workdir / _SINGLY))
+
+
+def main(arguments: list[str]) -> int:
+    """Ask a bundle about the rows in a folder, and leave its answers there."""
+    bundle, workdir = (Path(argument) for argument in arguments)
+    try:
+        answers = ask(Bundle.load(bundle, own_code=True), read_table(workdir / _ASKED))
+        write_table(answers.together, workdir / _TOGETHER)
+        write_table(answers.singly, workdir / _SINGLY)
+    except CycleryError as error:
+        sys.stderr.write(f"{error}\n")
+        return _REFUSED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,59 @@
+"""Which raw source columns a model needs, and of which types."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import pandas as pd
+
+from orchestrator.contracts.documents import Changes, Preparation, Signature, SignatureColumn
+from orchestrator.contracts.release import PackageParams
+from workers.features.rowwise import sources
+
+Type = Literal["number", "integer", "text", "boolean", "date"]
+
+
+def sign(source: pd.DataFrame, preparation: Preparation, changes: Changes, params: PackageParams) -> Signature:
+    """The signature of a bundle: columns as the source names them, before anything is renamed or cast.
+
+    A stage of the team's own may read any column, so with one of them all columns but the target are asked for.
+    """
+    if params.custom:
+        renamed = {name: changes.rename.get(name, name) for name in source.columns}
+        needed = [name for name in source.columns if renamed[name] != params.objective.predict]
+    else:
+        original = {new: old for old, new in changes.rename.items()}
+        wanted = {original.get(name, name) for name in sources(preparation)}
+        needed = [name for name in source.columns if name in wanted]
+    reason = why_not_servable(params)
+    return Signature(
+        inputs=tuple(_column(source[name]) for name in needed),
+        output="value" if preparation.target_kind == "regression" else "class",
+        classes=preparation.classes,
+        servable=reason is None,
+        not_servable_because=reason,
+    )
+
+
+def why_not_servable(params: PackageParams) -> str | None:
+    """The first stage of the team's own that raw rows cannot go through, and why."""
+    for step in params.custom:
+        if not step.rowwise:
+            return f"stage {step.name} may look at other rows: it is not declared row-wise"
+        if step.secret:
+            return f"stage {step.name} takes a secret, which no bundle may carry"
+    return None
+
+
+def _column(column: pd.Series[Any]) -> SignatureColumn:
+    return SignatureColumn(name=str(column.name), type=_type(column.dtype), required=not bool(column.isna().any()))
+
+
+def _type(dtype: Any) -> Type:
+    if pd.api.types.is_bool_dtype(dtype):
+        return "boolean"
+    if pd.api.types.is_integer_dtype(dtype):
+        return "integer"
+    if pd.api.types.is_float_dtype(dtype):
+        return "number"
+    return "date" if pd.api.types.is_datetime64_any_dtype(dtype) else "text"
