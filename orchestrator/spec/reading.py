@@ -43,7 +43,7 @@ def read(text: str, place_of: PlaceOf, environment: Mapping[str, str], problems:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = place_of(mark.line, mark.column) if mark else place_of(0, 0)
-        problems.add(place, _words(error, text.splitlines()[mark.line : mark.line + 1] if mark else []))
+        problems.add(place, _words(error, _rest_of_line(text, mark)))
     except (yaml.YAMLError, ValueError) as error:
         problems.add(place_of(0, 0), f"not readable as YAML: {str(error).splitlines()[0]}")
     else:
@@ -73,16 +73,23 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
-def _words(error: yaml.MarkedYAMLError, line: list[str]) -> str:
+def _rest_of_line(text: str, mark: yaml.Mark | None) -> tuple[str, str]:
+    """The line of a mark before the mark, and from it on."""
+    line = text.splitlines()[mark.line] if mark and mark.line < len(text.splitlines()) else ""
+    return (line[: mark.column], line[mark.column :]) if mark else ("", "")
+
+
+def _words(error: yaml.MarkedYAMLError, line: tuple[str, str]) -> str:
     text = str(error.problem or error.context)
-    if any("${" in written for written in line):
+    if "${" in "".join(line):
         return 'inside {…} and […] quote the variable: "${NAME}"'
     if "cannot start any token" in text:
-        what = "a tab" if "\\t" in text else "this character"
-        return f"{what} cannot stand here in YAML (indent with blanks; quote a text that begins with % @ or `)"
+        if line[1].startswith("\t"):
+            return "a tab cannot stand here in YAML: indent with blanks"
+        return "this character cannot stand here in YAML: quote the text"
     if "mapping values are not allowed" in text:
         return "a ':' cannot stand here (quote a text that holds one; check the indentation)"
-    if "expected a single document" in text or "but found another document" in text:
+    if "another document" in text:
         return "a workflow file holds one document: take out '---'"
     return f"not readable as YAML: {text}"
 

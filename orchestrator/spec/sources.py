@@ -80,4 +80,8 @@ def _check_bounds(review: Review, asked: Check | RowsCheck, at: tuple[Step, ...]
     if isinstance(low, str) != isinstance(high, str):
         review.note((*at, "max"), "`min` and `max` are both numbers or both dates")
     elif low > high:
-        review.note((*at, "max"), f"`max` {high} is below `min` {low}")
+        review.note((*at, "max"), f"`max` {_shown(high)} is below `min` {_shown(low)}")
+
+
+def _shown(bound: float | str) -> str:
+    return bound if isinstance(bound, str) else f"{bound:g}"

@@ -122,7 +122,7 @@ def _asked(path: tuple[Step, ...], error: ErrorDetails) -> str:
         return f"should be {_expected(error)}"
     if kind == "string_pattern_mismatch":
         return f"should be {_PATTERNS.get(str(path[-1]), 'letters, digits, - and _')}"
-    bound = next((context[key] for key in ("ge", "gt", "le", "lt") if key in context), "")
+    bound = next((f"{context[key]:g}" for key in ("ge", "gt", "le", "lt") if key in context), "")
     return _BOUNDS.get(kind, error["msg"][:1].lower() + error["msg"][1:]).format(bound=bound)
 
 
