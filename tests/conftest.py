@@ -17,6 +17,10 @@ import redis as redis_py
 from orchestrator.settings import Settings
 from tests.servers import RedisServer, S3Server
 
+# As in the pools: tests that run side by side must not fight for the cores by many threads each.
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def _no_settings_from_outside() -> None:
