@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from orchestrator.client.session import Session
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.records import RunRecord
 from orchestrator.spec.problems import did_you_mean
-from orchestrator.store.manifests import manifests
+from orchestrator.store.manifests import manifests, read_manifest
 
 
 def resolve_run(session: Session, text: str) -> str:
@@ -30,3 +31,8 @@ def resolve_run(session: Session, text: str) -> str:
         raise InvalidInput(f"{text!r} is the beginning of several runs: {', '.join(found[:5])}; type more of it")
     hint = did_you_mean(text, known) if known else ""
     raise InvalidInput(f"there is no run {text!r}{hint}; `cyclery runs` lists them")
+
+
+def record_of(session: Session, run: str) -> RunRecord | None:
+    """The run as it stands; from its manifest when it left Redis."""
+    return session.history.snapshot(run) or read_manifest(session.store, run)

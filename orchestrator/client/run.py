@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
 from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.messages import Settled
-from orchestrator.store.manifests import read_manifest
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
 QUIET_S = 0.1  # between two snapshots while much happens
@@ -44,7 +44,7 @@ class Run:
 
     def record(self) -> RunRecord:
         """The run as it stands; from its manifest when it left Redis."""
-        found = self._session.history.snapshot(self.id) or read_manifest(self._session.store, self.id)
+        found = record_of(self._session, self.id)
         if found is None:
             raise InvalidInput(f"there is no run {self.id}; `cyclery runs` lists them")
         return found
@@ -119,15 +119,9 @@ class Run:
 
     def report(self) -> Path:
         """Write the HTML report below the home and answer where it is."""
-        from orchestrator.report.page import render_report
+        from orchestrator.report.html import write_report
 
-        place = self._report_path()
-        text = render_report(self.record(), self._session.store.read)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_suffix(".draft")
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(place)
-        return place
+        return write_report(self.record(), self._session.store.read, self._session.settings.home.absolute())
 
     def _report_path(self) -> Path:
         return self._session.settings.home.absolute() / "reports" / self.id / "report.html"
