@@ -72,6 +72,7 @@ def command(place: Place, where: Address) -> list[str]:
         ("save", ""),  # the append-only file is the only copy that is kept
         ("maxmemory-policy", "noeviction"),  # any other would evict the ledger
         ("daemonize", "no"),
+        ("set-proc-title", "no"),  # a title is written over the environment, by which a stack knows its processes
     ]
     if where.socket is not None:
         lines += [("unixsocket", str(where.socket)), ("unixsocketperm", "700")]

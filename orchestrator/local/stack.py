@@ -23,7 +23,7 @@ from orchestrator.settings import Settings
 
 _START_PATIENCE = 660.0  # Redis may have a long file to read
 _STOP_PATIENCE = 120.0  # the pools' soft shutdown, then the others, then Redis's file
-_HEAVY = ("pandas", "pyarrow", "sklearn", "skops", "workers.runtime")
+_HEAVY = ("pandas", "pyarrow", "sklearn", "skops", "workers")
 
 Announce = Callable[[str], None]
 
@@ -71,7 +71,8 @@ def down(settings: Settings, announce: Announce) -> bool:
     with _exclusively(place):
         state = running(place)
         if state is not None:
-            announce("Stopping the stack; stages under way may take up to 30 s to end …")
+            if state.flower_url is not None:
+                announce("Stopping the stack; stages under way may take up to 30 s to end …")
             _stop(place, state)
         left = processes.sweep(place.marker())
         _clear(place)
@@ -106,6 +107,7 @@ def _launch(place: Place, settings: Settings, *, full: bool) -> None:
     """Start the supervisor, detached, and wait for its report."""
     from orchestrator.local.processes import MARKER
 
+    # SPT_NOENV: where the setproctitle package is installed, Celery's titles would be written over the environment.
     reader, writer = os.pipe()
     command = [sys.executable, "-P", "-m", "orchestrator.local.supervisor", str(place.home), "--report", str(writer)]
     with place.log("supervisor").open("ab") as log:
@@ -114,7 +116,7 @@ def _launch(place: Place, settings: Settings, *, full: bool) -> None:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
-            env={**os.environ, **environment(settings), MARKER: place.marker()},
+            env={**os.environ, **environment(settings), MARKER: place.marker(), "SPT_NOENV": "1"},
             start_new_session=True,  # a Ctrl-C in this terminal is not meant for it
             pass_fds=(writer,),
         )

@@ -61,8 +61,12 @@ class Supervisor:
             report(str(problem))
             return
         report(None)
-        while not self._asked_to_stop():
+        while True:
+            self._drain()  # before the look: a signal that comes later is seen by `select`
+            if self._asked_to_stop():
+                break
             if not warden.alive:
+                warden.dismiss()
                 warden = Warden(self.place)
             self._tend()
             select.select([self._wake[0]], [], [], _TICK)
@@ -100,8 +104,6 @@ class Supervisor:
         if signal.SIGUSR1 in self._pending and not self.full:
             self._start_rest()
             self._publish()
-        self._pending.clear()
-        self._drain()
         now = time.monotonic()
         changed = [child.tend(now) for child in (self.redis, *self.others)]
         if any(changed):
