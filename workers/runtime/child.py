@@ -133,6 +133,8 @@ class Child:
         """End what this process started; the system closes the rest with it."""
         if "guests" in self.__dict__:
             self.guests.close()
+        if "capture" in self.__dict__:
+            self.capture.close()
 
     def _impatient_ledger(self) -> Ledger:
         """A ledger of the heartbeat's own: an outage must not keep it from holding stages to their limits."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any, get_origin
 
@@ -11,7 +12,7 @@ from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.keys import ResolvedInput
 from orchestrator.store.artifacts import ArtifactStore
-from workers.runtime.documents import Unstorable, read_document, write_document
+from workers.runtime.documents import Unstorable, WrongType, read_document, write_document
 from workers.runtime.signature import Slot
 
 STORABLE = "a DataFrame, a scikit-learn estimator, a document (dict, list, number, text, pydantic model) or a Path"
@@ -59,9 +60,12 @@ def save(value: Any, slot: Slot, desk: Desk) -> ArtifactRef:
     promised = expected_kind(slot.annotation)
     if promised is not None and kind is not promised:
         raise Unstorable(f"it is {_typed(value)} where {_WORDS[promised]} was promised")
-    if kind is None:
-        raise Unstorable(f"it is {_typed(value)}; what can be kept is {STORABLE}")
-    return _SAVE[kind](value, desk)
+    try:
+        if kind is None:
+            raise WrongType(f"it is {_typed(value)}")
+        return _SAVE[kind](value, desk)
+    except WrongType as error:
+        raise WrongType(f"{error}; what can be kept is {STORABLE}") from None
 
 
 def expected_kind(annotation: Any) -> Kind | None:
@@ -95,9 +99,9 @@ def _library_kind(cls: type) -> Kind | None:
 
 
 def _strange(value: Any) -> bool:
-    """Whether a value is no document: its type says so at a glance, or JSON cannot hold what is in it."""
-    module = type(value).__module__
-    return value is None or callable(value) or module.startswith(("pandas.", "pyarrow."))
+    """Whether a value is no document, as its type says at a glance."""
+    library = type(value).__module__.split(".")[0]
+    return value is None or callable(value) or (library in ("pandas", "pyarrow") and not isinstance(value, date))
 
 
 def _load(ref: ArtifactRef, annotation: Any, desk: Desk) -> Any:

@@ -21,6 +21,10 @@ class Unstorable(DataError):
     """A value that no codec can keep."""
 
 
+class WrongType(Unstorable):
+    """A value whose type no codec knows."""
+
+
 def write_document(value: Any) -> bytes:
     """The canonical JSON of a document; NaN and what JSON cannot hold are refused, naming the key."""
     return canonical(plain(value, ""))
@@ -78,7 +82,7 @@ def _foreign(value: Any, where: str) -> Any:
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):  # arrays and scalars
         return plain(value.tolist(), where)
     named = f"{type(value).__module__}.{type(value).__qualname__}".removeprefix("builtins.")
-    raise Unstorable(f"{where or 'the value'} is of type {named}, which JSON cannot hold")
+    raise WrongType(f"{where or 'the value'} is of type {named}, which JSON cannot hold")
 
 
 def _key(key: Any, where: str) -> str:

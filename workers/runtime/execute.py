@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from orchestrator.contracts.calls import ArtifactRef
 from orchestrator.contracts.errors import DataError, InvalidInput, UserCodeError
 from orchestrator.contracts.tasks import TASKS
-from workers.runtime.codecs import STORABLE, Desk, load, save
+from workers.runtime.codecs import Desk, load, save
 from workers.runtime.context import StageContext
 from workers.runtime.documents import Unstorable, validated
 from workers.runtime.job import Job
@@ -130,8 +130,6 @@ def _hint(value: Any) -> str:
     kind = type(value)
     if kind.__module__.startswith("pandas") and kind.__name__ == "Series":
         return "; a Series becomes a table by .to_frame()"
-    if value is None:
-        return f"; return {STORABLE}"
     return ""
 
 

@@ -52,7 +52,8 @@ class Capture:
         handler = logging.StreamHandler(self._text)
         handler.setFormatter(logging.Formatter(FORMAT))
         root.handlers = [handler]
-        root.setLevel(logging.INFO)
+        if root.level != logging.INFO:  # setting it clears every logger's cache
+            root.setLevel(logging.INFO)
         os.dup2(self._fd, 1)
         os.dup2(self._fd, 2)
         sys.stdout = sys.stderr = self._text
@@ -68,7 +69,8 @@ class Capture:
         os.dup2(self._real[1], 2)
         root = logging.getLogger()
         sys.stdout, sys.stderr, root.handlers, level = self._outer
-        root.setLevel(level)
+        if root.level != level:
+            root.setLevel(level)
         self._outer = None
 
     def write(self, text: str) -> None:
@@ -86,6 +88,14 @@ class Capture:
         with self._lock:
             self._consume()
             return self._keeper.text()
+
+    def close(self) -> None:
+        """Give back the file and the descriptors."""
+        self.stop()
+        self._text.close()
+        self._file.close()
+        for descriptor in self._real:
+            os.close(descriptor)
 
     def _begin(self, redaction: Redaction) -> None:
         if os.fstat(self._fd).st_size:

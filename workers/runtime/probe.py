@@ -14,9 +14,9 @@ STEP_S = 0.05
 
 
 class ProbeOutputs(NamedTuple):
-    """What came in."""
+    """What came in; nothing where nothing did."""
 
-    echo: dict[str, Any]
+    echo: dict[str, Any] | None
 
 
 def probe(before: list[Artifact] | None = None, *, params: ProbeParams, context: StageContext) -> ProbeOutputs:
@@ -27,4 +27,6 @@ def probe(before: list[Artifact] | None = None, *, params: ProbeParams, context:
         context.progress(1 - left / params.seconds)
     if params.fail is not None:
         raise StageFailed(params.fail)
+    if params.echo is None and not before:
+        return ProbeOutputs(None)
     return ProbeOutputs({"echo": params.echo, "before": len(before or ())})

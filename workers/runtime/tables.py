@@ -110,11 +110,13 @@ def _arrow(frame: pd.DataFrame) -> pa.Table:
 
 
 def _categories(frame: pd.DataFrame) -> Mapping[str, tuple[list[Any], bool]]:
-    """Categories that are numbers: Parquet itself keeps those of text only."""
+    """Categories that Parquet itself does not keep: numbers, and those of a table without rows."""
     kept: dict[str, tuple[list[Any], bool]] = {}
     for name, dtype in frame.dtypes.items():
-        if isinstance(dtype, pd.CategoricalDtype) and pd.api.types.is_numeric_dtype(dtype.categories.dtype):
-            kept[str(name)] = (dtype.categories.tolist(), bool(dtype.ordered))
+        if isinstance(dtype, pd.CategoricalDtype):
+            numbers = pd.api.types.is_numeric_dtype(dtype.categories.dtype)
+            if numbers or (frame.empty and all(isinstance(value, str) for value in dtype.categories)):
+                kept[str(name)] = (dtype.categories.tolist(), bool(dtype.ordered))
     return kept
 
 
