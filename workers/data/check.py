@@ -53,7 +53,7 @@ def sentence(finding: Finding) -> str:
     shown = ", ".join(repr(example) for example in finding.examples[:3])
     values = f" ({shown})" if shown else ""
     where = cells.listed(finding.rows, finding.failing)
-    return f"{subject}: expected {finding.expected}, {finding.failing:,} do not hold{values}, {where}"
+    return f"{subject}: expected {finding.expected}, not so in {where}{values}"
 
 
 def _rows_findings(table: pd.DataFrame, rule: RowsCheck) -> Iterator[Finding]:
@@ -95,7 +95,11 @@ def _judgements(
         yield "type", _TYPES[rule.type], _wrong_type(column, gaps, rule.type)
     for bound_name, bound, sign in (("min", rule.min, ">="), ("max", rule.max, "<=")):
         if bound is not None:
-            yield bound_name, f"{sign} {bound}", _out_of_range(name, column, gaps, bound, low=bound_name == "min")
+            yield (
+                bound_name,
+                f"{sign} {cells.cell_text(bound)}",
+                _out_of_range(name, column, gaps, bound, low=bound_name == "min"),
+            )
     if rule.allowed is not None:
         allowed = frozenset(cells.cell_text(value) for value in rule.allowed)
         words = ", ".join(cells.cell_text(value) for value in rule.allowed)
