@@ -1,0 +1,317 @@
+"""What must hold between parts of a spec, columns, candidates and stages."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.spec_case import SMALLEST, found, loaded, problems
+
+REGRESSION = SMALLEST.replace("classification", "regression")
+
+
+def _classification(objective: str) -> str:
+    return SMALLEST.replace("{predict: bought, task: classification}", objective)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            REGRESSION.replace("regression}", "regression, positive: 1}"),
+            "1:58: `positive` is for classifications; objective.task is regression",
+        ),
+        (
+            REGRESSION + "split: {method: stratified}\n",
+            "3:17: a regression cannot be split by method stratified, which keeps the shares of classes",
+        ),
+        (
+            REGRESSION.replace("regression}", "regression, metric: roc_auc}"),
+            "1:56: the metric roc_auc does not fit a regression (choose from: rmse, mae, ",
+        ),
+        (
+            _classification("{predict: bought, task: classification, metric: roc_acu}"),
+            "1:60: unknown metric 'roc_acu' (did you mean 'roc_auc'?)",
+        ),
+        (
+            _classification("{predict: bought, task: classification, metric: rmse}"),
+            "1:60: the metric rmse does not fit a classification",
+        ),
+        (
+            _classification("{predict: bought, task: classification, positive: 1, metric: f1_macro}"),
+            "1:73: the metric f1_macro does not fit a classification with a positive class",
+        ),
+    ],
+)
+def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
+    assert any(line.startswith(expected) for line in problems(tmp_path, text)), problems(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("split: {method: group}", "3:17: method group needs a group column: set `columns: {group: COLUMN}`"),
+        ("split: {method: time}", "3:17: method time needs a time column: set `columns: {time: COLUMN}`"),
+        ("split: {gap: 2}", "3:9: `gap` is for method time; this split is by method stratified"),
+        ("columns: {id: bought}", "3:15: 'bought' is what is predicted: it cannot be in `columns.id` too"),
+        ("columns: {ignore: bought}", "3:19: 'bought' is what is predicted: it cannot be in `columns.ignore` too"),
+        ("columns: {id: id, group: id}", "3:26: 'id' is in `columns.id` already"),
+        ("columns: {time: wehn}", "3:17: the data has no column 'wehn' (did you mean 'when'?)"),
+        ("gates: [balanced_accuracy >= 80]", "3:9: balanced_accuracy lies between 0 and 1; 80 can never be judged"),
+        ("gates: [accuracy <= 0.9]", "3:9: accuracy is better when it is greater: write 'accuracy >= 0.9'"),
+        ("gates: [log_loss >= 0.9]", "3:9: log_loss is better when it is smaller: write 'log_loss <= 0.9'"),
+        (
+            "gates: [{metric: accuracy, at_least: 0.1, at_most: 0.2}]",
+            "3:9: a gate needs one bound: `at_least` or `at_most`",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.1, confidence: 95}]",
+            "3:55: a confidence lies between 0.5 and 1, not 95",
+        ),
+        ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
+        ("gates: [acuracy >= 0.5]", "3:9: unknown metric 'acuracy' (did you mean 'accuracy'?)"),
+    ],
+)
+def test_impossible_combinations_are_problems(tmp_path, more, expected):
+    assert expected in found(tmp_path, more + "\n"), found(tmp_path, more + "\n")
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("{sources: {people: {file: nope.csv}}}", "2:33: nope.csv: no such file (looked in "),
+        ("{sources: {people: {file: .}}}", "2:33: .: a folder, not a file"),
+        (
+            "{sources: {people: people.csv, more: people.csv}}",
+            "2:8: exactly one source is needed in this version, not 2",
+        ),
+        ("{sources: {}}", "2:8: exactly one source is needed in this version, not 0"),
+        ("{sources: {people: {file: people.csv, header: false}}}", "2:45: a file without a header needs `names: "),
+        (
+            "{sources: {people: people.csv}, checks: {aeg: {min: 1}}}",
+            "2:48: the data has no column 'aeg' (did you mean",
+        ),
+        ("{sources: {people: people.csv}, checks: {age: {min: 9, max: 1}}}", "2:67: `max` 1 is below `min` 9"),
+        (
+            "{sources: {people: people.csv}, checks: {age: {min: '2020-01-01', max: 1}}}",
+            "2:78: `min` and `max` are both",
+        ),
+        ("{sources: {people: people.csv}, checks: {city: {pattern: '('}}}", "2:64: the pattern is not a regular"),
+        ("{sources: {people: people.csv}, checks: {city: {allowed: []}}}", "2:64: `allowed` lists no value"),
+        ("{sources: {people: people.csv}, rows: {min: 9, max: 1}}", "2:59: `max` 1 is below `min` 9"),
+        (
+            "{sources: {people: people.csv}, checks: {age: {missing: 2}}}",
+            "2:63: data.checks.age.missing should be at most",
+        ),
+    ],
+)
+def test_data_is_there_and_its_checks_can_be_judged(tmp_path, data, expected):
+    lines = problems(tmp_path, f"objective: {{predict: bought, task: classification}}\ndata: {data}\n")
+    assert [line for line in lines if line.startswith(expected)], lines
+
+
+def test_a_file_without_a_known_ending_needs_a_format(tmp_path):
+    (tmp_path / "people.dat").write_text("bought,age\n1,2\n", encoding="utf-8")
+    text = SMALLEST.replace("people.csv", "people.dat")
+    assert problems(tmp_path, text)[0].startswith("2:33: '.dat' does not tell the format")
+    assert problems(tmp_path, text.replace("people.dat", "people.dat, format: csv")) == []
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("prepare: {rename: {aeg: years}}", "3:20: the data has no column 'aeg' (did you mean 'age'?)"),
+        ("prepare: {rename: {age: income}}", "3:25: there would be two columns 'income'"),
+        ("prepare: {drop: [aeg]}", "3:18: the data has no column 'aeg' (did you mean 'age'?)"),
+        ("prepare: {drop: bought}", "1:22: 'bought' is dropped by `prepare.drop`"),
+        ("prepare: {rename: {bought: sold}}", "1:22: 'bought' is called 'sold' after `prepare.rename`"),
+        ("prepare: {rename: {age: years}, cast: {age: float}}", "3:40: 'age' is called 'years' after `prepare.rename`"),
+        ("prepare: {drop: age, filter: 'income > 0 and age > 1'}", "3:46: 'age' is dropped by `prepare.drop`"),
+        ("prepare: {filter: 'income >'}", "3:20: the expression cannot be read: invalid syntax"),
+        ("prepare: {deduplicate: [idd]}", "3:25: the data has no column 'idd' (did you mean 'id'?)"),
+        ("features: {derive: {r: age / incom}}", "3:30: the data has no column 'incom' (did you mean 'income'?)"),
+        ("features: {derive: {r: 'log(age, 2, 3)'}}", "3:25: log() takes 1 argument, not 3"),
+        ("features: {derive: {age: income}}", "3:21: the data has a column 'age' already: choose another name"),
+        ("features: {derive: {bought: age}}", "3:21: 'bought' is what is predicted: it cannot be derived"),
+        ("features: {derive: {r: bought + 1}}", "3:24: 'r' would be made of 'bought', which is what is predicted"),
+        ("features: {derive: {a: b, b: c, c: a}}", "3:21: derived in a circle: a → b → c → a"),
+        ("features: {derive: {a: a + 1}}", "3:21: derived in a circle: a → a"),
+        ("features: {columns: {bought: numeric}}", "3:22: 'bought' is what is predicted, not a feature"),
+        (
+            "columns: {id: id}\nfeatures: {columns: {id: numeric}}",
+            "4:22: 'id' has a role in `columns` and is not a feature",
+        ),
+        ("features: {columns: {aeg: numeric}}", "3:22: the data has no column 'aeg' (did you mean 'age'?)"),
+        ("features: {columns: {age: {fill: 3}}}", "3:28: `fill` needs `missing: constant`"),
+        (
+            "features: {columns: {age: {missing: constant}}}",
+            "3:37: `missing: constant` needs `fill`: the value to put in",
+        ),
+        (
+            "features: {columns: {age: {type: numeric, parts: [year]}}}",
+            "3:43: `parts` are of dates; this column is numeric",
+        ),
+    ],
+)
+def test_columns_are_followed_from_section_to_section(tmp_path, more, expected):
+    lines = found(tmp_path, more + "\n")
+    assert lines == [expected], lines
+
+
+def test_columns_that_sections_make_are_known_to_later_ones(tmp_path):
+    loaded(
+        tmp_path,
+        "prepare: {rename: {age: years}, drop: city, filter: years > 1}\n"
+        "features: {derive: {a: years * 2, b: a + `income`}, columns: {b: numeric, years: {scale: robust}}}\n"
+        "columns: {time: when}\nsplit: {method: time, gap: 3}\n",
+    )
+
+
+def test_no_column_is_refused_where_the_data_does_not_tell_its_columns(tmp_path):
+    (tmp_path / "nested.json").write_text('[{"a": {"b": 1}}]', encoding="utf-8")
+    text = SMALLEST.replace("people.csv", "nested.json")
+    assert problems(tmp_path, text + "prepare: {drop: anything, filter: 'any > 1'}\n") == []
+    assert problems(tmp_path, text + "prepare: {filter: 'any >'}\n") != []
+
+
+@pytest.mark.parametrize(
+    ("candidate", "expected"),
+    [
+        (
+            "hist_gradient_bosting",
+            "8: unknown estimator 'hist_gradient_bosting' (did you mean 'hist_gradient_boosting'?)",
+        ),
+        ("lasso", "8: lasso is for regressions; objective.task is classification"),
+        ("sklearn.svm.SVR", "8: sklearn.svm.SVR is for regressions; objective.task is classification"),
+        (
+            "stacking",
+            "8: stacking cannot be a candidate: it needs another estimator inside, which is not yet available",
+        ),
+        ("xgboost.XGBClassifier", "8: a class of your own is written module:Class: xgboost:XGBClassifier"),
+        ("nope:Ours", "8: there is no module 'nope' in "),
+        ("svc: {grid: {c: [1]}}", "20: svc has no parameter 'c' (did you mean 'C'?)"),
+        ("svc: {grid: {C: [1, 0]}}", "27: C of svc should be a number > 0, not 0"),
+        ("svc: {grid: {C: []}}", "23: the grid of 'C' has no value"),
+        ("svc: {fixed: {kernel: rbv}}", "29: kernel of svc should be "),
+        ("svc: {fixed: {C: 1}, grid: {C: [1]}}", "35: 'C' is in `fixed` already"),
+        ("svc: {range: {C: {low: 1}}}", "24: a range needs `low` and `high`, or `choices`"),
+        ("svc: {range: {C: {low: 2, high: 1}}}", "24: `low` 2 is not below `high` 1"),
+        ("svc: {range: {C: {low: 0, high: 1, log: true}}}", "24: a logarithmic range needs a `low` above 0"),
+        ("svc: {range: {degree: {low: 0.5, high: 3, int: true}}}", "29: a range of whole numbers has whole ends"),
+        ("svc: {range: {C: {low: 1, choices: [1]}}}", "24: `choices` stands alone"),
+        ("svc: {range: {C: {choices: [1, -1]}}}", "38: C of svc should be a number > 0, not -1"),
+        ("svc: {range: {C: {low: -1, high: 2}}}", "30: C of svc should be a number > 0, not -1"),
+    ],
+)
+def test_candidates_exist_and_take_their_parameters(tmp_path, candidate, expected):
+    shift = 2 if ": " in candidate else 0  # the braces around a mapping
+    written = f"{{{candidate}}}" if shift else candidate
+    lines = found(tmp_path, f"train: {{candidates: [{written}]}}\n")
+    column, _, words = expected.partition(": ")
+    assert any(line.startswith(f"3:{int(column) + 14 + shift}: {words}") for line in lines), lines
+
+
+def test_a_range_wants_a_random_search_and_gets_it_by_default(tmp_path):
+    ranged = "train: {candidates: [{svc: {range: {C: {low: 1, high: 2}}}}]%s}\n"
+    assert loaded(tmp_path, ranged % "").train.search.method == "random"
+    assert found(tmp_path, ranged % ", search: {method: grid}") == [
+        "3:29: a range is drawn from: set `search: {method: random, trials: 20}`"
+    ]
+
+
+def test_one_estimator_may_stand_twice_under_two_names(tmp_path):
+    twice = "train: {candidates: [svc, {%s: {estimator: svc, fixed: {C: 2}}}]}\n"
+    assert [c.name for c in loaded(tmp_path, twice % "hard").train.candidates] == ["svc", "hard"]
+    assert found(tmp_path, twice % "svc") == [
+        "3:27: there are two candidates 'svc' (give one a name: {NAME: {estimator: …}})"
+    ]
+    assert found(tmp_path, "train: {candidates: []}\n") == ["3:9: there is no candidate"]
+
+
+OWN = """
+from workers import stage
+from sklearn.base import BaseEstimator
+
+class Ours(BaseEstimator):
+    def __init__(self, depth=3): ...
+
+@stage("enrich", queue="train")
+def enrich(table, other=None, *, radius_km: float = 5, unit): ...
+"""
+
+
+@pytest.mark.parametrize(
+    ("stage", "expected"),
+    [
+        ("{name: a, call: 'own:enrich', after: prepare, with: {unit: m}}", []),
+        (
+            "{name: a, call: 'own:enrich', with: {unit: m}}",
+            ["10: stage 'a' has no place: set `after`, `before` or `inputs`"],
+        ),
+        ("{name: a, call: 'own:enrich', after: prepare}", ["10: own:enrich needs 'unit': give it in `with:`"]),
+        (
+            "{name: a, call: 'own:enrich', after: prepare, with: {unit: m, radius: 5}}",
+            ["72: own:enrich has no keyword parameter 'radius' (did you mean 'radius_km'?)"],
+        ),
+        (
+            "{name: a, call: 'own:enrich', after: prepare, with: {unit: m, other: 5}}",
+            ["72: own:enrich has no keyword parameter 'other' (it is an input; values of `with:` stand after `*`"],
+        ),
+        (
+            "{name: a, call: 'own:enrich', after: prepar, with: {unit: m}}",
+            ["47: 'a' stands after a stage 'prepar' that does not exist (did you mean 'prepare'?)"],
+        ),
+        (
+            "{name: a, call: 'own:enrich', after: a, with: {unit: m}}",
+            ["47: 'a' stands after itself"],
+        ),
+        (
+            "{name: split, call: 'own:enrich', after: prepare, with: {unit: m}}",
+            ["17: 'split' is a stage of Cyclery's own: choose another name"],
+        ),
+        (
+            "{name: a, call: 'own:enrich', inputs: {tabel: prepare.table}, with: {unit: m}}",
+            ["49: own:enrich has no input 'tabel' (did you mean 'table'?)"],
+        ),
+        (
+            "{name: a, call: 'own:enrich', inputs: {table: prepar.table}, with: {unit: m}}",
+            ["56: 'prepar.table' is not an output of a stage (did you mean 'prepare'?)"],
+        ),
+        ("{name: a, call: 'own:enrch', after: prepare}", ["26: own has no 'enrch' (own.py does not define it)"]),
+        ("{name: a, call: 'own:Ours', after: prepare}", ["26: own:Ours is not a plain function"]),
+        ("{name: a, call: 'gone:f', after: prepare}", ["26: there is no module 'gone' in "]),
+    ],
+)
+def test_stages_of_ones_own_are_read_without_running_them(tmp_path, stage, expected):
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    lines = found(tmp_path, f"stages: [{stage}]\n")
+    assert len(lines) == len(expected), lines
+    for line, start in zip(lines, expected, strict=True):
+        assert line.startswith(f"3:{start}"), line
+
+
+def test_two_stages_of_one_name_are_a_problem(tmp_path):
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    stage = "{name: a, call: 'own:enrich', after: prepare, with: {unit: m}}"
+    assert found(tmp_path, f"stages:\n - {stage}\n - {stage}\n") == ["5:11: there are two stages 'a'"]
+
+
+def test_an_estimator_of_ones_own_is_read_without_running_it(tmp_path):
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    spec = loaded(tmp_path, "train: {candidates: [{'own:Ours': {grid: {depth: [1, 2]}}}]}\n")
+    assert (spec.train.candidates[0].name, spec.train.candidates[0].own) == ("Ours", True)
+    assert found(tmp_path, "train: {candidates: [{'own:Ours': {grid: {depht: [1, 2]}}}]}\n") == [
+        "3:43: own:Ours has no parameter 'depht' (did you mean 'depth'?)"
+    ]
+
+
+def test_a_stage_that_changes_the_table_leaves_later_columns_open(tmp_path):
+    (tmp_path / "own.py").write_text(OWN, encoding="utf-8")
+    later = "features: {derive: {r: made * 2}}\n"
+    stage = "stages: [{name: a, call: 'own:enrich', after: %s, with: {unit: m}}]\n"
+    assert found(tmp_path, later) != []
+    assert found(tmp_path, later + stage % "prepare") == []
+    assert found(tmp_path, "prepare: {drop: made}\n" + stage % "ingest") == []
+    assert found(tmp_path, "prepare: {drop: made}\n" + stage % "prepare") == [
+        "3:17: the data has no column 'made' (there are: id, age, income, city, when, bought)"
+    ]
+    assert found(tmp_path, later + stage % "evaluate") != []
