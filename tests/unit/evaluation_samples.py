@@ -58,10 +58,9 @@ def frame_of(features: NDArray[np.float64], target: list[Scalar]) -> pd.DataFram
 def rows_of(frame: pd.DataFrame, test: NDArray[np.bool_]) -> pd.DataFrame:
     """A split as `data.split` leaves it; identities are the positions."""
     parts = np.where(test, "test", "train")
-    return pd.DataFrame(
-        {"identity": np.arange(len(frame), dtype=np.uint64), "part": parts, "fold": np.where(test, -1, 0)},
-        index=frame.index,
-    )
+    position = np.arange(len(frame))
+    columns = {"identity": position.astype(np.uint64), "part": parts, "fold": np.where(test, -1, 0), "order": position}
+    return pd.DataFrame(columns, index=frame.index)
 
 
 def preparation_of(frame: pd.DataFrame, classes: tuple[Scalar, ...], positive: Scalar = None) -> Preparation:

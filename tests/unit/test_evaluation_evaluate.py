@@ -159,11 +159,11 @@ def test_groups_widen_the_interval_and_are_told_of() -> None:
 
 
 def test_a_split_in_time_is_judged_in_the_order_of_time() -> None:
-    frame = frame_of(FEATURES, [float(value) for value in SIGNAL])
     order = RNG.permutation(400)
+    frame = frame_of(FEATURES, [float(value) for value in SIGNAL]).assign(__time__=order)
     rows = rows_of(frame, order >= 300).assign(order=order)
     model = LinearRegression().fit(frame.loc[order < 300, ["f0"]], frame.loc[order < 300, "__target__"])
-    preparation = preparation_of(frame[["f0", "__target__"]], ())
+    preparation = preparation_of(frame[["f0"]], ())
     params = EvaluateParams(objective=objective("mae", classes=False), resamples=100)
     outputs = evaluate(model, frame, rows, preparation, params=params)
     assert rows.loc[outputs.predictions.index, "order"].is_monotonic_increasing

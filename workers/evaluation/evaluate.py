@@ -9,6 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar
+from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
 from workers.evaluation.baseline import Baseline, answers_of, baseline
@@ -18,6 +19,7 @@ from workers.evaluation.intervals import intervals, names_for
 from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, part, units_of, weights_of
 from workers.evaluation.sample import Sample, encode, sample_from
+from workers.runtime.context import StageContext
 from workers.scoring import probabilities, respond
 
 
@@ -35,8 +37,11 @@ def evaluate(
     preparation: Preparation,
     *,
     params: EvaluateParams,
+    context: StageContext | None = None,
 ) -> EvaluateOutputs:
     """Metrics with intervals, the dummy's metrics, confusion, curves and importance on the rows of part "test"."""
+    if context is not None:
+        context.measure("environment", environment())
     test, train = part(frame, rows, "test"), part(frame, rows, "train")
     if test.empty:
         raise DataError("evaluate: no test row has a target: raise split.test, or look at what prepare drops")

@@ -1,4 +1,4 @@
-"""A metric's interval by the method that fits the metric and the rows: docs/decisions/intervals.md says which and why."""
+"""A metric's interval by the method that fits metric and rows: docs/decisions/intervals.md says which and why."""
 
 from __future__ import annotations
 

@@ -8,16 +8,13 @@ from numpy.typing import NDArray
 
 from workers.evaluation.units import Units, by_group, by_row, by_time
 
-TARGET, WEIGHT, GROUP = "__target__", "__weight__", "__group__"
+TARGET, WEIGHT, GROUP, TIME = "__target__", "__weight__", "__group__", "__time__"
 
 
 def part(frame: pd.DataFrame, rows: pd.DataFrame, name: str) -> pd.DataFrame:
-    """The frame's rows of one part of the split; in the order of time where the split has one."""
-    wanted = rows[rows["part"] == name]
-    if "order" in wanted.columns:
-        wanted = wanted.sort_values("order", kind="stable")
-        return frame.loc[wanted.index[wanted.index.isin(frame.index)]]
-    return frame[frame.index.isin(wanted.index)]
+    """The frame's rows of one part of the split, in the split's order: of time, or of the table."""
+    wanted = rows[rows["part"] == name].sort_values("order", kind="stable")
+    return frame.loc[wanted.index[wanted.index.isin(frame.index)]]
 
 
 def weights_of(judged: pd.DataFrame) -> NDArray[np.float64] | None:
@@ -27,8 +24,14 @@ def weights_of(judged: pd.DataFrame) -> NDArray[np.float64] | None:
 
 def units_of(judged: pd.DataFrame, rows: pd.DataFrame) -> Units:
     """Blocks where the split is by time, groups where the workflow names a group column, else rows."""
-    if "order" in rows.columns:
+    if TIME in judged.columns and _follows(rows):
         return by_time(len(judged))
     if GROUP in judged.columns:
         return by_group(pd.factorize(judged[GROUP], use_na_sentinel=False)[0])
     return by_row(len(judged))
+
+
+def _follows(rows: pd.DataFrame) -> bool:
+    """Whether every test row comes after all training rows, as only a split by time does."""
+    test = rows["part"] == "test"
+    return bool(rows.loc[test, "order"].min() > rows.loc[~test, "order"].max())

@@ -1,0 +1,114 @@
+"""A registered version as rival: both models on rows that neither was trained on."""
+
+from __future__ import annotations
+
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.evaluation import GatesParams
+from workers.evaluation.differences import Difference, difference
+from workers.evaluation.evaluate import predicted
+from workers.evaluation.intervals import rarest
+from workers.evaluation.sample import Floats, Label, Sample, encode
+from workers.packaging.alone import ask_in_own_process
+from workers.packaging.bundle import Bundle
+from workers.packaging.manifest import CODE, MANIFEST, Manifest
+
+FEWEST_ROWS = 30  # shared unseen rows (groups, blocks), below which a comparison is inconclusive
+FEWEST_OF_CLASS = 5  # the same of each class that occurs
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """Another version's bundle, what it was trained on, and the raw rows to ask it about."""
+
+    bundle: Path
+    trained: pd.DataFrame  # its `split.rows`
+    table: pd.DataFrame  # raw rows, as ingested; the index is the row
+    rows: pd.DataFrame  # our `split.rows`
+    index: pd.Index  # our test rows, in the order of the sample
+
+
+def unseen(rival: Rival) -> NDArray[np.bool_]:
+    """Which of our test rows neither version has trained on, by identity."""
+    seen = pd.concat(
+        [table.loc[table["part"] == "train", "identity"] for table in (rival.trained, rival.rows)], ignore_index=True
+    )
+    identities = rival.rows.loc[rival.index, "identity"]
+    return np.asarray(~identities.isin(seen).to_numpy(), dtype=bool)
+
+
+def against_rival(
+    rival: Rival, sample: Sample, confidence: float, params: GatesParams
+) -> tuple[Difference | None, dict[str, Any]]:
+    """The paired difference on the shared unseen rows with its evidence; None with `why` where it cannot be told."""
+    shared = unseen(rival)
+    mine = sample.take(shared)
+    evidence: dict[str, Any] = {"rows": len(mine), "test_rows": len(sample)}
+    if mine.units.draws < FEWEST_ROWS:
+        asked = f"{FEWEST_ROWS} that neither version has trained on are needed"
+        return None, evidence | {"why": f"only {len(mine)} of {len(sample)} test rows can be shared, {asked}"}
+    if rarest(mine) < FEWEST_OF_CLASS and sample.kind != "regression":
+        return None, evidence | {"why": f"a class has fewer than {FEWEST_OF_CLASS} of the {len(mine)} shared rows"}
+    try:
+        theirs = answered(rival, mine, rival.table.loc[rival.index[shared]])
+    except InvalidInput as problem:  # another question, or columns that are no longer there
+        return None, evidence | {"why": str(problem)}
+    metric, resamples, seed = params.objective.metric, params.resamples, params.seed
+    return difference(metric, mine, theirs, confidence=confidence, resamples=resamples, seed=seed), evidence
+
+
+def answered(rival: Rival, mine: Sample, raw: pd.DataFrame) -> Sample:
+    """Our sample's rows with the rival's answers to the raw rows.
+
+    Raises InvalidInput where it answers another question, or cannot be asked.
+    """
+    manifest, _ = _contents(rival.bundle)
+    theirs = manifest.preparation.classes
+    if manifest.preparation.target_kind != mine.kind or set(theirs) - set(mine.classes):
+        raise InvalidInput(f"it predicts {manifest.objective.predict} with other classes or of another kind")
+    answers = _ask(rival, mine, raw)
+    if mine.kind == "regression":
+        return mine.answered(answers["prediction"].to_numpy(dtype=float), None)
+    codes = encode(answers["prediction"].tolist(), mine.classes, "rival")
+    return mine.answered(codes, _ordered(answers, theirs, mine.classes), _score(answers))
+
+
+def _ask(rival: Rival, mine: Sample, raw: pd.DataFrame) -> pd.DataFrame:
+    """What `evaluate` would keep of its predictions; code of a team's own runs in a process of its own."""
+    if _contents(rival.bundle)[1]:
+        with tempfile.TemporaryDirectory() as scratch:
+            return ask_in_own_process(rival.bundle, raw, Path(scratch)).together
+    bundle = Bundle.load(rival.bundle)
+    positive = mine.classes[mine.positive] if mine.kind == "binary" else None
+    preparation = bundle.manifest.preparation.model_copy(update={"positive": positive})
+    return predicted(bundle.pipeline, bundle.frame(raw), pd.Series(mine.truth), preparation)
+
+
+def _contents(bundle: Path) -> tuple[Manifest, bool]:
+    """What a bundle says of itself, and whether it carries a team's own code; nothing of it is run."""
+    with zipfile.ZipFile(bundle) as files:
+        own = any(name.startswith(CODE) for name in files.namelist())
+        return Manifest.model_validate_json(files.read(MANIFEST)), own
+
+
+def _ordered(answers: pd.DataFrame, theirs: tuple[Label, ...], classes: tuple[Label, ...]) -> Floats | None:
+    """Probabilities by the order of our classes; one that the rival does not know has none."""
+    if "probability_0" not in answers.columns:
+        return None
+    columns = np.zeros((len(answers), len(classes)))
+    for position, label in enumerate(theirs):
+        columns[:, classes.index(label)] = answers[f"probability_{position}"].to_numpy(dtype=float)
+    return columns
+
+
+def _score(answers: pd.DataFrame) -> Floats | None:
+    return answers["score"].to_numpy(dtype=float) if "score" in answers.columns else None
