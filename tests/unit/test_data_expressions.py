@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts.errors import DataError
@@ -166,6 +166,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
+@settings(deadline=None)
 @given(rows=_ROWS, text=_TEXTS)
 def test_a_row_gives_the_same_alone_as_among_others(rows: list[dict[str, Any]], text: str) -> None:
     table = _frame(rows)
@@ -176,6 +177,7 @@ def test_a_row_gives_the_same_alone_as_among_others(rows: list[dict[str, Any]], 
     assert raw == together
 
 
+@settings(deadline=None)
 @given(rows=_ROWS, text=_TEXTS)
 def test_no_result_is_infinite(rows: list[dict[str, Any]], text: str) -> None:
     found = evaluate(text, _frame(rows))
