@@ -1,0 +1,115 @@
+"""What a run came to, in words for those who asked for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from orchestrator.contracts.records import RunRecord
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.document import error_of, failed_stage
+from orchestrator.report.evidence import Evidence
+from orchestrator.report.wording import number, plural, span, spoken
+
+
+@dataclass(frozen=True, slots=True)
+class Headline:
+    """One claim, what became of it, and the command that comes next."""
+
+    claim: str
+    outcome: str
+    command: str | None
+
+
+def headline(evidence: Evidence) -> Headline:
+    """Honest for every status; a model is praised only as far as its evidence goes."""
+    record = evidence.record
+    claim = _claim(evidence)
+    match record.status:
+        case RunStatus.SUCCEEDED:
+            return Headline(claim or f"{record.workflow} ran through all its stages.", *_registered(evidence))
+        case RunStatus.REFUSED:
+            return Headline(_refused(evidence), claim or "", f"cyclery trials {record.run}")
+        case RunStatus.FAILED:
+            return Headline(*_failed(record))
+        case RunStatus.HELD:
+            waits = f"It waits for a person to decide. {_gates(evidence)}".strip()
+            return Headline(claim or f"{record.workflow} waits for a decision.", waits, f"cyclery approve {record.run}")
+        case RunStatus.CANCELLED:
+            return Headline("The run was cancelled.", _progress(record), f"cyclery retry {record.run}")
+        case RunStatus.RUNNING:
+            return Headline(
+                claim or f"{record.workflow} is under way.", _progress(record), f"cyclery watch {record.run}"
+            )
+
+
+def target_of(evidence: Evidence) -> str:
+    """The name of what is predicted."""
+    for task in ("evaluate.model", "train.select", "features.build"):
+        stage = evidence.stage(task)
+        name = (stage.params.get("objective") or {}).get("predict") if stage else None
+        if name:
+            return str(name)
+    objective = evidence.record.spec.get("objective")
+    return str(objective.get("predict", "the target")) if isinstance(objective, dict) else "the target"
+
+
+def metric_of(evidence: Evidence) -> str | None:
+    """The objective's metric."""
+    if evidence.ranking is not None:
+        return evidence.ranking.metric
+    return evidence.results[0].metric if evidence.results else None
+
+
+def _claim(evidence: Evidence) -> str | None:
+    ranking, evaluation = evidence.ranking, evidence.evaluation
+    if ranking is None:
+        return None
+    who, target = ranking.champion.candidate, target_of(evidence)
+    if evaluation is None:
+        return f"{who} was the best of {plural(len(ranking.trials), 'trial')} at predicting {target}."
+    found = evaluation.metrics.get(ranking.metric)
+    rows = f"on {plural(evaluation.rows, 'row')} it never saw"
+    if found is None or found.value is None:
+        why = f" ({found.note})" if found and found.note else ""
+        return f"{who} predicts {target}; its {ranking.metric} is undefined{why} {rows}."
+    sure = f"{100 * found.confidence:.4g} % interval {span(found)}"
+    return f"{who} predicts {target} with {spoken(ranking.metric)} of {number(found.value)} ({sure}) {rows}."
+
+
+def _gates(evidence: Evidence) -> str:
+    if evidence.verdicts is None or not evidence.verdicts.verdicts:
+        return ""
+    passed, count = sum(one.passed for one in evidence.verdicts.verdicts), len(evidence.verdicts.verdicts)
+    if passed == count:
+        return "The gate passed." if count == 1 else f"All {count} gates passed."
+    return f"{count - passed} of {plural(count, 'gate')} did not pass."
+
+
+def _registered(evidence: Evidence) -> tuple[str, str | None]:
+    gates, registration = _gates(evidence), evidence.registration
+    if registration is None:
+        return gates, None
+    return f"{gates} Registered as {registration.model}.".strip(), f"cyclery promote {registration.model}"
+
+
+def _refused(evidence: Evidence) -> str:
+    who = evidence.ranking.champion.candidate if evidence.ranking else "The model"
+    failing = [one.gate for one in evidence.verdicts.verdicts if not one.passed] if evidence.verdicts else []
+    named = f": {', '.join(failing)}" if failing else ""
+    kept = f" It is kept as {evidence.registration.model}, refused." if evidence.registration else ""
+    return f"{who} was refused. {_gates(evidence)[:-1] or 'A gate did not pass'}{named}.{kept}"
+
+
+def _failed(record: RunRecord) -> tuple[str, str, str]:
+    stage, why = failed_stage(record), error_of(record)
+    if stage is None:
+        return "The run failed.", _progress(record), f"cyclery status {record.run}"
+    if stage.state is StageState.REJECTED:
+        return "The model was rejected.", why or "", f"cyclery retry {record.run}"
+    message = stage.error.message if stage.error else str(stage.state)
+    return f"The run failed at {stage.id}.", message, f"cyclery logs {record.run} {stage.id}"
+
+
+def _progress(record: RunRecord) -> str:
+    done = sum(stage.state is StageState.DONE for stage in record.stages)
+    return f"{done} of {plural(len(record.stages), 'stage')} {'is' if done == 1 else 'are'} done."

@@ -1,0 +1,236 @@
+"""The report's sections as values that the templates draw; None or empty where a run has not come so far."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.contracts.data import ColumnPreparation
+from orchestrator.contracts.documents import Evaluation, Importance, Ranking, Verdict
+from orchestrator.contracts.metrics import METRICS
+from orchestrator.report.document import best_first
+from orchestrator.report.evidence import Evidence
+from orchestrator.report.geometry import Strip, domain, strip
+from orchestrator.report.wording import number, parameters, short
+
+SHOWN = 15  # lines of the ranking that are open to view
+FEATURES = 20  # bars of the importance
+
+
+@dataclass(frozen=True, slots=True)
+class MetricRow:
+    """One metric of the champion."""
+
+    name: str
+    title: str
+    value: str
+    ends: str
+    dummy: str
+    strip: Strip | None
+    method: str
+    note: str | None
+    main: bool
+
+
+def metric_rows(evaluation: Evaluation, main: str | None) -> list[MetricRow]:
+    """The objective's metric first, then the others in the order of the contracts."""
+    names = sorted(evaluation.metrics, key=lambda name: name != main)
+    return [_metric_row(name, evaluation, name == main) for name in names]
+
+
+def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
+    interval, dummy = evaluation.metrics[name], evaluation.dummy.get(name)
+    known = [one for one in (interval.value, interval.low, interval.high, dummy) if one is not None]
+    drawn = None
+    if interval.value is not None:
+        drawn = strip(interval.value, interval.low, interval.high, domain(known, 0.06), dummy)
+    return MetricRow(
+        name=name,
+        title=METRICS[name].title if name in METRICS else name,
+        value=number(interval.value),
+        ends="–" if interval.value is None else f"{number(interval.low)} – {number(interval.high)}",
+        dummy=number(dummy),
+        strip=drawn,
+        method=interval.method,
+        note=interval.note,
+        main=main,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class TrialRow:
+    """One line of the ranking."""
+
+    rank: int
+    candidate: str
+    params: str
+    mean: str
+    std: str
+    strip: Strip
+    scores: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingTable:
+    """The candidates, best first; the rest stands folded below."""
+
+    metric: str
+    direction: str
+    rows: list[TrialRow]
+    rest: list[TrialRow]
+    ends: tuple[str, str]
+    reason: str | None
+    final: bool
+
+
+def ranking_table(evidence: Evidence) -> RankingTable | None:
+    """The ranking, or before the selection the trials that are done."""
+    ranking = evidence.ranking
+    trials: list[tuple[int, Any]] = [(one.rank, one) for one in ranking.trials] if ranking else []
+    if ranking is None:
+        trials = list(enumerate(best_first(evidence.results), 1))
+    if not trials:
+        return None
+    metric = ranking.metric if ranking else evidence.results[0].metric
+    # The scale is that of the lines in view: one broken trial must not flatten the others.
+    shown = [one for _, one in trials[:SHOWN]]
+    within = domain([end for one in shown for end in (one.mean - one.std, one.mean + one.std)])
+    rows = [_trial_row(rank, one, within) for rank, one in trials]
+    return RankingTable(
+        metric=short(metric),
+        direction="higher is better" if METRICS[metric].greater_is_better else "lower is better",
+        rows=rows[:SHOWN],
+        rest=rows[SHOWN:],
+        ends=(number(within[0]), number(within[1])),
+        reason=_reason(ranking),
+        final=ranking is not None,
+    )
+
+
+def _reason(ranking: Ranking | None) -> str | None:
+    return ranking.reason[:1].upper() + ranking.reason[1:] if ranking and ranking.reason else None
+
+
+def _trial_row(rank: int, trial: Any, within: tuple[float, float]) -> TrialRow:
+    return TrialRow(
+        rank=rank,
+        candidate=trial.candidate,
+        params=parameters(trial.params),
+        mean=number(trial.mean),
+        std=number(trial.std),
+        strip=strip(trial.mean, trial.mean - trial.std, trial.mean + trial.std, within),
+        scores=tuple(number(score) for score in trial.scores),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class GateRow:
+    """One gate's answer, drawn where its evidence has an interval."""
+
+    gate: str
+    passed: bool
+    inconclusive: bool
+    sentence: str
+    strip: Strip | None
+    bound: str
+    evidence: list[tuple[str, str]]
+
+
+def gate_rows(verdicts: Iterable[Verdict]) -> list[GateRow]:
+    """The gates in the order of the spec."""
+    return [_gate_row(verdict) for verdict in verdicts]
+
+
+def _gate_row(verdict: Verdict) -> GateRow:
+    evidence = verdict.evidence
+    value, low, high = (_float(evidence.get(name)) for name in ("value", "low", "high"))
+    bound = _float(evidence.get("at_least"))
+    bound = _float(evidence.get("at_most")) if bound is None else bound
+    if "difference" in evidence:
+        value, bound = _float(evidence["difference"]), 0.0
+    drawn = None
+    if value is not None and bound is not None:
+        known = [one for one in (value, low, high, bound) if one is not None]
+        drawn = strip(value, low, high, domain(known, 0.08), bound)
+    told = [(name.replace("_", " "), _told(one)) for name, one in evidence.items() if one is not None]
+    sentence = verdict.sentence[:1].upper() + verdict.sentence[1:]
+    return GateRow(
+        gate=verdict.gate,
+        passed=verdict.passed,
+        inconclusive=bool(evidence.get("inconclusive")),
+        sentence=sentence if sentence.endswith(".") else f"{sentence}.",
+        strip=drawn,
+        bound=number(bound) if bound is not None else "",
+        evidence=told,
+    )
+
+
+def _float(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _told(value: Any) -> str:
+    plain = _float(value)
+    return str(value) if plain is None or isinstance(value, int) else number(plain)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceRow:
+    """One column's pull on the metric."""
+
+    feature: str
+    mean: str
+    std: str
+    strip: Strip
+
+
+@dataclass(frozen=True, slots=True)
+class ImportanceTable:
+    """The columns that the model leans on most; `zero` is where no pull is, in percent."""
+
+    rows: list[ImportanceRow]
+    zero: float
+    others: int
+
+
+def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
+    """Bars from zero, with the spread over the repeats."""
+    shown = found[:FEATURES]
+    if not shown:
+        return None
+    ends = [end for one in shown for end in (one.mean - one.std, one.mean + one.std)]
+    within = (min(0.0, *ends) * 1.04, max(0.0, *ends) * 1.04 or 1.0)
+    rows = [
+        ImportanceRow(
+            feature=one.feature,
+            mean=number(one.mean),
+            std=number(one.std),
+            strip=strip(one.mean, one.mean - one.std, one.mean + one.std, within),
+        )
+        for one in shown
+    ]
+    return ImportanceTable(rows, strip(0.0, None, None, within).at, len(found) - len(shown))
+
+
+def rule_words(rule: ColumnPreparation) -> str:
+    """How one column becomes features, in words."""
+    missing = {"indicator": "marked and filled where missing", "none": "missing values kept"}
+    parts = [
+        str(rule.type or ""),
+        missing.get(rule.missing or "none", f"missing → {rule.fill if rule.missing == 'constant' else rule.missing}"),
+        {"onehot": "one column per category", "ordinal": "numbered categories"}.get(rule.encode or "", ""),
+        "" if rule.scale in (None, "none") else f"{rule.scale} scale",
+        f"rare below {rule.rare}" if rule.rare else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def trial_warnings(evidence: Evidence, limit: int = 20) -> list[tuple[str, int]]:
+    """What trials warned of, each once with how many trials said it, most frequent first."""
+    counts: dict[str, int] = {}
+    for result in evidence.results:
+        for text in result.warnings:
+            told = f"{result.candidate}: {text}"
+            counts[told] = counts.get(told, 0) + 1
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:limit]

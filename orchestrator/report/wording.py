@@ -1,0 +1,104 @@
+"""Numbers, names and durations as people read them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from orchestrator.contracts.documents import Interval
+
+SHORT = {
+    "roc_auc": "ROC AUC",
+    "roc_auc_ovr": "ROC AUC (one against rest)",
+    "average_precision": "average precision",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "f1_macro": "F1 (macro)",
+    "f1_weighted": "F1 (weighted)",
+    "precision_macro": "precision (macro)",
+    "recall_macro": "recall (macro)",
+    "mcc": "Matthews correlation",
+    "log_loss": "log loss",
+    "brier": "Brier score",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "mape": "MAPE",
+    "median_absolute_error": "median absolute error",
+    "r2": "R²",
+}
+SPOKEN = {"roc_auc": "a ROC AUC", "accuracy": "an accuracy", "average_precision": "an average precision"}
+SPOKEN |= {"f1": "an F1", "f1_macro": "a macro F1", "rmse": "an RMSE", "mae": "an MAE", "r2": "an R²"}
+
+
+def short(metric: str) -> str:
+    """The metric's name as it stands in tables."""
+    return SHORT.get(metric, metric.replace("_", " "))
+
+
+def spoken(metric: str) -> str:
+    """The metric's name in a sentence, with its article."""
+    return SPOKEN.get(metric, f"a {short(metric)}")
+
+
+def number(value: float | None) -> str:
+    """Three decimals for small numbers, fewer for large ones, a dash for none."""
+    if value is None:
+        return "–"
+    size = abs(value)
+    if size != 0 and (size < 0.001 or size >= 1e7):
+        return f"{value:.2e}".replace("-", "−")
+    digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 10_000 else 0
+    return f"{value:,.{digits}f}".replace(",", " ").replace("-", "−")
+
+
+def whole(value: float) -> str:
+    """A count, with thin spaces between thousands."""
+    return f"{value:,.0f}".replace(",", " ")
+
+
+def percent(share: float) -> str:
+    """A share in percent: one decimal where it is small or nearly all."""
+    digits = 1 if 0 < share < 0.1 or 0.99 < share < 1 else 0
+    return f"{100 * share:.{digits}f} %"
+
+
+def span(interval: Interval) -> str:
+    """Both ends of an interval."""
+    return f"{number(interval.low)} to {number(interval.high)}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 100:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def size(count: int) -> str:
+    """Bytes as a person says them."""
+    for unit, step in (("B", 1), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
+        if count < 1000 * step or unit == "GB":
+            return f"{count / step:.0f} {unit}" if unit == "B" else f"{count / step:.1f} {unit}"
+    raise AssertionError(count)
+
+
+def parameters(params: dict[str, Any]) -> str:
+    """Parameters of an estimator on one line."""
+    return ", ".join(f"{name} = {_value(value)}" for name, value in params.items()) or "defaults"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{whole(count)} {noun}" if count == 1 else f"{whole(count)} {noun}s"

@@ -1,0 +1,245 @@
+"""A run's record with documents as real stages leave them, for tests of the report and to look at."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.contracts.calls import ArtifactRef, Code, Kind
+from orchestrator.contracts.data import ColumnPreparation
+from orchestrator.contracts.documents import (
+    Changes,
+    ColumnProfile,
+    Curve,
+    Evaluation,
+    Finding,
+    Findings,
+    Importance,
+    Interval,
+    Preparation,
+    PreparedColumn,
+    Profile,
+    RankedTrial,
+    Ranking,
+    Registration,
+    SplitSummary,
+    TrialResult,
+    Verdict,
+    Verdicts,
+)
+from orchestrator.contracts.errors import ArtifactMissing
+from orchestrator.contracts.records import RunRecord, StageError, StageRecord
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.contracts.values import Value
+
+BEGAN = 1_790_000_000.0
+OBJECTIVE = {"predict": "diagnosis", "task": "classification", "metric": "roc_auc", "positive": "malignant"}
+
+
+@dataclass
+class Kept:
+    """Bytes by digest: a store in memory."""
+
+    data: dict[str, bytes] = field(default_factory=dict)
+
+    def put(self, document: Value | bytes) -> ArtifactRef:
+        raw = document if isinstance(document, bytes) else document.model_dump_json().encode()
+        digest = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+        self.data[digest] = raw
+        return ArtifactRef(kind=Kind.JSON, digest=digest, size=len(raw))
+
+    def read(self, ref: ArtifactRef) -> bytes:
+        if ref.digest not in self.data:
+            raise ArtifactMissing(f"{ref.digest} is not in the store", ref.digest)
+        return self.data[ref.digest]
+
+
+def profile(name: str = "radius") -> Profile:
+    number = ColumnProfile(name=name, type="number", missing=3, distinct=456, min=6.98, max=28.11, mean=14.13)
+    label = ColumnProfile(name="diagnosis", type="text", missing=0, distinct=2, top=(("benign", 357), ("malignant", 212)))
+    return Profile(rows=569, columns=(number, label))
+
+
+def findings() -> Findings:
+    good = Finding(column="radius", check="min", expected=">= 0", passed=True, on_failure="stop")
+    bad = Finding(column="texture", check="max", expected="<= 35", passed=False, on_failure="warn", failing=2,
+                  rows=(4, 19), examples=(39.28, 36.1))  # fmt: skip
+    return Findings(findings=(good, bad))
+
+
+def preparation(name: str = "radius") -> Preparation:
+    rule = ColumnPreparation(type="numeric", missing="median", scale="standard")
+    column = PreparedColumn(name=name, source="data", rule=rule, reason="numeric, 0.5 % missing")
+    return Preparation(features=(column,), dropped={"id": "the id column"}, target_kind="binary",
+                       classes=("benign", "malignant"), positive="malignant")  # fmt: skip
+
+
+def interval(value: float, low: float, high: float) -> Interval:
+    return Interval(value=value, low=low, high=high, confidence=0.95, method="bootstrap")
+
+
+def evaluation(feature: str = "radius") -> Evaluation:
+    none = Interval(value=None, low=None, high=None, confidence=0.95, method="none", note="no row was positive")
+    return Evaluation(
+        kind="binary",
+        rows=114,
+        metrics={"accuracy": interval(0.974, 0.925, 0.995), "roc_auc": interval(0.993, 0.981, 0.999), "f1": none},
+        dummy={"accuracy": 0.63, "roc_auc": 0.5, "f1": 0.0},
+        classes=("benign", "malignant"),
+        positive="malignant",
+        confusion=((71, 1), (2, 40)),
+        curves={
+            "roc": Curve(x=(0, 0, 0.02, 1), y=(0, 0.9, 0.98, 1)),
+            "precision_recall": Curve(x=(0, 0.5, 1), y=(1, 1, 0.37)),
+            "calibration": Curve(x=(0.02, 0.5, 0.98), y=(0, 0.55, 1)),
+            "calibration_rows": Curve(x=(0.02, 0.5, 0.98), y=(38, 38, 38)),
+        },
+        importance=(Importance(feature=feature, mean=0.031, std=0.004), Importance(feature="b", mean=-0.002, std=0.003)),
+        notes=("importance: each column was shuffled 5 times on all test rows",),
+    )
+
+
+def verdicts(*, passed: bool = True) -> Verdicts:
+    bound = Verdict(
+        gate="roc_auc >= 0.95",
+        passed=passed,
+        evidence={"value": 0.993, "low": 0.981 if passed else 0.921, "high": 0.999, "confidence": 0.95,
+                  "method": "bootstrap", "at_least": 0.95, "at_most": None},
+        sentence="roc_auc is 0.993; the lower end of its 95 % interval is 0.981, and at least 0.95 is asked",
+    )  # fmt: skip
+    beats = Verdict(
+        gate="beats: dummy",
+        passed=True,
+        evidence={"metric": "roc_auc", "mine": 0.993, "theirs": 0.5, "difference": 0.493, "low": 0.48, "high": 0.499,
+                  "rows": 114},
+        sentence="roc_auc is 0.993 against 0.5 of dummy on 114 rows; the gain is 0.493, so it is better",
+    )  # fmt: skip
+    return Verdicts(verdicts=(bound, beats), passed=passed)
+
+
+def trial(candidate: str, index: int, mean: float, warnings: tuple[str, ...] = ()) -> TrialResult:
+    return TrialResult(candidate=candidate, estimator=f"sklearn.{candidate}", index=index, params={"C": 10.0**index},
+                       metric="roc_auc", scores=(mean - 0.01, mean + 0.01), mean=mean, std=0.01, warnings=warnings)  # fmt: skip
+
+
+TRIALS = (
+    trial("logistic_regression", 1, 0.971),
+    trial("logistic_regression", 2, 0.994),
+    trial("svc", 1, 0.982, ("did not converge",)),
+)
+
+
+def ranking() -> Ranking:
+    best = sorted(TRIALS, key=lambda one: -one.mean)
+    ranked = tuple(
+        RankedTrial(rank=rank, candidate=one.candidate, index=one.index, params=one.params, mean=one.mean, std=one.std,
+                    scores=one.scores)
+        for rank, one in enumerate(best, 1)
+    )  # fmt: skip
+    return Ranking(metric="roc_auc", greater_is_better=True, rule="best", trials=ranked, champion=ranked[0],
+                   estimator="sklearn.logistic_regression", reason="the best mean over 5 folds")  # fmt: skip
+
+
+_AFTER = {
+    "ingest[patients]": (), "check": ("ingest[patients]",), "prepare": ("ingest[patients]", "check"),
+    "split": ("prepare",), "features": ("prepare", "split"), "train[logistic_regression#1]": ("features", "split"),
+    "train[logistic_regression#2]": ("features", "split"), "train[svc#1]": ("features", "split"),
+    "select": ("train[logistic_regression#1]", "train[logistic_regression#2]", "train[svc#1]", "features", "split"),
+    "evaluate": ("select", "features", "split"), "gates": ("evaluate", "features", "split"),
+    "package": ("select", "features", "prepare", "ingest[patients]", "evaluate", "gates"),
+    "register": ("package", "evaluate", "select", "split", "gates"),
+}  # fmt: skip
+_TASKS = {
+    "ingest": "data.ingest", "check": "data.check", "prepare": "data.prepare", "split": "data.split",
+    "features": "features.build", "train": "train.trial", "select": "train.select", "evaluate": "evaluate.model",
+    "gates": "evaluate.gates", "package": "release.package", "register": "release.register",
+}  # fmt: skip
+
+
+def outputs(kept: Kept, *, passed: bool = True) -> dict[str, dict[str, ArtifactRef]]:
+    """Every stage's documents."""
+    stage = "candidate" if passed else "refused"
+    found: dict[str, dict[str, Value]] = {
+        "ingest[patients]": {"profile": profile()},
+        "check": {"findings": findings()},
+        "prepare": {"changes": Changes(rows_before=569, rows_filtered=2, rows_deduplicated=1)},
+        "split": {"summary": SplitSummary(method="stratified", scheme="partition", folds=5, train_rows=452,
+                                          test_rows=114, fold_rows=(91, 91, 90, 90, 90))},
+        "features": {"preparation": preparation()},
+        "select": {"ranking": ranking()},
+        "evaluate": {"evaluation": evaluation()},
+        "gates": {"verdicts": verdicts(passed=passed)},
+        "register": {"registration": Registration(model="cancer@1", stage=stage)},  # type: ignore[arg-type]
+    }  # fmt: skip
+    for one in TRIALS:
+        found[f"train[{one.candidate}#{one.index}]"] = {"result": one}
+    return {name: {key: kept.put(value) for key, value in documents.items()} for name, documents in found.items()}
+
+
+def record(
+    kept: Kept,
+    *,
+    status: RunStatus = RunStatus.SUCCEEDED,
+    upto: str = "register",
+    states: Mapping[str, StageState] | None = None,
+    errors: Mapping[str, StageError] | None = None,
+    passed: bool = True,
+    **changed: Any,
+) -> RunRecord:
+    """A run that came as far as `upto`; stages after it are waiting unless `states` says otherwise."""
+    names, made = list(_AFTER), outputs(kept, passed=passed)
+    reached = names.index(upto)
+    stages = [
+        _stage(
+            name,
+            (states or {}).get(name, StageState.DONE if position <= reached else StageState.WAITING),
+            position,
+            made.get(name, {}),
+            (errors or {}).get(name),
+            kept,
+        )
+        for position, name in enumerate(names)
+    ]
+    fields: dict[str, Any] = {
+        "run": "cancer-7f3a", "workflow": "cancer", "status": status, "author": "ada", "created": BEGAN,
+        "finished": BEGAN + 14.2 if status.ended else None, "seed": 7, "plan_digest": "sha256:" + "ab" * 32,
+        "plan_version": 1, "stages": tuple(stages), "notes": ("the test set is small",),
+        "spec": {"name": "cancer", "objective": {"predict": "diagnosis", "task": "classification"}},
+    }  # fmt: skip
+    return RunRecord(**(fields | changed))
+
+
+def _stage(
+    name: str,
+    state: StageState,
+    position: int,
+    made: dict[str, ArtifactRef],
+    error: StageError | None,
+    kept: Kept,
+) -> StageRecord:
+    task = _TASKS[name.split("[")[0]]
+    began = BEGAN + position
+    ran = state in (StageState.DONE, StageState.FAILED)
+    ingest = task == "data.ingest"
+    return StageRecord(
+        id=name,
+        task=task,
+        queue="prep",
+        state=state,
+        after=_AFTER[name],
+        attempt=1 if ran else 0,
+        cached=name == "split",
+        worker="prep@host" if ran else None,
+        started=began if ran else None,
+        finished=began + 0.8 if ran else None,
+        seconds=0.8 if ran else None,
+        error=error,
+        outputs=made if state is StageState.DONE else {},
+        log=kept.put(b"reading rows\nthe last line before the end\n") if state is StageState.FAILED else None,
+        params={"source": "patients", "filename": "patients.csv"} if ingest else {"objective": OBJECTIVE},
+        sources={"file": kept.put(b"a,b\n1,2\n")} if ingest else {},
+        measured={"environment": {"python": "3.13", "scikit-learn": "1.9.1"}} if task == "evaluate.model" else {},
+        code=Code(snapshot=kept.put(b"zip"), entry="team.clean:tidy") if name == "prepare" else None,
+    )
