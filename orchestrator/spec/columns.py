@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from orchestrator.contracts.data import ColumnPreparation
 from orchestrator.contracts.expressions import Expression
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
@@ -80,6 +81,7 @@ def _check_rename(review: Review, source: tuple[str, ...] | None) -> tuple[str, 
         if source is not None and old not in source:
             words = f"the data has no column {old!r}{did_you_mean(old, source)}"
             review.note(("prepare", "rename", old), words, key=True)
+        _check_name(review, new, ("prepare", "rename", old))
         if list(rename.values()).count(new) > 1 or (renamed or ()).count(new) > 1:
             review.note(("prepare", "rename", old), f"there would be two columns {new!r}")
     return renamed
@@ -133,6 +135,7 @@ def _check_derived(review: Review, known: _Known) -> None:
     needs: dict[str, tuple[str, ...]] = {}
     for name, text in derive.items():
         location: tuple[Step, ...] = ("features", "derive", name)
+        _check_name(review, name, location)
         if name == review.spec.objective.predict and review.knows("predict"):
             review.note(location, f"{name!r} is what is predicted: it cannot be derived", key=True)
         elif known.columns is not None and name in known.columns:
@@ -148,6 +151,11 @@ def _check_derived(review: Review, known: _Known) -> None:
     for name in needs:
         if (circle := _circle(needs, name)) is not None and name == min(circle):
             review.note(("features", "derive", name), f"derived in a circle: {' → '.join(circle)}", key=True)
+
+
+def _check_name(review: Review, name: str, location: tuple[Step, ...]) -> None:
+    if name.startswith("__") and name.endswith("__"):
+        review.note(location, f"names like {name!r} are Cyclery's own: choose another", key=True)
 
 
 def _circle(needs: dict[str, tuple[str, ...]], start: str) -> tuple[str, ...] | None:
@@ -174,9 +182,22 @@ def _check_overrides(review: Review, known: _Known) -> None:
             review.note(location, f"{name!r} is what is predicted, not a feature", key=True)
         elif name in spec.columns.reserved():
             review.note(location, f"{name!r} has a role in `columns` and is not a feature", key=True)
-        if rule.fill is not None and rule.missing != "constant":
-            review.note((*location, "fill"), "`fill` needs `missing: constant`", key=True)
-        if rule.missing == "constant" and rule.fill is None:
-            review.note((*location, "missing"), "`missing: constant` needs `fill`: the value to put in")
-        if rule.parts is not None and rule.type not in {None, "date"}:
-            review.note((*location, "parts"), f"`parts` are of dates; this column is {rule.type}", key=True)
+        for option, words in _useless(rule):
+            review.note((*location, option), words, key=True)
+
+
+def _useless(rule: ColumnPreparation) -> Iterator[tuple[str, str]]:
+    """Options that would do nothing, or cannot be done, whatever the data is."""
+    kind = rule.type
+    if rule.fill is not None and rule.missing != "constant":
+        yield "fill", "`fill` needs `missing: constant`"
+    if rule.missing == "constant" and rule.fill is None and kind in {"numeric", "boolean", "date"}:
+        yield "missing", f"`missing: constant` of a {kind} column needs `fill`: the value to put in"
+    if rule.parts is not None and kind not in {None, "date"}:
+        yield "parts", f"`parts` are of dates; this column is {kind}"
+    if rule.rare is not None and kind not in {None, "categorical"}:
+        yield "rare", f"`rare` is for categories; this column is {kind}"
+    if rule.encode in {"onehot", "ordinal"} and kind not in {None, "categorical"}:
+        yield "encode", f"`encode` is for categories; this column is {kind}"
+    if rule.encode == "none" and kind == "categorical":
+        yield "encode", "a category cannot enter a model as it is: onehot or ordinal"

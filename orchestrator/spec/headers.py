@@ -66,16 +66,25 @@ def _delimited(source: Source, file: Path) -> tuple[str, ...]:
     with file.open(encoding=_encoding(source), newline="") as lines:
         reader = csv.reader(_bounded(lines), delimiter=delimiter, quotechar=source.quote or '"', quoting=quoting)
         try:
-            header = next((row for row in reader if row), None)
+            first, second = ([*islice(filter(None, reader), 2), [], []])[:2]
         except csv.Error as error:
             raise DataError(f"the header cannot be read: {error}") from None
-    if header is None:
+    if not first:
         raise DataError("the file is empty")
-    if len(header) == 1 and source.delimiter is None:
-        other = next((sign for sign in (";", "\t", "|", ",") if sign != delimiter and sign in header[0]), None)
+    if len(first) == 1 and source.delimiter is None:
+        other = next((sign for sign in (";", "\t", "|", ",") if sign != delimiter and sign in first[0]), None)
         if other:
-            raise DataError(f"the header is one column, {header[0][:40]!r}: set `delimiter: {json.dumps(other)}`")
-    return tuple(header)
+            raise DataError(f"the header is one column, {first[0][:40]!r}: set `delimiter: {json.dumps(other)}`")
+    if not source.header:
+        return tuple(f"column_{position}" for position in range(1, len(first) + 1))
+    return _header([name.strip() for name in first], second)
+
+
+def _header(names: list[str], row: list[str]) -> tuple[str, ...]:
+    """The header's names as ingestion reads them: a first column that it does not name is called `index`."""
+    unnamed = len(names) == len(row) and len(names) > 1 and names[0] == ""
+    names = names[1:] if unnamed else names
+    return ("index", *names) if len(names) == len(row) - 1 and "index" not in names else tuple(names)
 
 
 def _bounded(lines: Any) -> Iterator[str]:
@@ -118,15 +127,10 @@ def _parse(text: str, where: str) -> Any:
         raise DataError(f"{where} is not JSON: {error}") from None
 
 
-def _keys(records: Sequence[Any]) -> tuple[str, ...] | None:
-    """All keys in order of appearance; None where records nest, which only the worker unfolds."""
+def _keys(records: Sequence[Any]) -> tuple[str, ...]:
+    """All keys in order of appearance."""
     if not records:
         raise DataError("there are no records")
-    if not all(isinstance(record, dict) for record in islice(records, 1000)):
+    if not all(isinstance(record, dict) for record in records):
         raise DataError("each record must be an object: {column: value, …}")
-    found: dict[str, None] = {}
-    for record in records:
-        if not isinstance(record, dict) or any(isinstance(value, dict) for value in record.values()):
-            return None
-        found.update(dict.fromkeys(record))
-    return tuple(found)
+    return tuple(dict.fromkeys(key for record in records for key in record))

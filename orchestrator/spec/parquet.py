@@ -6,6 +6,7 @@ Format: https://parquet.apache.org/docs/file-format/ (FileMetaData, field 2: lis
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.contracts.errors import DataError
@@ -23,8 +24,8 @@ _SCHEMA = 2  # of FileMetaData
 _NAME, _CHILDREN = 4, 5  # of SchemaElement
 
 
-def parquet_columns(file: Path) -> tuple[str, ...] | None:
-    """The names of the top-level columns; None where columns nest. Raises DataError for what is not Parquet."""
+def parquet_columns(file: Path) -> tuple[str, ...]:
+    """The names of the top-level columns. Raises DataError for what is not Parquet."""
     footer = _footer(file)
     try:
         elements = _Footer(footer).schema()
@@ -32,10 +33,16 @@ def parquet_columns(file: Path) -> tuple[str, ...] | None:
         raise DataError("the file's Parquet footer cannot be read") from None
     if not elements:
         raise DataError("the file's Parquet footer has no schema")
-    children = [count for _, count in elements[1:]]
-    if any(children):
-        return None
-    return tuple(name for name, _ in elements[1:] if name != "__index_level_0__")
+    return tuple(_top_level(elements))
+
+
+def _top_level(elements: list[tuple[str, int]]) -> Iterator[str]:
+    """The elements right below the root: what nests follows its parent, depth first."""
+    inside = 0
+    for name, children in elements[1:]:
+        if not inside:
+            yield name
+        inside += max(children, 0) - (1 if inside else 0)
 
 
 def _footer(file: Path) -> bytes:

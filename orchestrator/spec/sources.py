@@ -51,9 +51,6 @@ def _check_source(review: Review) -> Columns:
             (*at, "file"), f"{ending!r} does not tell the format: set `format` to csv, tsv, json, jsonl or parquet"
         )
         return None
-    if not source.header and source.names is None:
-        review.note((*at, "header"), "a file without a header needs `names: [COLUMN, …]`", key=True)
-        return None
     try:
         return columns_of(source, file)
     except DataError as error:

@@ -35,8 +35,6 @@ def check_stages(review: Review) -> None:
             review.note((*at, "name"), f"{stage.name!r} is a stage of Cyclery's own: choose another name")
         elif names.index(stage.name) != index:
             review.note((*at, "name"), f"there are two stages {stage.name!r}")
-        if not (stage.after or stage.before or stage.inputs):
-            review.note(at, f"stage {stage.name!r} has no place: set `after`, `before` or `inputs`")
         for key, places in (("after", stage.after), ("before", stage.before)):
             for position, place in enumerate(places):
                 if place not in known or place == stage.name:

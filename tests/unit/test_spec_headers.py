@@ -33,11 +33,15 @@ def columns(folder: Path, name: str, content: str | bytes, **more: object) -> tu
         ("a.csv", "1,2\n", {"header": False, "names": ("x", "y")}, ("x", "y")),
         ("a.tsv", "a b\tc\n", {}, ("a b", "c")),
         ("a.dat", "a\tb\n", {"format": "tsv"}, ("a", "b")),
+        ("a.csv", "1,2\n", {"header": False}, ("column_1", "column_2")),
+        ("a.csv", " a , b\n1,2\n", {}, ("a", "b")),
+        ("a.csv", ",a\n0,1\n", {}, ("index", "a")),
+        ("a.csv", "a,b\n0,1,2\n", {}, ("index", "a", "b")),
         ("a.csv", "only\n1\n", {}, ("only",)),
         ("a.jsonl", '{"a": 1}\n\n{"b": 2, "a": 3}\n', {}, ("a", "b")),
         ("a.json", '[{"a": 1, "b": [2]}]', {}, ("a", "b")),
         ("a.json", '{"data": {"rows": [{"a": 1}]}}', {"records": "data.rows"}, ("a",)),
-        ("a.json", '[{"a": {"b": 1}}]', {}, None),
+        ("a.json", '[{"a": {"b": 1}}]', {}, ("a",)),
         ("a.bin", "x", {}, None),
     ],
 )
@@ -89,10 +93,9 @@ def test_parquet_columns_are_the_ones_that_pandas_wrote(tmp_path):
     table = pd.DataFrame({f"column {number}": [number, None] for number in range(300)} | {"größe": ["a", "b"]})
     table.to_parquet(tmp_path / "a.parquet")
     assert parquet_columns(tmp_path / "a.parquet") == tuple(table.columns)
-    table.iloc[1:, :3].to_parquet(tmp_path / "b.parquet")  # its index is kept as a column
-    assert parquet_columns(tmp_path / "b.parquet") == tuple(table.columns[:3])
-    pd.DataFrame({"a": [{"b": 1}]}).to_parquet(tmp_path / "c.parquet")
-    assert parquet_columns(tmp_path / "c.parquet") is None
+    nested = pd.DataFrame({"a": [{"b": {"c": 1, "d": 2}, "e": [1]}], "f": [1], "g": [[{"h": 1}]], "i": ["x"]})
+    nested.to_parquet(tmp_path / "b.parquet")
+    assert parquet_columns(tmp_path / "b.parquet") == ("a", "f", "g", "i")
 
 
 def test_a_damaged_footer_ends_in_names_or_a_data_error(tmp_path):
@@ -109,4 +112,4 @@ def test_a_damaged_footer_ends_in_names_or_a_data_error(tmp_path):
             names = parquet_columns(tmp_path / "b.parquet")
         except DataError:
             continue
-        assert names is None or all(isinstance(name, str) for name in names)
+        assert all(isinstance(name, str) for name in names)
