@@ -130,11 +130,10 @@ class Child:
             self.running.end("returned")
 
     def close(self) -> None:
-        """End what this process started; the system closes the rest with it."""
-        if "guests" in self.__dict__:
-            self.guests.close()
-        if "capture" in self.__dict__:
-            self.capture.close()
+        """End what this process started, as far as it was ever used."""
+        for part in ("heartbeat", "guests", "capture", "redis"):
+            if part in self.__dict__:
+                self.__dict__.pop(part).close()
 
     def _impatient_ledger(self) -> Ledger:
         """A ledger of the heartbeat's own: an outage must not keep it from holding stages to their limits."""

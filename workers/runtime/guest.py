@@ -29,7 +29,7 @@ from workers.runtime.codecs import Desk
 from workers.runtime.context import StageContext
 from workers.runtime.execute import execute
 from workers.runtime.failures import describe, trace
-from workers.runtime.interruption import StageCancelled, StageTimeout
+from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
 from workers.runtime.streams import FORMAT, flush_all, text_stream
 
@@ -64,6 +64,7 @@ class Guest:
         self.pid = os.getpid()
         self.watcher = GuestWatcher(channel)
         self.open = False  # a stage is under way: signals may raise in it
+        self.pending: type[BaseException] | None = None  # a signal that came before; the child drops such a guest
         signal.signal(signal.SIGUSR1, self._cancel)
         signal.signal(signal.SIGUSR2, self._soft_limit)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGUSR1, signal.SIGUSR2))
@@ -102,6 +103,8 @@ class Guest:
     def _execute(self, job: Job, context: StageContext) -> dict[str, Any]:
         desk = Desk(self.store, lambda: context.workdir, self.snapshot)
         self.open = True
+        if self.pending is not None:
+            raise self.pending(SOFT_LIMIT)
         function = entry_of(job) if job.call.task == "custom" else function_of(job.call.task)
         return execute(job, function, context, desk, os.environ)
 
@@ -121,13 +124,15 @@ class Guest:
 
     def _cancel(self, _number: int, _frame: FrameType | None) -> None:
         self.watcher.cancelled = True
+        self.pending = StageCancelled
         if self.open:
             self.open = False  # once: what cleans up is left alone
             raise StageCancelled
 
     def _soft_limit(self, _number: int, _frame: FrameType | None) -> None:
+        self.pending = StageTimeout
         if self.open:
-            raise StageTimeout("the soft time limit has passed: raise the limit, or give the stage less to do")
+            raise StageTimeout(SOFT_LIMIT)
 
 
 def entry_of(job: Job) -> Callable[..., Any]:

@@ -23,6 +23,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.snapshots import code_folder
 from workers.runtime.channel import Channel, ChannelClosed
+from workers.runtime.interruption import StageCancelled
 from workers.runtime.job import Job, Outcome
 from workers.runtime.requirements import check_requirements
 from workers.runtime.running import Running
@@ -166,8 +167,8 @@ class GuestBody:
         check_requirements(code.requires, job.call.id, self._guests.node)
         guest = self._guests.take(code)
         self._guest = guest
-        if running.cancelled:
-            guest.signal(signal.SIGUSR1)
+        if running.cancelled:  # asked to stop while there was no guest to tell
+            raise StageCancelled
         scratch = new_scratch(self._guests.settings.cache_path)
         try:
             guest.channel.send({"job": job.model_dump(mode="json"), "scratch": str(scratch), "node": self._guests.node})
@@ -177,7 +178,8 @@ class GuestBody:
             how = guest.ended()
             self._guests.drop(guest)
             raise UserCodeError(f"{job.place}: the process that ran its code {how}: see `cyclery logs`") from None
-        if answer.get("recycle") or guest.family() or guest.grown():
+        signalled = running.cancelled or running.soft_done  # a late signal must not meet the next stage
+        if signalled or answer.get("recycle") or guest.family() or guest.grown():
             self._guests.drop(guest)
         if "error" in answer:
             raise GuestFailed(StageError.model_validate(answer["error"]))

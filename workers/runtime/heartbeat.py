@@ -39,6 +39,7 @@ class Heartbeat:
     _beaten: float = 0.0
     _shown: float = 0.0
     _ledger: Ledger | None = None
+    _closed: bool = False
     _silent: bool = False  # Redis did not answer the last time
 
     def watch(self, running: Running) -> None:
@@ -55,9 +56,18 @@ class Heartbeat:
         """The stage is recorded, or given up."""
         self._current = None
 
+    def close(self) -> None:
+        """End the thread."""
+        self._closed = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._ledger is not None:
+            self._ledger.redis.close()
+
     def _loop(self) -> None:
         idle = time.monotonic()
-        while True:
+        while not self._closed:
             running = self._current
             if running is not None:
                 idle = time.monotonic()
@@ -71,7 +81,7 @@ class Heartbeat:
         """Sleep until a stage comes; a busy child is not woken for each."""
         self._wake.clear()
         self._parked = True
-        if self._current is None:
+        if self._current is None and not self._closed:
             self._wake.wait()
         self._parked = False
         self._wake.clear()

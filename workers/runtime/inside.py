@@ -10,7 +10,7 @@ from types import FrameType
 
 import psutil
 
-from workers.runtime.interruption import StageCancelled, StageTimeout
+from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
 from workers.runtime.running import Running
 
@@ -45,7 +45,7 @@ class Inside:
 
     def soft_limit(self) -> None:
         """Raise StageTimeout inside the stage."""
-        self._send(StageTimeout("the soft time limit has passed: raise the limit, or give the stage less to do"))
+        self._send(StageTimeout(SOFT_LIMIT))
 
     def stop(self) -> None:
         """Raise StageCancelled inside the stage."""
