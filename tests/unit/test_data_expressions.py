@@ -166,7 +166,7 @@ def _frame(rows: list[dict[str, Any]]) -> pd.DataFrame:
     )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=_ROWS, text=_TEXTS)
 def test_a_row_gives_the_same_alone_as_among_others(rows: list[dict[str, Any]], text: str) -> None:
     table = _frame(rows)
@@ -177,7 +177,7 @@ def test_a_row_gives_the_same_alone_as_among_others(rows: list[dict[str, Any]], 
     assert raw == together
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(rows=_ROWS, text=_TEXTS)
 def test_no_result_is_infinite(rows: list[dict[str, Any]], text: str) -> None:
     found = evaluate(text, _frame(rows))

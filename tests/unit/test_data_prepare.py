@@ -143,7 +143,7 @@ _RULES = st.builds(
 )
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=st.lists(_VALUES, min_size=1, max_size=8), rule=_RULES)
 def test_a_cast_gives_a_row_the_same_alone_as_among_others(values: list[Any], rule: Cast) -> None:
     column = series(values, object)
@@ -153,14 +153,14 @@ def test_a_cast_gives_a_row_the_same_alone_as_among_others(values: list[Any], ru
         assert (pd.isna(alone) and pd.isna(together.iloc[position])) or alone == together.iloc[position]
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_come_back_from_text_as_they_were(values: list[float]) -> None:
     texts = cast(series(values, "float64"), Cast(to="text"))
     assert cast(texts, Cast(to="float")).tolist() == values
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(values=st.lists(st.datetimes(), min_size=1))
 def test_dates_come_back_from_text_as_they_were(values: list[Any]) -> None:
     column = series(values, "datetime64[us]")

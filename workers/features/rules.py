@@ -116,7 +116,14 @@ def _category(present: pd.Series[Any], gaps: str, given: ColumnPreparation) -> R
 
 def _varying(present: pd.Series[Any]) -> tuple[Part, ...]:
     """The parts of a date that differ among the training rows."""
-    values = cells.dates(present).values.dropna()
+    read = cells.dates(present)
+    if bool(read.invalid.any()):
+        first = cells.scalar(present[read.invalid].iloc[0])
+        raise DataError(
+            f"features: columns: {present.name}: {first!r} is not a date "
+            f"(prepare: cast: {{{present.name}: {{to: date, format: …}}}})"
+        )
+    values = read.values.dropna()
     return tuple(part for part in _PARTS if cells.date_part(values, part).nunique() > 1)
 
 
