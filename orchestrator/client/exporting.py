@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from pathlib import Path
 
 from orchestrator.client.resolving import record_of
@@ -13,7 +14,7 @@ from orchestrator.contracts.records import ModelVersion
 
 
 def export(session: Session, version: ModelVersion, folder: Path) -> list[Path]:
-    """Copy the bundle, the split's rows with their folds, the feature frame, trials and evidence; docs/verify.md."""
+    """Copy the bundle, its model, the split's rows with their folds, the frame, trials and evidence; docs/verify.md."""
     wanted: dict[str, ArtifactRef | None] = {
         "bundle.zip": version.bundle,
         "rows.parquet": version.rows,
@@ -40,4 +41,6 @@ def export(session: Session, version: ModelVersion, folder: Path) -> list[Path]:
         if ref is not None:
             shutil.copyfile(session.store.fetch(ref), folder / name)
             written.append(folder / name)
+    with zipfile.ZipFile(folder / "bundle.zip") as bundle:
+        written.append(Path(bundle.extract("model.skops", folder)))
     return written
