@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import random
-import signal
 import sys
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,7 +20,7 @@ from workers.runtime.perform import perform
 from workers.runtime.presence import Presence
 from workers.runtime.threads import pin_threads
 
-STAGES_PER_CHILD = 1000  # then a fresh one takes its place: nothing that leaks lives for ever
+STAGES_PER_CHILD = 10_000  # then a fresh one takes its place: nothing that leaks lives for ever
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +81,6 @@ class Worker:
             sys.modules["numpy"].random.seed()
         pin_threads(self.processes)
         self._child = None
-        signal.signal(signal.SIGTERM, self.child.leave)
 
     def _end_child(self, **_: Any) -> None:
         if self._child is not None and self._child_pid == os.getpid():

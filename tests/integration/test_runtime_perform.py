@@ -195,7 +195,6 @@ def test_the_soft_limit_raises_inside(bench: Bench) -> None:
 def test_sigterm_gives_the_stage_back(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     run = bench.submit(probe("a", seconds=60))
     left: list[int] = []
-    signal.signal(signal.SIGTERM, bench.child.leave)
     kill = os.kill
 
     def told(pid: int, number: int) -> None:

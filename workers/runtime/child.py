@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import FrameType
+from typing import Any
 
 import redis as redis_py
 from celery import Celery
@@ -42,6 +45,8 @@ class Child:
     pool: str
     host: str = field(default_factory=socket.gethostname)
     running: Running | None = None
+    _before: Any = None  # what SIGTERM did
+    _busy: bool = False  # a message is worked on
     leaving: bool = False  # SIGTERM came: the stage is given back, then the process ends
 
     @property
@@ -79,17 +84,30 @@ class Child:
         """The thread that keeps leases."""
         return Heartbeat(self._impatient_ledger, self.settings.heartbeat_s, self.show)
 
+    @contextmanager
+    def message(self) -> Iterator[None]:
+        """While a message is worked on, SIGTERM gives the stage under way back before it ends the process."""
+        if self._before is None:  # not earlier: billiard installs its own handler after it has started a child
+            self._before = signal.signal(signal.SIGTERM, self._leave)
+        self._busy = True
+        try:
+            yield
+        finally:
+            self._busy = False
+            if self.leaving:
+                os.kill(os.getpid(), signal.SIGTERM)
+
     def begin(self, running: Running) -> None:
         """A stage was claimed: keep its lease."""
         self.running = running
         self.heartbeat.watch(running)
+        if self.leaving:
+            running.end("returned")
 
     def end(self) -> None:
         """The stage is recorded."""
         self.heartbeat.leave()
         self.running = None
-        if self.leaving:
-            os.kill(os.getpid(), signal.SIGTERM)
 
     def run_here(self, job: Job, running: Running) -> Outcome:
         """Run a stage of Cyclery's own in this process."""
@@ -120,13 +138,12 @@ class Child:
         if lines:
             ledger.log(running.lease.run, running.lease.stage, running.attempt, lines)
 
-    def leave(self, _number: int = signal.SIGTERM, _frame: FrameType | None = None) -> None:
-        """SIGTERM: a stage under way is given back unfinished, and the process ends."""
+    def _leave(self, _number: int, _frame: FrameType | None) -> None:
         self.leaving = True
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # the second one ends it at once
-        if self.running is None:
+        signal.signal(signal.SIGTERM, self._before)  # the second one ends it at once
+        if not self._busy:
             os.kill(os.getpid(), signal.SIGTERM)
-        elif not self.running.over:
+        elif self.running is not None and not self.running.over:
             self.running.end("returned")
 
     def close(self) -> None:

@@ -41,14 +41,21 @@ log = logging.getLogger(__name__)
 
 def perform(child: Child, run: str, stages: list[str], stamp: str) -> None:
     """Do what one doorbell asks for; each of its stages is claimed by itself, and dropped when it is not ready."""
-    for stage in stages:
-        try:
-            claim = child.ledger.claim(run, stage, worker=child.node, host=child.host, pid=os.getpid(), stamp=stamp)
-        except _OUTAGES as error:
-            log.warning("%s of %s is not claimed (%s); it is rung again", stage, run, error)
-            return
-        if claim is not None:
-            Attempt(child, claim).run()
+    with child.message():
+        for stage in stages:
+            if child.leaving:
+                return  # what is left of the message is still ready, and rung again
+            claim = _claim(child, run, stage, stamp)
+            if claim is not None:
+                Attempt(child, claim).run()
+
+
+def _claim(child: Child, run: str, stage: str, stamp: str) -> Claim | None:
+    try:
+        return child.ledger.claim(run, stage, worker=child.node, host=child.host, pid=os.getpid(), stamp=stamp)
+    except _OUTAGES as error:
+        log.warning("%s of %s is not claimed (%s); it is rung again", stage, run, error)
+        return None
 
 
 class Attempt:
