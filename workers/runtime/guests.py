@@ -14,8 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from orchestrator.contracts.calls import Code
 from orchestrator.contracts.errors import CycleryError, InvalidInput, UserCodeError
 from orchestrator.contracts.records import StageError
@@ -25,6 +23,7 @@ from orchestrator.store.snapshots import code_folder
 from workers.runtime.channel import Channel, ChannelClosed
 from workers.runtime.interruption import StageCancelled
 from workers.runtime.job import Job, Outcome
+from workers.runtime.process_tree import descendants, resident
 from workers.runtime.requirements import check_requirements
 from workers.runtime.running import Running
 from workers.runtime.scratch import new_scratch
@@ -68,11 +67,9 @@ class Guest:
     def kill(self) -> None:
         """End the guest with everything that it started."""
         family = self.family()
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        for process in family:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+        for end, number in ((os.killpg, self.process.pid), *((os.kill, pid) for pid in family)):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                end(number, signal.SIGKILL)
 
     def close(self) -> None:
         """End the guest and forget it."""
@@ -80,22 +77,13 @@ class Guest:
         self.channel.close()
         self.process.wait()
 
-    def family(self) -> list[psutil.Process]:
+    def family(self) -> list[int]:
         """Processes that the guest's code started and that still run."""
-        try:
-            return psutil.Process(self.process.pid).children(recursive=True)
-        except psutil.Error:
-            return []
+        return descendants(self.process.pid)
 
     def memory(self) -> int:
         """Resident memory of the guest and of what it started, bytes."""
-        total = 0
-        with contextlib.suppress(psutil.Error):
-            total += psutil.Process(self.process.pid).memory_info().rss
-        for process in self.family():
-            with contextlib.suppress(psutil.Error):
-                total += process.memory_info().rss
-        return total
+        return sum(resident(pid) for pid in (self.process.pid, *self.family()))
 
     def grown(self) -> bool:
         """Whether it holds much more memory than after its first stage."""

@@ -8,10 +8,9 @@ import threading
 from collections.abc import Callable
 from types import FrameType
 
-import psutil
-
 from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
+from workers.runtime.process_tree import resident
 from workers.runtime.running import Running
 
 EXIT_CODE = 70  # of a child that ended itself; the pool starts another
@@ -59,7 +58,7 @@ class Inside:
 
     def memory(self) -> int:
         """Resident memory of this process, bytes."""
-        return int(psutil.Process().memory_info().rss)
+        return resident(os.getpid())
 
     def _send(self, error: BaseException) -> None:
         self._pending = error
