@@ -9,100 +9,104 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 
-from orchestrator.contracts.errors import CycleryError
+from orchestrator.contracts.calls import Kind
+from orchestrator.contracts.errors import CycleryError, RecordConflict
 from orchestrator.local.findings import Diagnosis, Finding
 from orchestrator.local.origins import origins
 from orchestrator.local.place import Place
-from orchestrator.local.probe import probe_queues
+from orchestrator.local.probe import probe_queues, worker_versions
 from orchestrator.local.stack import find, status
 from orchestrator.settings import Settings
+from orchestrator.store.artifacts import open_store
 from orchestrator.store.connection import connect
-from orchestrator.store.objects import TEMPORARY, Objects
 from orchestrator.store.server import concerns, inspect_server
 
-PROBE_PATIENCE = 20.0  # seconds for a probe to come back: new pools need a while to import their libraries
+_RECORD = "doctor/probe"  # one small record that stays: records are never removed
+PROBE_PATIENCE = 30.0  # seconds for a probe to come back: pools that just start import their libraries first
 
 
 def doctor(settings: Settings, patience_s: float = PROBE_PATIENCE) -> Diagnosis:
-    """Try everything that these settings name; starts nothing."""
-    reaching = find(settings)
-    findings = [*_guarded("store", lambda: _store(settings))]
-    if reaching is None:
-        advice = (
-            f"CYCLERY_REDIS_URL is not set and no stack runs in {settings.home.absolute()}: `cyclery up` starts one"
-        )
-        findings.append(Finding(name="redis", level="failed", detail=advice))
-    else:
-        answered = list(_guarded("redis", lambda: _redis(reaching)))
-        findings += answered
-        if all(finding.level != "failed" for finding in answered):
-            findings += _guarded("queues", lambda: probe_queues(reaching, patience_s))
-        findings += _flower(settings)
-    return Diagnosis(settings=origins(settings), findings=tuple(findings))
+    """Everything that `examine` finds, beside the settings."""
+    return Diagnosis(origins(settings, find(settings)), tuple(examine(settings, patience_s)))
 
 
-def _guarded(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def examine(settings: Settings, patience_s: float = PROBE_PATIENCE) -> Iterator[Finding]:
+    """Try everything that these settings name, each finding as it comes; starts nothing."""
+    yield from _guarded("store", lambda: _store(settings))
+    reached = find(settings)
+    if reached is None:
+        home = settings.home.absolute()
+        detail = f"CYCLERY_REDIS_URL is not set and no stack runs in {home}: `cyclery up` starts one"
+        yield Finding("redis", ok=False, detail=detail)
+        return
+    answers = True
+    for finding in _guarded("redis", lambda: _redis(reached)):
+        answers = answers and finding.ok
+        yield finding
+    if answers:
+        yield from _guarded("queues", lambda: probe_queues(reached, patience_s))
+        yield from _guarded("workers", lambda: worker_versions(reached))
+    yield from _flower(settings)
+
+
+def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """The findings of a look; what it could not reach is a finding, too."""
     try:
         yield from look()
     except (CycleryError, OSError) as error:
-        yield Finding(name=name, level="failed", detail=str(error))
+        yield Finding(check, ok=False, detail=str(error))
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:
     with connect(settings) as client:
         facts = inspect_server(client)
-        trips = [_ms(client.ping) for _ in range(20)]
+        trips = [_seconds(client.ping) for _ in range(20)]
         file = "on" if facts.append_only else "off"
-        said = (
-            f"{facts.product}, append-only file {file}, {facts.policy}, {'replica' if facts.read_only else 'primary'}"
-        )
-        yield Finding(name="redis", level="ok", detail=said, ms=statistics.median(trips))
+        detail = f"{facts.product}, append-only file {file}, maxmemory-policy {facts.policy}"
+        yield Finding("redis", ok=True, detail=detail, seconds=statistics.median(trips))
         for concern in concerns(facts):
-            yield Finding(name="redis", level="warning", detail=concern)
+            yield Finding("redis", ok=True, detail=concern, warning=True)
 
 
 def _store(settings: Settings) -> Iterator[Finding]:
-    """Write, refuse to overwrite, read and delete one small object."""
-    objects = Objects(settings.store_url)
-    path, data = f"{TEMPORARY}/doctor-{secrets.token_hex(8)}", secrets.token_bytes(64)
+    """Write, read and delete an artifact; then try to change a record, which a store must refuse."""
+    store = open_store(settings)
     began = time.perf_counter()
-    objects.create(path, data)
+    data = secrets.token_bytes(64)
+    ref = store.put_bytes(data, Kind.FILE)
     try:
-        kept = not objects.create(path, b"other") and objects.read(path) == data
+        kept = store.read(ref) == data
     finally:
-        objects.delete(path)
-    spent = 1000 * (time.perf_counter() - began)
-    if not kept:
-        yield Finding(
-            name="store",
-            level="failed",
-            detail=f"{objects.where} overwrites what is there: use a store that supports conditional writes",
-        )
-    elif objects.read(path) is not None:
-        yield Finding(
-            name="store", level="failed", detail=f"{objects.where} does not delete: allow this user to delete"
-        )
-    else:
-        detail = f"{objects.where}: wrote, read, refused to overwrite, deleted"
-        yield Finding(name="store", level="ok", detail=detail, ms=spent)
+        store.delete(ref.digest)
+    store.put_record(_RECORD, b"first")
+    try:
+        store.put_record(_RECORD, b"second")
+        kept = False
+    except RecordConflict:
+        seconds = time.perf_counter() - began
+    if not kept or store.has(ref.digest):
+        detail = f"{store.where} does not keep or delete what it is told: it must support conditional writes"
+        yield Finding("store", ok=False, detail=detail)
+        return
+    yield Finding("store", ok=True, detail=f"{store.where}: wrote, read, did not overwrite, deleted", seconds=seconds)
 
 
 def _flower(settings: Settings) -> Iterator[Finding]:
-    """Of the embedded stack; elsewhere nobody says where Flower is."""
+    """Of the embedded stack; elsewhere nobody says where Flower is. Runs do not need it: a warning at most."""
     state = None if settings.redis_url is not None else status(settings)
     if state is None or state.flower_url is None:
         return
-    url = f"{state.flower_url}/healthcheck"
+    page = f"{state.flower_url}/healthcheck"
     try:
-        spent = _ms(lambda: urllib.request.urlopen(url, timeout=5).close())  # noqa: S310  (our own loopback URL)
-        yield Finding(name="flower", level="ok", detail=state.flower_url, ms=spent)
+        seconds = _seconds(lambda: urllib.request.urlopen(page, timeout=5).close())  # noqa: S310  (our own URL)
+        yield Finding("flower", ok=True, detail=state.flower_url, seconds=seconds)
     except (urllib.error.URLError, OSError) as error:
         log = Place.of(settings.home).log("flower")
-        yield Finding(name="flower", level="warning", detail=f"{state.flower_url} does not answer ({error}): see {log}")
+        detail = f"{state.flower_url} does not answer ({error}): see {log}"
+        yield Finding("flower", ok=True, detail=detail, warning=True)
 
 
-def _ms(act: Callable[[], object]) -> float:
+def _seconds(act: Callable[[], object]) -> float:
     began = time.perf_counter()
     act()
-    return 1000 * (time.perf_counter() - began)
+    return time.perf_counter() - began

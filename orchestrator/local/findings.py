@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from dataclasses import dataclass
 
 from orchestrator.contracts.errors import Unreachable
-from orchestrator.contracts.values import Value
 from orchestrator.local.origins import SettingOrigin
 
 
-class Finding(Value):
-    """What one trip found."""
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one test found."""
 
-    name: str  # "redis", "store", "queue train", "flower"
-    level: Literal["ok", "warning", "failed"]
+    check: str  # "redis", "store", "queue train", "flower"
+    ok: bool  # False: out of reach
     detail: str  # what was found; of a failure, what to do
-    ms: float | None = None  # how long the trip took
+    seconds: float | None = None
+    warning: bool = False  # it works, and yet is not as it should be
 
 
-class Diagnosis(Value):
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
     """All that the doctor found."""
 
     settings: tuple[SettingOrigin, ...]
@@ -27,4 +29,4 @@ class Diagnosis(Value):
     @property
     def exit_code(self) -> int:
         """5 if something is out of reach."""
-        return Unreachable.exit_code if any(finding.level == "failed" for finding in self.findings) else 0
+        return 0 if all(finding.ok for finding in self.findings) else Unreachable.exit_code

@@ -6,56 +6,56 @@ import secrets
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from orchestrator.contracts.calls import Plan, Policy, StageCall
-from orchestrator.contracts.errors import Unreachable
-from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.records import StageRecord
 from orchestrator.contracts.status import StageState
-from orchestrator.contracts.tasks import TASKS, Queue
+from orchestrator.contracts.tasks import TASKS, ProbeParams, Queue
+from orchestrator.engine.app import make_app
+from orchestrator.engine.dispatch import ring
 from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.submission import Submission
 from orchestrator.local.findings import Finding
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
 
-if TYPE_CHECKING:
-    import redis
+_LOOK_MS = 500
 
 
 def probe_queues(settings: Settings, patience_s: float) -> Iterator[Finding]:
-    """One finding for each queue."""
+    """A finding for each queue as its probe comes back; a cancelled run is all that late ones leave."""
     with connect(settings) as client:
-        history = History(client, settings.namespace)
-        record = _probe(client, settings, history, patience_s)
-        workers = _workers_by_queue(history)
-    for queue in Queue:
-        stage = record.stage(queue.value)
-        assert stage is not None  # noqa: S101
-        yield _queue(queue, stage, workers.get(queue.value, ()), patience_s)
-
-
-def _probe(client: redis.Redis, settings: Settings, history: History, patience_s: float) -> RunRecord:
-    from orchestrator.engine.app import make_app
-    from orchestrator.engine.dispatch import ring
-    from orchestrator.engine.ledger import Ledger
-    from orchestrator.engine.submission import Submission
-
-    ledger = Ledger(client, settings)
-    app = make_app(settings)
-    accepted = ledger.submit(Submission(_probe_plan(), author=settings.author, new=True))
-    ring(app, accepted.bells)
-    deadline = time.monotonic() + patience_s
-    while (record := history.snapshot(accepted.run)) is None or not record.status.ended:
-        if time.monotonic() > deadline:
+        history, ledger, app = History(client, settings.namespace), Ledger(client, settings), make_app(settings)
+        accepted = ledger.submit(Submission(_plan(), author=settings.author, new=True))
+        ring(app, accepted.bells)
+        began = time.monotonic()
+        left = {queue.value for queue in Queue}
+        while left and time.monotonic() - began < patience_s:
+            record = history.snapshot(accepted.run)
+            for stage in record.stages if record is not None else ():
+                if stage.id in left and stage.state.terminal:
+                    left.remove(stage.id)
+                    yield _answered(stage, _workers(history, stage.id), time.monotonic() - began)
+            if left and record is not None:
+                history.events(accepted.run, record.position, block_ms=_LOOK_MS)
+        if left:
             ring(app, ledger.cancel(accepted.run, settings.author).bells)
-            break
-        time.sleep(0.05)
-    if record is None:
-        raise Unreachable(f"the ledger lost the probe {accepted.run}: was this Redis emptied?")
-    return record
+        for queue in sorted(left):
+            yield _unanswered(queue, _workers(history, queue), patience_s)
 
 
-def _probe_plan() -> Plan:
+def worker_versions(settings: Settings) -> Iterator[Finding]:
+    """A warning for each worker that runs another version of Cyclery than this process."""
+    own = version("cyclery")
+    with connect(settings) as client:
+        for pool in History(client, settings.namespace).pools():
+            if pool.version != own:
+                detail = f"{pool.node} runs Cyclery {pool.version}, this is {own}: upgrade the older one"
+                yield Finding(f"queue {pool.queue}", ok=True, detail=detail, warning=True)
+
+
+def _plan() -> Plan:
     """One probe for each queue, none waiting for another; the echo keeps them out of every cache."""
     task = TASKS["ops.probe"]
     nonce = secrets.token_hex(8)
@@ -65,7 +65,7 @@ def _probe_plan() -> Plan:
             task=task.name,
             queue=queue.value,
             version=task.version,
-            params={"echo": f"{nonce}-{queue.value}"},
+            params=ProbeParams(echo=f"{nonce}-{queue.value}").model_dump(mode="json"),
             policy=Policy(attempts=1, tolerate=True),
         )
         for queue in Queue
@@ -73,33 +73,25 @@ def _probe_plan() -> Plan:
     return Plan(workflow="doctor", stages=calls, on_failure="continue")
 
 
-def _workers_by_queue(history: History) -> dict[str, tuple[str, ...]]:
-    """Queue → a line for each of its worker nodes."""
-    own = version("cyclery")
-    found: dict[str, tuple[str, ...]] = {}
-    for pool in history.pools():
-        other = "" if pool.version == own else f", Cyclery {pool.version} while this is {own}"
-        found[pool.queue] = (*found.get(pool.queue, ()), f"{pool.node} ({pool.processes}{other})")
-    return found
+def _workers(history: History, queue: str) -> str:
+    """The nodes that serve a queue; empty: none."""
+    return ", ".join(f"{pool.node} ({pool.processes})" for pool in history.pools() if pool.queue == queue)
 
 
-def _queue(queue: Queue, stage: StageRecord, workers: tuple[str, ...], patience_s: float) -> Finding:
-    name = f"queue {queue.value}"
-    nodes = ", ".join(workers)
+def _answered(stage: StageRecord, workers: str, seconds: float) -> Finding:
+    check = f"queue {stage.id}"
     if stage.state is StageState.DONE:
-        waited = None if stage.finished is None or stage.started is None else 1000 * (stage.finished - stage.started)
         return Finding(
-            name=name,
-            level="warning" if "while this is" in nodes else "ok",
-            detail=f"a probe came back from {stage.worker}; workers: {nodes}",
-            ms=waited,
+            check, ok=True, detail=f"a probe went to {stage.worker} and back; served by {workers}", seconds=seconds
         )
-    if stage.error is not None:
-        return Finding(name=name, level="failed", detail=f"the probe failed: {stage.error.message}")
-    if not workers:
-        detail = (
-            "no worker serves it: start the pools (`cyclery up`, or the compose service worker-" + f"{queue.value})"
-        )
-        return Finding(name=name, level="failed", detail=detail)
-    detail = f"no answer in {patience_s:.0f} s although there is {nodes}: it is busy, or see its log"
-    return Finding(name=name, level="failed", detail=detail)
+    why = stage.error.message if stage.error is not None else stage.state.value
+    return Finding(check, ok=False, detail=f"the probe failed: {why}", seconds=seconds)
+
+
+def _unanswered(queue: str, workers: str, patience_s: float) -> Finding:
+    detail = (
+        f"{workers} took no probe in {patience_s:.0f} s: it is busy (`cyclery workers`), or see its log"
+        if workers
+        else f"no pool serves it: start one (`cyclery up`, or `worker-{queue}` of compose.yaml)"
+    )
+    return Finding(f"queue {queue}", ok=False, detail=detail)
