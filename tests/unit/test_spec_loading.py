@@ -277,13 +277,14 @@ def test_set_takes_the_place_of_what_the_file_says(tmp_path):
         "train.search.folds=3",
         "train.candidates.svc.grid.C=[1, 2]",
         "train.candidates[1]=dummy",
+        "train.candidates.dummy.fixed.strategy=prior",
         "gates=[accuracy >= 0.5]",
         "split.test=1e-1",
         "prepare.drop=city",
     )
     assert spec.train.search.folds == 3
     assert spec.train.candidates[0].grid == {"C": (1, 2)}
-    assert spec.train.candidates[1].name == "dummy"
+    assert (spec.train.candidates[1].name, spec.train.candidates[1].fixed) == ("dummy", {"strategy": "prior"})
     assert (len(spec.gates), spec.split.test, spec.prepare.drop) == (1, 0.1, ("city",))
 
 
