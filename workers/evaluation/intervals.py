@@ -15,7 +15,7 @@ from orchestrator.contracts.metrics import METRICS
 from workers.evaluation import exact
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_mean
 from workers.evaluation.points import point
-from workers.evaluation.rare import with_rare_errors
+from workers.evaluation.rare import dominated, few_large, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
 from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic
 
@@ -90,13 +90,22 @@ class Judge:
         if name in LABELS:
             return self._melded(name)
         if name in MEANS:
-            ends = studentised_mean(name, self.sample, self.resamples, self.alpha, self.seed)
-            return with_rare_errors(name, self.sample, value, ends, self.alpha)
+            return self._mean(name, value)
         if name == "median_absolute_error" and self.sample.independent:
             return self._median()
         if name in ("roc_auc", "roc_auc_ovr", "average_precision"):
             return self._ranking(name, value)
         return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
+
+    def _mean(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        if value > 0 and dominated(name, self.sample):
+            drawn = resampled(self.sample, {name: statistic(name, self.sample)}, self.resamples, self.seed)[name]
+            low, high = expanded_percentile(drawn, self.sample.units.draws, self.alpha) or (0.0, value)
+            high = max(high, few_large(name, self.sample, self.alpha))
+            found = with_rare_errors(name, self.sample, value, (low, high), self.alpha)
+            return found[0], "bootstrap and rare errors", found[2] or "a single row makes up over a quarter of it"
+        ends = studentised_mean(name, self.sample, self.resamples, self.alpha, self.seed)
+        return with_rare_errors(name, self.sample, value, ends, self.alpha)
 
     def _median(self) -> tuple[Ends | None, str, str | None]:
         errors = np.sort(np.abs(self.sample.truth - self.sample.prediction))

@@ -13,6 +13,8 @@ from workers.evaluation.statistics import EPSILON, losses
 Floats = NDArray[np.float64]
 
 SEEN = 5  # errors, from which on the bootstrap knows them well enough
+DOMINANT = 0.25  # of the sum of losses, by one row
+METHOD = "bootstrap-t"
 
 
 def with_rare_errors(
@@ -28,18 +30,41 @@ def with_rare_errors(
     wrong = _wrong(name, sample)
     rows = int(sample.units.effective) if not sample.independent else len(sample)
     if int(wrong.sum()) >= SEEN or (name in ("rmse", "mae", "mape") and value > 0):
-        return ends, "bootstrap-t", None
+        return ends, METHOD, None
     share = clopper_pearson(min(float(wrong.sum()), rows), rows, alpha)[1]
     loss = losses(name, sample)
     error = (float(loss[wrong].sum()) + _loss_if_wrong(name, sample)) / (int(wrong.sum()) + 1)
     bound = _mean(loss[~wrong]) * (1 - share) + share * error
     bound = float(np.sqrt(bound)) if name == "rmse" else bound
     low, high = ends or (0.0, bound)
+    seen = {0: "no wrong row was", 1: "only one wrong row was"}.get(
+        int(wrong.sum()), f"only {wrong.sum()} wrong rows were"
+    )
     return (
         (min(low, value), max(high, bound)),
-        "bootstrap-t and rare errors",
-        f"{int(wrong.sum())} wrong rows were seen",
+        f"{METHOD} and rare errors",
+        f"{seen} seen: the upper end allows for more",
     )
+
+
+def dominated(name: str, sample: Sample) -> bool:
+    """Whether a single row makes up so much of the loss that the bootstrap-t runs away.
+
+    Resamples without the row have hardly any standard error; their pivots put the upper end at any height.
+    """
+    loss = losses(name, sample) * sample.row_weights
+    return sample.units.draws >= 10 and bool(loss.max() > DOMINANT * loss.sum())
+
+
+def few_large(name: str, sample: Sample, alpha: float) -> float:
+    """An upper end for a mean that hangs on few rows: the Clopper–Pearson share of rows like the largest four."""
+    loss = np.sort(losses(name, sample))[::-1]
+    rows = sample.units.draws
+    bounds = [0.0]
+    for count in range(1, min(SEEN, rows, len(loss))):
+        share = clopper_pearson(count, rows, alpha)[1]
+        bounds.append(_mean(loss[:count]) * share + _mean(loss[count:]) * (1 - share))
+    return float(np.sqrt(max(bounds)) if name == "rmse" else max(bounds))
 
 
 def _mean(values: Floats) -> float:
