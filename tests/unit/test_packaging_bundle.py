@@ -18,7 +18,6 @@ from sklearn.pipeline import Pipeline
 
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.data import Cast, FeaturesParams, IngestParams, PrepareParams
-from orchestrator.contracts.documents import RankedTrial
 from orchestrator.contracts.errors import DataError, InvalidInput, StageFailed, UserCodeError
 from orchestrator.contracts.release import CustomStep, PackageParams
 from orchestrator.contracts.roles import Columns, Objective
@@ -31,6 +30,7 @@ from workers.data.prepare import prepare
 from workers.features.build import build
 from workers.features.preparation import feature_columns, learned
 from workers.packaging import load_bundle
+from workers.packaging.bundle import Bundle
 from workers.packaging.package import PackageOutputs, package
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
@@ -129,9 +129,20 @@ def flow(tmp_path: Path) -> Flow:
     return Flow(tmp_path)
 
 
-def test_raw_test_rows_predict_what_the_run_predicted(flow: Flow) -> None:
-    made = flow.package()
-    bundle = load_bundle(made.bundle)
+@pytest.fixture(scope="module")
+def packaged(tmp_path_factory: pytest.TempPathFactory) -> tuple[Flow, PackageOutputs]:
+    """One flow and its bundle, for tests that only look."""
+    made = Flow(tmp_path_factory.mktemp("packaged"))
+    return made, made.package()
+
+
+@pytest.fixture(scope="module")
+def bundle(packaged: tuple[Flow, PackageOutputs]) -> Bundle:
+    return load_bundle(packaged[1].bundle)
+
+
+def test_raw_test_rows_predict_what_the_run_predicted(packaged: tuple[Flow, PackageOutputs], bundle: Bundle) -> None:
+    flow, made = packaged
     raw = flow.source.loc[flow.predictions.index].drop(columns=["left", "id"])
     answers = bundle.predict(raw)
     assert_frame_equal(answers, flow.predictions.drop(columns="truth"), rtol=0, atol=1e-9, check_dtype=False)
@@ -152,8 +163,8 @@ def test_a_model_without_probabilities_answers_classes_alone(tmp_path: Path) -> 
     assert list(load_bundle(flow.package().bundle).predict(flow.source.iloc[:3]).columns) == ["prediction"]
 
 
-def test_the_signature_is_of_raw_columns(flow: Flow) -> None:
-    signature = flow.package().signature
+def test_the_signature_is_of_raw_columns(bundle: Bundle) -> None:
+    signature = bundle.signature
     assert {column.name: (column.type, column.required) for column in signature.inputs} == {
         "months": ("number", False), "Total": ("text", True), "since": ("date", True), "active": ("boolean", False),
         "plan kind": ("text", False), "Charge": ("number", True),
@@ -168,8 +179,7 @@ def row(**changed: object) -> dict[str, object]:
     return {**known, **changed}
 
 
-def test_rows_of_json_predict_as_those_of_a_table(flow: Flow) -> None:
-    bundle = load_bundle(flow.package().bundle)
+def test_rows_of_json_predict_as_those_of_a_table(bundle: Bundle) -> None:
     answers = bundle.predict([row(), row(months=None, active=None), row(since=datetime.date(2020, 3, 1))])
     assert len(answers) == 3
     assert answers["probability_0"][0] == answers["probability_0"][2] != answers["probability_0"][1]
@@ -192,15 +202,14 @@ def test_rows_of_json_predict_as_those_of_a_table(flow: Flow) -> None:
         ({"Total": "many"}, "'Total'.*row 2.*'many' is not a number"),
     ],
 )
-def test_a_bad_row_is_named_with_column_and_what_was_expected(flow: Flow, bad: dict, text: str) -> None:
-    bundle = load_bundle(flow.package().bundle)
+def test_a_bad_row_is_named_with_column_and_what_was_expected(bundle: Bundle, bad: dict, text: str) -> None:
     with pytest.raises(DataError, match=text):
         bundle.predict([row(), row(**bad)])
 
 
-def test_what_is_no_row_is_told(flow: Flow) -> None:
+def test_what_is_no_row_is_told(bundle: Bundle) -> None:
     with pytest.raises(DataError, match="row 1 is 3: an object"):
-        load_bundle(flow.package().bundle).predict([3])  # type: ignore[list-item]
+        bundle.predict([3])  # type: ignore[list-item]
 
 
 def test_twice_the_same_bytes(flow: Flow) -> None:
@@ -215,11 +224,10 @@ def test_a_bundle_that_predicts_otherwise_fails_with_row_and_difference(flow: Fl
         flow.package()
 
 
-def test_the_pipeline_is_scikit_learns(flow: Flow) -> None:
-    pipeline = load_bundle(flow.package().bundle).pipeline
+def test_the_pipeline_is_scikit_learns(packaged: tuple[Flow, PackageOutputs], bundle: Bundle) -> None:
+    flow, pipeline = packaged[0], bundle.pipeline
     features = flow.test[feature_columns(flow.preparation)]
     np.testing.assert_array_equal(pipeline.predict(features), flow.predictions["prediction"])
-    assert RankedTrial  # the ranking's parameters are those of pipeline["model"]
 
 
 @pytest.mark.parametrize("data", [b"", b"PK", b"not a zip at all"])
@@ -229,8 +237,8 @@ def test_what_is_no_bundle_is_refused(data: bytes, tmp_path: Path) -> None:
         load_bundle(tmp_path / "b.zip")
 
 
-def test_a_bundle_of_a_later_format_is_refused(flow: Flow, tmp_path: Path) -> None:
-    made = flow.package().bundle
+def test_a_bundle_of_a_later_format_is_refused(packaged: tuple[Flow, PackageOutputs], tmp_path: Path) -> None:
+    made = packaged[1].bundle
     with zipfile.ZipFile(made) as source:
         files = {name: source.read(name) for name in source.namelist()}
     files["manifest.json"] = json.dumps({**json.loads(files["manifest.json"]), "version": 2}).encode()
@@ -341,7 +349,7 @@ def test_an_estimator_of_the_teams_own_ships_inside(tmp_path: Path, monkeypatch:
 
 
 def test_another_module_of_the_same_name_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    flow = own_flow(tmp_path, "double", monkeypatch)
+    flow = own_flow(tmp_path, "double", monkeypatch, rowwise=False)
     made = flow.package()
     name = flow.custom[0].code.entry.split(":")[0]
     (tmp_path / "code" / f"{name}.py").write_text("# edited since\n")
