@@ -71,6 +71,7 @@ def test_each_type_is_taken_only_where_every_value_has_it(tmp_path: Path) -> Non
         ["2024-01-01", "01.02.2024"],
         ["1e999", "1"],
         ["007", "7"],
+        ["٣", "4"],
     ],
 )
 def test_text_stays_text_where_a_type_would_lose_something(tmp_path: Path, values: list[str]) -> None:
@@ -106,7 +107,8 @@ def test_delimiter_decimal_quote_and_names(tmp_path: Path) -> None:
     assert table(tmp_path, "1,2\n3,4\n", header=False).columns.tolist() == ["column_1", "column_2"]
     assert table(tmp_path, "a,b\n1,2\n", names=["x", "y"]).columns.tolist() == ["x", "y"]
     assert table(tmp_path, 'a,b\n"x, and\n""y""",2\n')["a"].tolist() == ['x, and\n"y"']
-    assert table(tmp_path, "a, b\n1, 2\n")["b"].tolist() == [2]
+    assert table(tmp_path, "a, b\n1, +2\n")["b"].tolist() == [2]
+    assert table(tmp_path, "\n\na,b\n\n1,2\n").to_dict("list") == {"a": [1], "b": [2]}
 
 
 @pytest.mark.parametrize("header", ['"date","t"', ',"date","t"', '"","date","t"'])
@@ -128,6 +130,7 @@ def test_row_names_without_a_name_in_the_header_are_called_index(tmp_path: Path,
         ("a,b\n", {}, "no rows below the header"),
         ("a;b\n1;2\n", {}, "only one column, 'a;b' (set delimiter: ';')"),
         ("a,b\n1,2\n", {"delimiter": ";"}, "(set delimiter: ',')"),
+        ("# made by hand\na,b\n1,2\n", {}, "row 1: 2 fields where the header has 1 (give all names with names:)"),
         ("a,,c\n1,2,3\n", {}, "field 2 of the header is empty"),
         ("a,b\n1,2,\n", {}, "row 1: 3 fields where the header has 2"),
         ("a,b\n1,2\n", {"names": ["x"]}, "1 names are given, but row 1 has 2 fields"),

@@ -243,6 +243,7 @@ def test_targets() -> None:
         ({"predict": "when", "task": "regression"}, "regression needs numbers in 'when'"),
         ({"roles": {"weight": "gappy"}}, "'gappy' must be a number of 0 or more"),
         ({"roles": {"weight": "w"}}, "weight: there is no column 'w'"),
+        ({"roles": {"ignore": ["cty"]}}, "ignore: there is no column 'cty' (did you mean 'city'?)"),
     ],
 )
 def test_a_target_or_role_that_does_not_serve_is_refused(options: dict[str, Any], expected: str) -> None:

@@ -61,8 +61,7 @@ def _column(  # noqa: PLR0911  (one return for each family of types)
 
 
 def _whole(column: pa.ChunkedArray) -> pd.Series[Any]:
-    present = column.drop_null()
-    numbers = whole_numbers(present.to_pylist(), gaps=column.null_count > 0)
+    numbers = whole_numbers(column.drop_null().combine_chunks(), gaps=column.null_count > 0)
     if numbers is None:
         return pd.Series([None if value is None else str(value) for value in column.to_pylist()], dtype="str")
     if not column.null_count:

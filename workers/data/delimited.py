@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -52,7 +53,7 @@ def _decoded(file: Path, params: IngestParams) -> bytes:
         if utf8 and data.startswith(mark):
             raise DataError(f"{params.filename}: the file is {what}")
     try:
-        text = data.decode("utf-8-sig" if utf8 else params.encoding)
+        text = data.decode("utf-8" if utf8 else params.encoding)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -61,7 +62,8 @@ def _decoded(file: Path, params: IngestParams) -> bytes:
         ) from None
     except LookupError:
         raise DataError(f"{params.filename}: there is no encoding {params.encoding!r} (set encoding: utf-8)") from None
-    return text.removeprefix("\ufeff").encode()
+    plain = data.removeprefix(codecs.BOM_UTF8) if utf8 else text.removeprefix("\ufeff").encode()
+    return plain.lstrip(b"\r\n")  # blank lines before the header count for nothing
 
 
 def _records(data: bytes, delimiter: str, params: IngestParams) -> Iterator[list[str]]:
@@ -97,7 +99,7 @@ def _header(head: list[str], row: list[str], params: IngestParams) -> tuple[list
     unnamed = len(head) == len(row) and head[0] == "" and len(head) > 1
     if unnamed:
         head = head[1:]
-    if len(head) == len(row) - 1 and (unnamed or row[-1].strip()) and INDEX not in head:
+    if len(head) == len(row) - 1 and (unnamed or (len(head) > 1 and row[-1].strip())) and INDEX not in head:
         head = [INDEX, *head]
         note = f"{params.filename}: the header does not name the first column; it is called {INDEX!r} (set names:)"
         return head, (note,)

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from workers.data import cells
 
-_TRUE = frozenset({"true", "True", "TRUE"})
-_FALSE = frozenset({"false", "False", "FALSE"})
-_PADDED = re.compile(r"[+-]?0\d.*")  # 007, 01.5: a code, not a quantity
-_INT64 = range(-(2**63), 2**63)
+_TRUE = pa.array(["true", "True", "TRUE"])
+_FALSE = pa.array(["false", "False", "FALSE"])
+_NUMBER = f"^(?:{cells.NUMBER.pattern})$"
+_INTEGER = f"^(?:{cells.INTEGER.pattern})$"
+_ISO_DATE = f"^(?:{cells.ISO_DATE.pattern})$"
+_PADDED = r"^[+-]?0\d"  # 007, 01.5: a code, not a quantity
 
 
 def infer(texts: pa.Array, decimal: str = ".") -> pd.Series[Any]:
@@ -24,58 +26,72 @@ def infer(texts: pa.Array, decimal: str = ".") -> pd.Series[Any]:
     zeros, whole numbers beyond float64 (or beyond int64, without gaps). Dates are ISO 8601; offsets go to UTC.
     """
     encoded = texts.dictionary_encode()
-    distinct: list[str] = encoded.dictionary.to_pylist()
+    distinct = encoded.dictionary
     gaps = encoded.null_count > 0
-    for read in (_booleans, lambda values: _numbers(values, decimal, gaps=gaps), _dates):
-        values = read(distinct)
-        if values is not None:
-            return _spread(values, encoded, gaps=gaps)
-    return pd.Series(texts.to_pandas(), dtype="str")
+    if not len(distinct):
+        return pd.Series(np.full(len(texts), np.nan))
+    values = _booleans(distinct)
+    if values is None:
+        values = _numbers(distinct, decimal, gaps=gaps)
+    if values is None:
+        values = _dates(distinct)
+    return pd.Series(texts.to_pandas(), dtype="str") if values is None else _spread(values, encoded, gaps=gaps)
 
 
-def whole_numbers(values: list[int], *, gaps: bool) -> np.ndarray[Any, Any] | None:
-    """Whole numbers as int64, or beside gaps as float64; None where one would not be exact."""
-    if all(value in _INT64 for value in values) and not gaps:
-        return np.array(values, dtype=np.int64)
-    if gaps and all(abs(value) < cells.EXACT for value in values):
-        return np.array(values, dtype=np.float64)
-    return None
-
-
-def _booleans(values: list[str]) -> np.ndarray[Any, Any] | None:
-    if not values or not all(value in _TRUE or value in _FALSE for value in values):
+def whole_numbers(values: pa.Array, *, gaps: bool) -> np.ndarray[Any, Any] | None:
+    """Whole numbers (or their texts) as int64, or beside gaps as float64; None where one would not be exact."""
+    try:
+        numbers: np.ndarray[Any, Any] = pc.cast(values, pa.int64()).to_numpy(zero_copy_only=False)
+    except pa.ArrowInvalid:
         return None
-    return np.array([value in _TRUE for value in values], dtype=bool)
+    if not gaps:
+        return numbers
+    return numbers.astype(np.float64) if _exact(numbers) else None
 
 
-def _numbers(values: list[str], decimal: str, *, gaps: bool) -> np.ndarray[Any, Any] | None:
+def _booleans(values: pa.Array) -> np.ndarray[Any, Any] | None:
+    true = pc.is_in(values, _TRUE)
+    if not pc.all(pc.or_(true, pc.is_in(values, _FALSE))).as_py():
+        return None
+    return np.asarray(true.to_numpy(zero_copy_only=False), dtype=bool)
+
+
+def _numbers(values: pa.Array, decimal: str, *, gaps: bool) -> np.ndarray[Any, Any] | None:
     if decimal != ".":
-        if any("." in value for value in values):
+        if pc.any(pc.match_substring(values, ".")).as_py():
             return None
-        values = [value.replace(decimal, ".") for value in values]
-    values = [value.strip() for value in values]
-    if not all(cells.NUMBER.fullmatch(value) and not _PADDED.fullmatch(value) for value in values):
+        values = pc.replace_substring(values, decimal, ".")
+    values = pc.ascii_trim_whitespace(values)
+    if not _all(values, _NUMBER) or pc.any(pc.match_substring_regex(values, _PADDED)).as_py():
         return None
-    whole = [int(value) for value in values if cells.INTEGER.fullmatch(value)]
-    if values and len(whole) == len(values):
-        return whole_numbers(whole, gaps=gaps)
-    if any(abs(value) >= cells.EXACT for value in whole):
+    values = pc.ascii_ltrim(values, "+")  # which Arrow does not read
+    whole = pc.match_substring_regex(values, _INTEGER)
+    if pc.all(whole).as_py():
+        return whole_numbers(values, gaps=gaps)
+    if whole_numbers(values.filter(whole), gaps=True) is None:
         return None
-    numbers = np.array([float(value) for value in values], dtype=np.float64)
+    numbers = np.asarray(pc.cast(values, pa.float64()).to_numpy(zero_copy_only=False))
     return numbers if np.isfinite(numbers).all() else None
 
 
-def _dates(values: list[str]) -> np.ndarray[Any, Any] | None:
-    if not all(cells.ISO_DATE.fullmatch(value) for value in values):
+def _dates(values: pa.Array) -> np.ndarray[Any, Any] | None:
+    if not _all(values, _ISO_DATE):
         return None
-    read = cells.dates(pd.Series(values, dtype="str"))
+    read = cells.dates(pd.Series(values.to_pandas(), dtype="str"))
     return None if bool(read.invalid.any()) else read.values.to_numpy(dtype="datetime64[us]")
+
+
+def _all(values: pa.Array, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(values, pattern)).as_py())
+
+
+def _exact(numbers: np.ndarray[Any, Any]) -> bool:
+    """Whether float64 holds each of these whole numbers as it is."""
+    return bool(((numbers > -cells.EXACT) & (numbers < cells.EXACT)).all())
 
 
 def _spread(values: np.ndarray[Any, Any], encoded: pa.DictionaryArray, *, gaps: bool) -> pd.Series[Any]:
     """The value of each row from the distinct ones; gaps make truths nullable."""
-    if not len(values):
-        return pd.Series(np.full(len(encoded), np.nan))
     positions = encoded.indices.fill_null(0).to_numpy(zero_copy_only=False)
     column = pd.Series(values[positions])
     if not gaps:

@@ -56,8 +56,8 @@ def _check_names(names: list[str], params: IngestParams) -> None:
             raise DataError(f"{params.filename}: column {position + 1} has no name (give it one in the file)")
         if cells.reserved(name):
             raise DataError(f"{params.filename}: the column name {name!r} is Cyclery's own (rename it in the file)")
-        if name in names[:position]:
-            first = names.index(name) + 1
+        first = names.index(name) + 1
+        if first <= position:
             remedy = "give all names with names:" if params.format in ("csv", "tsv") else "rename one in the file"
             raise DataError(
                 f"{params.filename}: the column name {name!r} is there twice, as {first} and {position + 1} ({remedy})"

@@ -23,6 +23,7 @@ def profile_of(table: pd.DataFrame) -> Profile:
 def _column(name: str, column: pd.Series[Any]) -> ColumnProfile:
     gaps = cells.missing(column)
     present = column[~gaps]
+    counts = present.value_counts()
     kind = cells.kind(present) if len(present) else "empty"
     low = high = mean = None
     if kind in ("number", "integer"):
@@ -34,11 +35,11 @@ def _column(name: str, column: pd.Series[Any]) -> ColumnProfile:
         name=name,
         type=kind,
         missing=int(gaps.sum()),
-        distinct=int(present.nunique()),
+        distinct=len(counts),
         min=low,
         max=high,
         mean=mean,
-        top=_most_frequent(present),
+        top=_most_frequent(counts),
     )
 
 
@@ -48,9 +49,8 @@ def _range(numbers: pd.Series[Any]) -> tuple[Any, Any, float | None]:
     return cells.scalar(numbers.min()), cells.scalar(numbers.max()), math.fsum(numbers) / len(numbers)
 
 
-def _most_frequent(present: pd.Series[Any]) -> tuple[tuple[Any, int], ...]:
+def _most_frequent(counts: pd.Series[int]) -> tuple[tuple[Any, int], ...]:
     """Values that occur more than once, most frequent first, then in the order of their text."""
-    counts = present.value_counts()
     counts = counts[counts > 1]
     if not len(counts):
         return ()

@@ -14,7 +14,9 @@ import pyarrow as pa
 from orchestrator.contracts.data import IngestParams
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
-from workers.data.inference import infer, whole_numbers
+from workers.data.inference import infer
+
+_INT64 = range(-(2**63), 2**63)
 
 
 def read_records(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -40,7 +42,7 @@ def column_of(values: Sequence[Any]) -> pd.Series[Any]:
     kinds = {type(value) for value in present}
     if kinds == {bool}:
         return pd.Series(values, dtype="boolean" if gaps else "bool")
-    if kinds == {int} and whole_numbers(present, gaps=gaps) is not None:
+    if kinds == {int} and _whole(present, gaps=gaps):
         return pd.Series(values, dtype="float64" if gaps else "int64")
     exact = all(abs(value) < cells.EXACT for value in present if isinstance(value, int))
     if not kinds or (kinds <= {int, float} and float in kinds and exact):
@@ -49,6 +51,10 @@ def column_of(values: Sequence[Any]) -> pd.Series[Any]:
     if kinds == {str} and all(cells.ISO_DATE.fullmatch(value) for value in present):
         return infer(pa.array(texts, pa.string()))
     return pd.Series(texts, dtype="str")
+
+
+def _whole(values: list[int], *, gaps: bool) -> bool:
+    return all(abs(value) < cells.EXACT for value in values) if gaps else all(value in _INT64 for value in values)
 
 
 def _gap(value: Any, absent: set[str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -92,7 +93,7 @@ def _require(table: pd.DataFrame, changes: Changes) -> None:
         if cells.reserved(new):
             raise DataError(f"prepare: rename: the name {new!r} is Cyclery's own (choose another name)")
     renamed = [changes.rename.get(name, name) for name in table.columns]
-    twice = sorted({name for name in renamed if renamed.count(name) > 1})
+    twice = sorted(name for name, times in Counter(renamed).items() if times > 1)
     if twice:
         raise DataError(f"prepare: rename: two columns would be called {twice[0]!r} (choose another name)")
     for section, names in (("drop", changes.drop), ("cast", sorted(changes.cast))):

@@ -20,6 +20,8 @@ from workers.features.rowwise import featurize, needed, part_name, with_derived
 from workers.features.rules import Resolved, resolve
 from workers.runtime.context import StageContext
 
+_LOGGED = 100  # columns at most; the preparation names them all
+
 
 class FeaturesOutputs(NamedTuple):
     """What `build` leaves behind."""
@@ -46,10 +48,9 @@ def build(
         __target__=target.loc[rows.index], **dict(_roles(used, params))
     )
     if context is not None:
-        for name, reason in preparation.dropped.items():
+        context.log.info("%d features, %d columns that are none", len(preparation.features), len(preparation.dropped))
+        for name, reason in list(preparation.dropped.items())[:_LOGGED]:
             context.log.info("no feature: %s (%s)", name, reason)
-        for column in preparation.features:
-            context.log.info("%s: %s", column.name, column.reason)
     return FeaturesOutputs(frame, preparation)
 
 
@@ -68,14 +69,16 @@ def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
             raise DataError(
                 f"features: derive: {name!r} uses {target!r}, which is not known when predicting (leave it out)"
             )
-    for role, column in (("weight", params.roles.weight), ("group", params.roles.group), ("time", params.roles.time)):
+    roles = params.roles
+    named = [("id", roles.id), ("time", roles.time), ("group", roles.group), ("weight", roles.weight)]
+    for role, column in [*named, *(("ignore", name) for name in roles.ignore)]:
         if column is not None and column not in table.columns:
             raise DataError(f"columns: {role}: there is no column {column!r}{suggestion(column, table.columns)}")
     known = [*table.columns, *params.derive]
     for name in params.columns:
         if name not in known:
             raise DataError(f"features: columns: there is no column {name!r}{suggestion(name, known)}")
-        if name == target or name in params.roles.reserved():
+        if name == target or name in roles.reserved():
             raise DataError(
                 f"features: columns: {name!r} is the target or has a role, and is no feature (leave it out)"
             )
