@@ -7,8 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from orchestrator.contracts.metrics import METRICS
-
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -137,9 +135,3 @@ def default_metric(task: Any, positive: Any) -> str:
     if task == "regression":
         return "rmse"
     return "roc_auc" if positive is not None else "balanced_accuracy"
-
-
-def metrics_of(task: str, *, binary: bool) -> tuple[str, ...]:
-    """The names of the metrics that fit a task; `binary` where a positive class is named."""
-    kinds = {"regression"} if task == "regression" else {"binary"} if binary else {"binary", "multiclass"}
-    return tuple(name for name, metric in METRICS.items() if metric.tasks & kinds)
