@@ -106,4 +106,4 @@ def test_no_file_of_the_deployment_names_a_registry() -> None:
 def test_the_scripts_are_well_formed(script: str) -> None:
     path = ROOT / "deploy" / script
     assert path.stat().st_mode & 0o111
-    subprocess.run(["sh", "-n", str(path)], check=True)
+    subprocess.run(["bash", "-n", str(path)], check=True)
