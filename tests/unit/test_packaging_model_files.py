@@ -107,6 +107,16 @@ def test_equal_models_are_equal_bytes_in_any_process(tmp_path: Path) -> None:
         assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
 
 
+def test_unused_bytes_between_fields_do_not_count(tmp_path: Path) -> None:
+    kind = np.dtype([("leaf", "u1"), ("value", "f8")], align=True)  # seven bytes of nothing
+    for name, junk in (("a", b"\x00"), ("b", b"\xff")):
+        model = LogisticRegression()
+        model.nodes_ = np.frombuffer(bytearray(junk * kind.itemsize), dtype=kind)
+        model.nodes_["leaf"], model.nodes_["value"] = 1, 2.5
+        save_model(model, tmp_path / name)
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
 class Mine(ClassifierMixin, BaseEstimator):
     def fit(self, _: np.ndarray, target: np.ndarray) -> "Mine":
         self.classes_ = np.unique(target)
