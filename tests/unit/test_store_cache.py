@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import multiprocessing
 import os
 import threading
@@ -167,3 +168,18 @@ def test_what_nobody_used_for_long_is_cleaned(cache: HostCache, tmp_path: Path) 
         age(tmp_path / name, 40 * 86400)
     assert cache.clean(older_than_s=86400) == 3
     assert {path.name for path in tmp_path.rglob("*")} == {"tmp", "code", "new", "a.py"}
+
+
+def test_a_lock_waited_for_on_a_file_that_its_holder_removed_is_taken_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, lock, removed = tmp_path / "lock", fcntl.flock, []
+
+    def holder_leaves_meanwhile(descriptor: int, how: int) -> None:
+        if not removed:
+            removed.append(path.unlink())
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", holder_leaves_meanwhile)
+    with file_lock(path), path.open("rb") as other, pytest.raises(BlockingIOError):
+        lock(other.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
