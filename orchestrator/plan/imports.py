@@ -46,14 +46,9 @@ def imports(tree: ast.Module) -> list[Import]:
 
 def _collect(node: ast.AST, *, guarded: bool, found: list[Import]) -> None:
     found += _imports_of(node, guarded)
-    if isinstance(node, ast.Try):
-        for child in node.body:
-            _collect(child, guarded=True, found=found)
-        for child in (*node.handlers, *node.orelse, *node.finalbody):
-            _collect(child, guarded=guarded, found=found)
-        return
+    tried = set(node.body) if isinstance(node, ast.Try | ast.TryStar) else set()
     for child in ast.iter_child_nodes(node):
-        _collect(child, guarded=guarded, found=found)
+        _collect(child, guarded=guarded or child in tried, found=found)
 
 
 def _imports_of(node: ast.AST, guarded: bool) -> list[Import]:
