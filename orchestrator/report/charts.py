@@ -139,7 +139,7 @@ def _calibration(evaluation: Evaluation) -> Chart:
         y_title="share that was positive",
         lines=(Line(_diagonal(plot), "reference"), Line(plot.path(curve), "line thin")),
         points=points,
-        notes=(Note(plot.at_x(0.66), plot.at_y(0.58), "says what happens"),),
+        notes=(Note(plot.at_x(0.3), plot.at_y(0.22), "ideal"),),
     )
 
 

@@ -158,9 +158,17 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "candidate": ranking.champion.candidate,
         "params": ranking.champion.params,
         "features": [column.name for column in preparation.features] if preparation else [],
-        "metrics": {name: _interval(one) for name, one in evaluation.metrics.items()} if evaluation else {},
+        "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
+        if evaluation
+        else {},
     }
 
 
+def in_order(metrics: Iterable[str]) -> list[str]:
+    """Names of metrics in the order of the contracts, which a document in the store has lost."""
+    places = {name: place for place, name in enumerate(METRICS)}
+    return sorted(metrics, key=lambda name: places.get(name, len(places)))
+
+
 def _interval(interval: Interval) -> dict[str, Any]:
-    return interval.model_dump(mode="json", exclude_none=False)
+    return interval.model_dump(mode="json")

@@ -81,7 +81,7 @@ def graph_of(record: RunRecord) -> Graph:
     begin, span = _span(record.stages)
     nodes = tuple(_node(name, groups[name], places[name], begin, span) for name in order)
     edges = tuple(_curve(places[source], places[name]) for name in order for source in sorted(_reduced(name, above)))
-    width = LEFT * 2 + LANE * max(lanes.values(), default=0)
+    width = LEFT * 3 + LANE * max(lanes.values(), default=0)
     return Graph(nodes, edges, width, ROW * len(order), span)
 
 
@@ -127,10 +127,11 @@ def _curve(start: tuple[int, int], end: tuple[int, int]) -> str:
     (x1, y1), (x2, y2) = start, end
     if x1 == x2:
         return f"M{x1} {y1}V{y2}"
-    bend = ROW * 0.7
+    bend = ROW
+    half = bend // 2
     if x2 > x1:
-        return f"M{x1} {y1}C{x1} {y1 + bend} {x2} {y1} {x2} {y1 + bend}V{y2}"
-    return f"M{x1} {y1}V{y2 - bend}C{x1} {y2} {x2} {y2 - bend} {x2} {y2}"
+        return f"M{x1} {y1}C{x1} {y1 + half} {x2} {y1 + half} {x2} {y1 + bend}V{y2}"
+    return f"M{x1} {y1}V{y2 - bend}C{x1} {y2 - half} {x2} {y2 - half} {x2} {y2}"
 
 
 def _span(stages: Sequence[StageRecord]) -> tuple[float, float]:
@@ -148,7 +149,7 @@ def _node(name: str, stages: list[StageRecord], place: tuple[int, int], begin: f
     told = str(state) if len(states) == 1 else ", ".join(f"{states[one]} {one}" for one in _LOUDEST if one in states)
     times = [stage.seconds for stage in stages if stage.seconds is not None]
     return Node(
-        name=name,
+        name=name if len(stages) > 1 else stages[0].id,
         count=len(stages),
         task=stages[0].task,
         state=str(state),

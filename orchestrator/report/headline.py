@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 
 from orchestrator.contracts.records import RunRecord
@@ -28,7 +29,7 @@ def headline(evidence: Evidence) -> Headline:
         case RunStatus.SUCCEEDED:
             return Headline(claim or f"{record.workflow} ran through all its stages.", *_registered(evidence))
         case RunStatus.REFUSED:
-            return Headline(_refused(evidence), claim or "", f"cyclery trials {record.run}")
+            return Headline(_refused(evidence), _kept(evidence, claim), f"cyclery trials {record.run}")
         case RunStatus.FAILED:
             return Headline(*_failed(record))
         case RunStatus.HELD:
@@ -81,7 +82,7 @@ def _gates(evidence: Evidence) -> str:
         return ""
     passed, count = sum(one.passed for one in evidence.verdicts.verdicts), len(evidence.verdicts.verdicts)
     if passed == count:
-        return "The gate passed." if count == 1 else f"All {count} gates passed."
+        return {1: "Its gate passed.", 2: "Both gates passed."}.get(count, f"All {count} gates passed.")
     return f"{count - passed} of {plural(count, 'gate')} did not pass."
 
 
@@ -96,8 +97,12 @@ def _refused(evidence: Evidence) -> str:
     who = evidence.ranking.champion.candidate if evidence.ranking else "The model"
     failing = [one.gate for one in evidence.verdicts.verdicts if not one.passed] if evidence.verdicts else []
     named = f": {', '.join(failing)}" if failing else ""
-    kept = f" It is kept as {evidence.registration.model}, refused." if evidence.registration else ""
-    return f"{who} was refused. {_gates(evidence)[:-1] or 'A gate did not pass'}{named}.{kept}"
+    return f"{who} was refused. {_gates(evidence)[:-1] or 'A gate did not pass'}{named}."
+
+
+def _kept(evidence: Evidence, claim: str | None) -> str:
+    kept = f"It is kept as {evidence.registration.model}, refused." if evidence.registration else ""
+    return f"{claim or ''} {kept}".strip()
 
 
 def _failed(record: RunRecord) -> tuple[str, str, str]:
@@ -107,7 +112,7 @@ def _failed(record: RunRecord) -> tuple[str, str, str]:
     if stage.state is StageState.REJECTED:
         return "The model was rejected.", why or "", f"cyclery retry {record.run}"
     message = stage.error.message if stage.error else str(stage.state)
-    return f"The run failed at {stage.id}.", message, f"cyclery logs {record.run} {stage.id}"
+    return f"The run failed at {stage.id}.", message, f"cyclery logs {record.run} {shlex.quote(stage.id)}"
 
 
 def _progress(record: RunRecord) -> str:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, Ranking, Verdict
+from orchestrator.contracts.documents import Evaluation, Importance, Verdict
 from orchestrator.contracts.metrics import METRICS
-from orchestrator.report.document import best_first
+from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Strip, domain, strip
-from orchestrator.report.wording import number, parameters, short
+from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short
 
 SHOWN = 15  # lines of the ranking that are open to view
 FEATURES = 20  # bars of the importance
@@ -35,7 +35,7 @@ class MetricRow:
 
 def metric_rows(evaluation: Evaluation, main: str | None) -> list[MetricRow]:
     """The objective's metric first, then the others in the order of the contracts."""
-    names = sorted(evaluation.metrics, key=lambda name: name != main)
+    names = sorted(in_order(evaluation.metrics), key=lambda name: name != main)
     return [_metric_row(name, evaluation, name == main) for name in names]
 
 
@@ -44,7 +44,7 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
     known = [one for one in (interval.value, interval.low, interval.high, dummy) if one is not None]
     drawn = None
     if interval.value is not None:
-        drawn = strip(interval.value, interval.low, interval.high, domain(known, 0.06), dummy)
+        drawn = strip(interval.value, interval.low, interval.high, _scale(name, known), dummy)
     return MetricRow(
         name=name,
         title=METRICS[name].title if name in METRICS else name,
@@ -56,6 +56,12 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         note=interval.note,
         main=main,
     )
+
+
+def _scale(metric: str, known: list[float]) -> tuple[float, float]:
+    """From 0 to 1 for what lies there, so that lines can be compared; from 0 to the largest for errors."""
+    greater = metric in METRICS and METRICS[metric].greater_is_better
+    return min(0.0, *known), 1.0 if greater else max(1e-12, *known) * 1.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,31 +102,28 @@ def ranking_table(evidence: Evidence) -> RankingTable | None:
     # The scale is that of the lines in view: one broken trial must not flatten the others.
     shown = [one for _, one in trials[:SHOWN]]
     within = domain([end for one in shown for end in (one.mean - one.std, one.mean + one.std)])
-    rows = [_trial_row(rank, one, within) for rank, one in trials]
+    digits = decimals((one.mean for one in shown), 4)
+    rows = [_trial_row(rank, one, within, digits) for rank, one in trials]
     return RankingTable(
         metric=short(metric),
         direction="higher is better" if METRICS[metric].greater_is_better else "lower is better",
         rows=rows[:SHOWN],
         rest=rows[SHOWN:],
         ends=(number(within[0]), number(within[1])),
-        reason=_reason(ranking),
+        reason=sentence(ranking.reason) if ranking else None,
         final=ranking is not None,
     )
 
 
-def _reason(ranking: Ranking | None) -> str | None:
-    return ranking.reason[:1].upper() + ranking.reason[1:] if ranking and ranking.reason else None
-
-
-def _trial_row(rank: int, trial: Any, within: tuple[float, float]) -> TrialRow:
+def _trial_row(rank: int, trial: Any, within: tuple[float, float], digits: int) -> TrialRow:
     return TrialRow(
         rank=rank,
         candidate=trial.candidate,
         params=parameters(trial.params),
-        mean=number(trial.mean),
-        std=number(trial.std),
+        mean=fixed(trial.mean, digits),
+        std=fixed(trial.std, digits),
         strip=strip(trial.mean, trial.mean - trial.std, trial.mean + trial.std, within),
-        scores=tuple(number(score) for score in trial.scores),
+        scores=tuple(fixed(score, digits) for score in trial.scores),
     )
 
 
@@ -154,16 +157,21 @@ def _gate_row(verdict: Verdict) -> GateRow:
         known = [one for one in (value, low, high, bound) if one is not None]
         drawn = strip(value, low, high, domain(known, 0.08), bound)
     told = [(name.replace("_", " "), _told(one)) for name, one in evidence.items() if one is not None]
-    sentence = verdict.sentence[:1].upper() + verdict.sentence[1:]
     return GateRow(
         gate=verdict.gate,
         passed=verdict.passed,
         inconclusive=bool(evidence.get("inconclusive")),
-        sentence=sentence if sentence.endswith(".") else f"{sentence}.",
+        sentence=sentence(_readable(verdict.sentence)),
         strip=drawn,
         bound=number(bound) if bound is not None else "",
         evidence=told,
     )
+
+
+def _readable(told: str) -> str:
+    """With the metric's readable name at its beginning."""
+    first, _, rest = told.partition(" ")
+    return f"{short(first) if first in METRICS else first} {rest}".strip()
 
 
 def _float(value: Any) -> float | None:
@@ -201,11 +209,12 @@ def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
         return None
     ends = [end for one in shown for end in (one.mean - one.std, one.mean + one.std)]
     within = (min(0.0, *ends) * 1.04, max(0.0, *ends) * 1.04 or 1.0)
+    digits = decimals(one.mean for one in shown)
     rows = [
         ImportanceRow(
             feature=one.feature,
-            mean=number(one.mean),
-            std=number(one.std),
+            mean=fixed(one.mean, digits),
+            std=fixed(one.std, digits),
             strip=strip(one.mean, one.mean - one.std, one.mean + one.std, within),
         )
         for one in shown

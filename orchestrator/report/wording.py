@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.contracts.documents import Interval
@@ -49,6 +51,24 @@ def number(value: float | None) -> str:
         return f"{value:.2e}".replace("-", "−")
     digits = 3 if size < 10 else 2 if size < 100 else 1 if size < 10_000 else 0
     return f"{value:,.{digits}f}".replace(",", " ").replace("-", "−")
+
+
+def decimals(values: Iterable[float], significant: int = 3) -> int:
+    """As many decimals as show so many digits of the largest of the values."""
+    largest = max((abs(value) for value in values), default=0.0)
+    return 3 if largest == 0 else min(max(significant - 1 - math.floor(math.log10(largest)), 0), 9)
+
+
+def fixed(value: float, digits: int) -> str:
+    """A number with so many decimals, as its neighbours in a column."""
+    return f"{value:,.{digits}f}".replace(",", " ").replace("-", "−")
+
+
+def sentence(text: str) -> str:
+    """With a capital at its beginning, unless that is a name, and a full stop."""
+    first = text.split(" ", 1)[0]
+    capital = text if set(first) & set("_#@[(") else text[:1].upper() + text[1:]
+    return capital if capital.endswith((".", "!", "?")) or not capital else f"{capital}."
 
 
 def whole(value: float) -> str:

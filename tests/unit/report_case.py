@@ -58,7 +58,9 @@ class Kept:
 
 def profile(name: str = "radius") -> Profile:
     number = ColumnProfile(name=name, type="number", missing=3, distinct=456, min=6.98, max=28.11, mean=14.13)
-    label = ColumnProfile(name="diagnosis", type="text", missing=0, distinct=2, top=(("benign", 357), ("malignant", 212)))
+    label = ColumnProfile(
+        name="diagnosis", type="text", missing=0, distinct=2, top=(("benign", 357), ("malignant", 212))
+    )
     return Profile(rows=569, columns=(number, label))
 
 
@@ -96,7 +98,10 @@ def evaluation(feature: str = "radius") -> Evaluation:
             "calibration": Curve(x=(0.02, 0.5, 0.98), y=(0, 0.55, 1)),
             "calibration_rows": Curve(x=(0.02, 0.5, 0.98), y=(38, 38, 38)),
         },
-        importance=(Importance(feature=feature, mean=0.031, std=0.004), Importance(feature="b", mean=-0.002, std=0.003)),
+        importance=(
+            Importance(feature=feature, mean=0.031, std=0.004),
+            Importance(feature="b", mean=-0.002, std=0.003),
+        ),
         notes=("importance: each column was shuffled 5 times on all test rows",),
     )
 
@@ -121,7 +126,8 @@ def verdicts(*, passed: bool = True) -> Verdicts:
 
 def trial(candidate: str, index: int, mean: float, warnings: tuple[str, ...] = ()) -> TrialResult:
     return TrialResult(candidate=candidate, estimator=f"sklearn.{candidate}", index=index, params={"C": 10.0**index},
-                       metric="roc_auc", scores=(mean - 0.01, mean + 0.01), mean=mean, std=0.01, warnings=warnings)  # fmt: skip
+                       metric="roc_auc", scores=(mean - 0.01, mean + 0.01), mean=mean, std=0.01,
+                       warnings=warnings)  # fmt: skip
 
 
 TRIALS = (
@@ -219,7 +225,7 @@ def _stage(
     error: StageError | None,
     kept: Kept,
 ) -> StageRecord:
-    task = _TASKS[name.split("[")[0]]
+    task = _TASKS[name.split("[", maxsplit=1)[0]]
     began = BEGAN + position
     ran = state in (StageState.DONE, StageState.FAILED)
     ingest = task == "data.ingest"

@@ -1,0 +1,235 @@
+"""The HTML report: one file, honest at any stage, and safe whatever names the data brings."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.records import RunRecord, StageError, StageRecord
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.evidence import Evidence
+from orchestrator.report.graph import graph_of
+from orchestrator.report.headline import headline
+from orchestrator.report.html import render, write_report
+from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
+
+HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(2)">&"\''
+
+
+class Tags(HTMLParser):
+    """The elements and attributes of a page, and whether every element is closed."""
+
+    VOID = frozenset({"meta", "link", "br", "img", "hr"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.seen: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.seen.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def check(page: str) -> Tags:
+    """A page that needs nothing from outside and runs nothing."""
+    tags = Tags(page)
+    assert tags.open == []
+    names = {name for name, _ in tags.seen}
+    assert not names & {"script", "iframe", "object", "img", "form"}
+    for _, attributes in tags.seen:
+        assert not [name for name in attributes if name.startswith("on")]
+        for name in ("src", "href"):
+            assert (attributes.get(name) or "data:,").startswith(("data:", "#"))
+    assert not re.search(r"@import|url\(", page)
+    return tags
+
+
+def test_the_page_leads_with_a_sentence_for_who_asked() -> None:
+    kept = Kept()
+    tags = check(render(record(kept), kept.read))
+    assert (
+        "logistic_regression predicts diagnosis with a ROC AUC of 0.993 (95 % interval 0.981 to 0.999) "
+        "on 114 rows it never saw." in tags.text
+    )
+    assert "Both gates passed. Registered as cancer@1." in tags.text
+    assert "cyclery promote cancer@1" in tags.text
+
+
+def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
+    kept = Kept()
+    tags = check(render(record(kept), kept.read))
+    sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
+    assert sections == {
+        "gates", "champion", "charts", "importance", "ranking", "stages", "data", "preparation", "notes", "lineage"
+    }  # fmt: skip
+    identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
+    assert len(identifiers) == len(set(identifiers))
+    for tag, attributes in tags.seen:
+        if tag == "section":
+            assert attributes["aria-labelledby"] in identifiers
+        if tag == "svg":
+            assert attributes["role"] == "img"
+            assert attributes["aria-label"]
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+@pytest.mark.parametrize("upto", ["ingest[patients]", "features", "train[svc#1]", "select", "evaluate", "register"])
+def test_a_page_can_be_drawn_at_every_point(status: RunStatus, upto: str) -> None:
+    kept = Kept()
+    check(render(record(kept, status=status, upto=upto), kept.read))
+
+
+def test_an_empty_record_is_a_page() -> None:
+    empty = RunRecord(run="r", workflow="w", status=RunStatus.FAILED, created=0.0, plan_digest="d", plan_version=1)
+    assert "The run failed." in check(render(empty, Kept().read)).text
+
+
+def test_names_from_data_and_people_stay_text() -> None:
+    kept = Kept()
+    given = record(kept, workflow=HOSTILE, author=HOSTILE, notes=(HOSTILE,), spec={"name": HOSTILE})
+    documents = {
+        "ingest[patients]": {"profile": kept.put(profile(HOSTILE))},
+        "features": {"preparation": kept.put(preparation(HOSTILE))},
+        "evaluate": {
+            "evaluation": kept.put(
+                evaluation(HOSTILE).model_copy(update={"classes": (HOSTILE, "b"), "notes": (HOSTILE,)})
+            )
+        },
+    }
+    stages = [
+        stage.model_copy(update={"outputs": stage.outputs | documents.get(stage.id, {}), "worker": HOSTILE})
+        for stage in given.stages
+    ]
+    page = render(given.model_copy(update={"stages": tuple(stages)}), kept.read)
+    tags = check(page)
+    assert "<script>" not in page
+    assert tags.text.count("<script>alert(1)</script>") >= 6  # shown as it is called
+
+
+def test_a_hostile_error_and_log_stay_text() -> None:
+    kept = Kept()
+    error = StageError(family="user", message=HOSTILE, frames=(HOSTILE,))
+    states = {"features": StageState.FAILED}
+    given = record(kept, status=RunStatus.FAILED, upto="split", states=states, errors={"features": error})
+    log = kept.put(HOSTILE.encode())
+    stages = [one.model_copy(update={"log": log}) if one.id == "features" else one for one in given.stages]
+    check(render(given.model_copy(update={"stages": tuple(stages)}), kept.read))
+
+
+def test_a_failed_run_shows_the_stage_its_error_its_log_and_what_to_do() -> None:
+    kept = Kept()
+    error = StageError(family="user", message="C must be positive", frames=("clf.py:3 in fit",))
+    states = {"train[svc#1]": StageState.FAILED}
+    given = record(kept, status=RunStatus.FAILED, upto="features", states=states, errors={"train[svc#1]": error})
+    text = check(render(given, kept.read)).text
+    assert "The run failed at train[svc#1]." in text
+    assert "cyclery logs cancer-7f3a 'train[svc#1]'" in text
+    assert "C must be positive" in text
+    assert "clf.py:3 in fit" in text
+    assert "the last line before the end" in text
+    assert "cyclery retry cancer-7f3a" in text
+
+
+def test_a_refused_model_is_not_praised() -> None:
+    kept = Kept()
+    given = record(kept, status=RunStatus.REFUSED, passed=False)
+    told = headline(Evidence(given, kept.read))
+    assert told.claim == "logistic_regression was refused. 1 of 2 gates did not pass: roc_auc >= 0.95."
+    assert told.outcome.endswith("It is kept as cancer@1, refused.")
+    page = render(given, kept.read)
+    assert page.count("not passed</span>") == 1
+
+
+def test_held_and_cancelled_runs_say_what_to_do() -> None:
+    kept = Kept()
+    held = headline(Evidence(record(kept, status=RunStatus.HELD, upto="gates"), kept.read))
+    assert held.command == "cyclery approve cancer-7f3a"
+    assert "waits for a person" in held.outcome
+    cancelled = headline(Evidence(record(kept, status=RunStatus.CANCELLED, upto="split"), kept.read))
+    assert (cancelled.claim, cancelled.outcome) == ("The run was cancelled.", "4 of 13 stages are done.")
+
+
+def test_an_undefined_metric_is_said_to_be_undefined() -> None:
+    kept = Kept()
+    given = record(kept)
+    none = Interval(value=None, low=None, high=None, confidence=0.95, method="none", note="one class only")
+    found = evaluation().model_copy(update={"metrics": {"roc_auc": none}})
+    stages = [
+        one.model_copy(update={"outputs": {"evaluation": kept.put(found)}}) if one.id == "evaluate" else one
+        for one in given.stages
+    ]
+    text = check(render(given.model_copy(update={"stages": tuple(stages)}), kept.read)).text
+    assert "its roc_auc is undefined (one class only)" in text
+
+
+def test_lineage_names_sources_code_environment_seed_and_plan() -> None:
+    kept = Kept()
+    text = check(render(record(kept), kept.read)).text
+    source = record(kept).stages[0].sources["file"].digest
+    for told in (
+        source,
+        "patients.csv",
+        "team.clean:tidy",
+        "scikit-learn 1.9.1",
+        "sha256:" + "ab" * 32,
+        "name: cancer",
+    ):
+        assert told in text
+
+
+def test_what_the_store_lost_is_told() -> None:
+    kept = Kept()
+    given = record(kept)
+    del kept.data[given.stage("features").outputs["preparation"].digest]  # type: ignore[union-attr]
+    assert "no longer has features.preparation" in check(render(given, kept.read)).text
+
+
+def test_a_report_is_written_whole_and_again(tmp_path: Path) -> None:
+    kept = Kept()
+    path = write_report(record(kept), kept.read, tmp_path)
+    assert path == tmp_path / "reports" / "cancer-7f3a" / "report.html"
+    before = path.read_bytes()
+    assert write_report(record(kept), kept.read, tmp_path) == path
+    assert path.read_bytes() == before
+    assert [one.name for one in path.parent.iterdir()] == ["report.html"]
+
+
+def test_trials_of_a_candidate_are_one_node_and_implied_edges_are_left_out() -> None:
+    graph = graph_of(record(Kept()))
+    names = [node.name for node in graph.nodes]
+    assert names.count("train[logistic_regression]") == 1
+    assert next(node for node in graph.nodes if node.name == "train[logistic_regression]").count == 2
+    assert names.index("features") < names.index("train[svc#1]") < names.index("select")
+    # One way from ingest to features, two ways over the candidates, one way on.
+    assert len(graph.edges) == len(graph.nodes) - 1 + 1
+    assert [node.cached for node in graph.nodes if node.name == "split"] == [True]
+
+
+def test_ten_thousand_trials_are_still_a_small_page() -> None:
+    kept = Kept()
+    given = record(kept)
+    trials = tuple(
+        StageRecord(id=f"train[svc#{number}]", task="train.trial", queue="train", state=StageState.DONE,
+                    after=("features",), attempt=1, started=BEGAN + number, finished=BEGAN + number + 1, seconds=1.0)
+        for number in range(2, 10_002)
+    )  # fmt: skip
+    page = render(given.model_copy(update={"stages": (*given.stages, *trials)}), kept.read)
+    assert "× 10001" in page
+    assert len(page) < 200_000
