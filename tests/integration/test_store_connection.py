@@ -121,7 +121,7 @@ def test_a_redis_without_a_file_works_and_is_a_concern(start: Start) -> None:
 
 
 def test_a_cluster_is_refused(start: Start) -> None:
-    server = start("--cluster-enabled", "yes")
+    server = start("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     assert "cluster mode" in refusal(server.url)
 
 
