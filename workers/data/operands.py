@@ -95,7 +95,7 @@ class Operand:
         if self.kind == "date":
             return self.data
         if self.kind == "none":
-            return np.full(len(self.data), np.datetime64("NaT"), dtype="datetime64[us]")
+            return np.full(len(self.data), np.datetime64("NaT", "us"))
         if self.kind == "text" and isinstance(self.written, str):
             read = cells.dates(pd.Series([self.written], dtype="str"))
             if bool(read.invalid.any()):
