@@ -1,4 +1,7 @@
-"""The client: what the command and Python code ask Cyclery for."""
+"""The client: what the command and Python code ask Cyclery for.
+
+Each method imports what it needs: the command starts in the time that one verb takes, not all of them.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from orchestrator.client.origins import Origin, Origins
-from orchestrator.client.planning import Outlook, calls_of, look_ahead, plan_for, plan_offline
-from orchestrator.client.resolving import resolve_run
-from orchestrator.client.run import Run
 from orchestrator.client.session import Session
-from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import Plan
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.records import Decision, ModelVersion, RunRecord, RunSummary, StageRecord
-from orchestrator.engine.messages import Accepted, Bell
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
+    from orchestrator.client.planning import Outlook
+    from orchestrator.client.run import Run
+    from orchestrator.client.workflow import Workflow
+    from orchestrator.contracts.calls import Plan
+    from orchestrator.contracts.records import ModelVersion, RunRecord, RunSummary, StageRecord
+    from orchestrator.engine.messages import Accepted, Bell
     from orchestrator.engine.submission import Submission
 
 Announce = Callable[[str], None]
@@ -62,6 +63,9 @@ class Client:
 
     def submit(self, workflow: Workflow, seed: int | None = None, *, new: bool = False) -> Run:
         """Plan and submit a workflow durably; an identical one that is active is attached to unless `new`."""
+        from orchestrator.client.origins import Origin, Origins
+        from orchestrator.client.planning import plan_for
+        from orchestrator.client.run import Run
         from orchestrator.engine.submission import Submission
 
         session = self.session(pools=True)
@@ -78,6 +82,7 @@ class Client:
 
         It is planned from the file as it is now, or with `same_code` from the very calls of the run.
         """
+        from orchestrator.client.run import Run
         from orchestrator.engine.submission import Submission
 
         session = self.session(pools=True)
@@ -115,6 +120,10 @@ class Client:
             self._announce(f"accepted, but the workers could not be told ({error}): the orchestrator service will")
 
     def _replanned(self, session: Session, record: RunRecord, file: Path | None) -> Plan:
+        from orchestrator.client.origins import Origin, Origins
+        from orchestrator.client.planning import plan_for
+        from orchestrator.client.workflow import Workflow
+
         origin = Origins(session.settings.home).of(record.run)
         if file is not None:
             origin = Origin(file, origin.overrides if origin else ())
@@ -128,6 +137,9 @@ class Client:
         return plan_for(session, workflow, upload=True)
 
     def _pinned(self, session: Session, record: RunRecord) -> Plan:
+        from orchestrator.client.planning import calls_of
+        from orchestrator.contracts.calls import Plan
+
         calls = {call.id: call for call in calls_of(session, record.run)}
         if not calls:
             raise InvalidInput(f"{record.run} left Redis, and its calls with it: retry it without --same-code")
@@ -146,6 +158,8 @@ class Client:
 
     def plan(self, workflow: Workflow) -> Outlook:
         """What a submission would do now; nothing is uploaded and no pool is started."""
+        from orchestrator.client.planning import look_ahead, plan_offline
+
         if not self.reachable:
             return plan_offline(workflow, self.settings)
         return look_ahead(self.session(), workflow)
@@ -156,6 +170,9 @@ class Client:
 
     def run(self, text: str) -> Run:
         """A run by its id, a prefix of it, or `last`."""
+        from orchestrator.client.resolving import resolve_run
+        from orchestrator.client.run import Run
+
         if not self.reachable:
             raise InvalidInput("there is no run yet: `cyclery run FILE` starts one")
         session = self.session()
@@ -191,6 +208,8 @@ class Client:
 
     def decide(self, text: str, verdict: Literal["approved", "rejected"], note: str | None = None) -> str:
         """Answer the held stage of a run, named by the run or by a model's workflow; the run's id."""
+        from orchestrator.contracts.records import Decision
+
         run, stage = self._held(text)
         session = self.session(pools=True)
         decision = Decision(verdict=verdict, by=session.settings.author, note=note, at=time.time())
@@ -198,6 +217,8 @@ class Client:
         return run
 
     def _held(self, text: str) -> tuple[str, str]:
+        from orchestrator.client.resolving import resolve_run
+
         waiting = self.approvals()
         if not waiting:
             raise InvalidInput("nothing waits for a person")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orchestrator.client.reports import Reports
 from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
 from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
@@ -85,9 +86,8 @@ class Run:
         from orchestrator.report.document import run_document
 
         record = self.record()
-        place = self._report_path()
-        if report and record.status.ended:
-            place = self.report()
+        reports = Reports(self._session)
+        place = reports.ensure(record) if report and record.status.ended else reports.place(self.id)
         return run_document(record, self._session.store.read, str(place) if place.exists() else None)
 
     @property
@@ -119,12 +119,7 @@ class Run:
 
     def report(self) -> Path:
         """Write the HTML report below the home and answer where it is."""
-        from orchestrator.report.html import write_report
-
-        return write_report(self.record(), self._session.store.read, self._session.settings.home.absolute())
-
-    def _report_path(self) -> Path:
-        return self._session.settings.home.absolute() / "reports" / self.id / "report.html"
+        return Reports(self._session).write(self.record())
 
     def logs(self, stage: str | None = None) -> list[str]:
         """The lines that its stages wrote, each as `stage: line`; of one stage the bare lines."""

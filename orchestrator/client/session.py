@@ -5,17 +5,17 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from orchestrator.client.sources import Sources
 from orchestrator.settings import Settings
-from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.connection import connect
 
 if TYPE_CHECKING:
     import redis
     from celery import Celery
 
+    from orchestrator.client.sources import Sources
     from orchestrator.engine.history import History
     from orchestrator.engine.ledger import Ledger
+    from orchestrator.store.artifacts import ArtifactStore
     from orchestrator.store.models import Registry
 
 
@@ -48,6 +48,8 @@ class Session:
     @cached_property
     def store(self) -> ArtifactStore:
         """The artifact store."""
+        from orchestrator.store.artifacts import open_store
+
         return open_store(self.settings)
 
     @cached_property
@@ -67,6 +69,8 @@ class Session:
     @cached_property
     def sources(self) -> Sources:
         """The digests of file sources."""
+        from orchestrator.client.sources import Sources
+
         return Sources(self.settings.home)
 
     def close(self) -> None:

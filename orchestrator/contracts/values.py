@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 class Value(BaseModel):
     """A frozen record that refuses unknown keys."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Validators are built when they are first used: the command starts without those that it does not need.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 def canonical(value: Any) -> bytes:
