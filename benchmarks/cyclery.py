@@ -1,0 +1,97 @@
+"""The three shapes through Cyclery's own ledger, dispatch and worker runtime, durability on."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from celery import Celery
+
+from benchmarks.conditions import PROCESSES, Server, running, until
+from orchestrator.contracts.calls import Plan, StageCall
+from orchestrator.contracts.tasks import TASKS
+from orchestrator.engine.app import make_app
+from orchestrator.engine.dispatch import ring
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.submission import Submission
+from orchestrator.settings import Settings
+from orchestrator.store.connection import connect
+
+PROBE = TASKS["ops.probe"]
+
+
+def _stage(identifier: str, *after: str) -> StageCall:
+    # A parameter of its own for each stage of each run: nothing is taken from the cache.
+    params = {"echo": f"{identifier}-{secrets.token_hex(4)}"}
+    task, queue = PROBE.name, PROBE.queue.value
+    return StageCall(id=identifier, task=task, queue=queue, version=PROBE.version, params=params, after=after)
+
+
+def _chain(length: int) -> tuple[StageCall, ...]:
+    return tuple(_stage(f"s{i}", *([f"s{i - 1}"] if i else [])) for i in range(length))
+
+
+class Cyclery:
+    """Cyclery; each shape answers ms per stage, from the first call until the run is recorded as succeeded."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.ledger = Ledger(connect(settings), settings)
+        self.history = History(self.ledger.redis, settings.namespace)
+        self.app: Celery = make_app(settings)
+
+    def warm(self) -> None:
+        """Wait for the worker, and run one stage."""
+        until(self.history.pools)
+        self.chain(3)
+
+    def chain(self, length: int) -> float:
+        """One chain."""
+        begun = time.perf_counter()
+        self._wait([self._submit(Plan(workflow="chain", stages=_chain(length)))])
+        return (time.perf_counter() - begun) * 1000 / length
+
+    def fanout(self, width: int) -> float:
+        """A fan-out with a join."""
+        names = tuple(f"f{i}" for i in range(width))
+        plan = Plan(workflow="fanout", stages=(*(_stage(name) for name in names), _stage("join", *names)))
+        begun = time.perf_counter()
+        self._wait([self._submit(plan)])
+        return (time.perf_counter() - begun) * 1000 / (width + 1)
+
+    def runs(self, count: int, length: int) -> float:
+        """Many short workflows at once, each a submission of its own."""
+        plans = [Plan(workflow="runs", stages=_chain(length)) for _ in range(count)]
+        begun = time.perf_counter()
+        self._wait([self._submit(plan) for plan in plans])
+        return (time.perf_counter() - begun) * 1000 / (count * length)
+
+    def _submit(self, plan: Plan) -> str:
+        accepted = self.ledger.submit(Submission(plan, new=True))
+        ring(self.app, accepted.bells)
+        return accepted.run
+
+    def _wait(self, runs: list[str]) -> None:
+        for run in runs:
+            key = self.ledger.keys.run(run)
+            until(lambda key=key: self.ledger.redis.hget(key, "status") != "running", seconds=300)
+            assert self.ledger.redis.hget(key, "status") == "succeeded", run
+
+
+@contextmanager
+def cyclery(server: Server, folder: Path) -> Iterator[Cyclery]:
+    """A pool and a client of Cyclery."""
+    settings = Settings(redis_url=server.url, namespace="bench", home=folder, store=str(folder / "store"))
+    environment = {
+        "CYCLERY_REDIS_URL": server.url,
+        "CYCLERY_NAMESPACE": "bench",
+        "CYCLERY_HOME": str(folder),
+        "CYCLERY_STORE": str(folder / "store"),
+    }
+    with running(["workers.runtime.pools", f"ops:{PROCESSES}"], environment, folder / "cyclery.log"):
+        side = Cyclery(settings)
+        side.warm()
+        yield side
