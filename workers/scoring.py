@@ -153,7 +153,7 @@ def respond(
     """
     if METRICS[metric].needs != "probabilities":
         return np.asarray(model.predict(features))
-    if metric in _RANKINGS and hasattr(model, "decision_function"):
+    if metric in _RANKINGS and len(model.classes_) == 2 and hasattr(model, "decision_function"):
         decision = np.asarray(model.decision_function(features))
         return decision if model.classes_[1] == positive else -decision
     columns = probabilities(model, features, classes, why=metric)

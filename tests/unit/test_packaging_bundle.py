@@ -207,6 +207,10 @@ def test_a_bad_row_is_named_with_column_and_what_was_expected(bundle: Bundle, ba
         bundle.predict([row(), row(**bad)])
 
 
+def test_no_rows_have_no_answers(bundle: Bundle) -> None:
+    assert len(bundle.predict([])) == len(bundle.predict(pd.DataFrame())) == 0
+
+
 def test_what_is_no_row_is_told(bundle: Bundle) -> None:
     with pytest.raises(DataError, match="row 1 is 3: an object"):
         bundle.predict([3])  # type: ignore[list-item]

@@ -179,6 +179,34 @@ def test_errors_are_one_line_that_names_the_trial(
     assert "\n" not in str(caught.value)
 
 
+OWN = """
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Broken(ClassifierMixin, BaseEstimator):
+    def __init__(self, depth=1):
+        self.depth = depth
+    def fit(self, X, y):
+        raise KeyError("no such thing")
+    def predict(self, X):
+        return X
+"""
+
+
+def test_an_estimator_of_the_teams_own_is_shown_with_its_own_frames(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "own_broken.py").write_text(OWN)
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    made = case(tmp_path, "binary")
+    with pytest.raises(
+        UserCodeError, match=r"some#1 \(depth=3\) failed on fold 0: KeyError: 'no such thing'"
+    ) as caught:
+        ours(made, "own_broken:Broken", {"depth": 3})
+    assert len(caught.value.frames) == 1
+    assert 'own_broken.py", line 8, in fit' in caught.value.frames[0]
+
+
 def test_a_metric_that_a_fold_leaves_undefined_fails_the_trial(tmp_path: Path) -> None:
     made = case(tmp_path, "binary")
     made.table.loc[made.split.loc[made.table.index, "fold"] == 2, "__target__"] = "no"

@@ -67,6 +67,10 @@ class Bundle:
 
         Raises DataError naming the row, the column and what was expected.
         """
+        if not len(rows):
+            return pd.DataFrame(
+                {"prediction": pd.Series(dtype=object)}, index=rows.index if isinstance(rows, pd.DataFrame) else None
+            )
         frame = self.frame(rows)
         found = {"prediction": pd.Series(self.pipeline.predict(frame), index=frame.index)}
         if self.signature.output == "class" and hasattr(self.pipeline, "predict_proba"):
