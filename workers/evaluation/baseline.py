@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
-from workers.evaluation.sample import Sample
+from workers.evaluation.rows import TARGET, weights_of
+from workers.evaluation.sample import Sample, encode
 
 Floats = NDArray[np.float64]
 
@@ -25,6 +27,13 @@ def baseline(truth: Floats, weights: Floats | None, classes: int) -> Baseline:
         return Baseline(float(np.average(truth, weights=weights)), None)
     counts = np.bincount(truth.astype(np.intp), weights=weights, minlength=classes)
     return Baseline(float(counts.argmax()), counts / counts.sum())
+
+
+def learned_baseline(train: pd.DataFrame, sample: Sample) -> Baseline:
+    """The dummy of the training rows, in the codes of the sample's classes."""
+    targets = train[TARGET].tolist()
+    truth = encode(targets, sample.classes, "train") if sample.classes else np.array(targets, dtype=float)
+    return baseline(truth, weights_of(train), len(sample.classes))
 
 
 def answers_of(dummy: Baseline, sample: Sample) -> Sample:

@@ -12,15 +12,15 @@ from orchestrator.contracts.documents import Evaluation, Importance, Preparation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
-from workers.evaluation.baseline import Baseline, answers_of, baseline
+from workers.evaluation.answers import predicted
+from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.curves import curves
 from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
 from workers.evaluation.intervals import intervals, names_for
 from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, part, units_of, weights_of
-from workers.evaluation.sample import Sample, encode, sample_from
+from workers.evaluation.sample import Sample, sample_from
 from workers.runtime.context import StageContext
-from workers.scoring import probabilities, respond
 
 
 class EvaluateOutputs(NamedTuple):
@@ -72,20 +72,6 @@ def evaluate(
     return EvaluateOutputs(evaluation, predictions)
 
 
-def predicted(model: Any, features: pd.DataFrame, truth: pd.Series, preparation: Preparation) -> pd.DataFrame:
-    """`truth`, `prediction`, `probability_<i>` where the model gives them, `score` where it has a decision function."""
-    table = pd.DataFrame({"truth": truth, "prediction": model.predict(features)}, index=features.index)
-    if preparation.target_kind == "regression":
-        return table
-    if hasattr(model, "predict_proba"):
-        columns = probabilities(model, features, preparation.classes, why="evaluate")
-        for index, column in enumerate(columns.T):
-            table[f"probability_{index}"] = column
-    if preparation.target_kind == "binary" and hasattr(model, "decision_function"):
-        table["score"] = respond(model, features, "roc_auc", classes=preparation.classes, positive=preparation.positive)
-    return table
-
-
 def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...]:
     """The model's classes, then those that only test rows have."""
     known = preparation.classes
@@ -97,13 +83,6 @@ def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...
 def _dummy(train: pd.DataFrame, sample: Sample) -> dict[str, float | None]:
     answered = answers_of(learned_baseline(train, sample), sample)
     return {name: point(name, answered)[0] for name in names_for(sample.kind)}
-
-
-def learned_baseline(train: pd.DataFrame, sample: Sample) -> Baseline:
-    """The dummy of the training rows, in the codes of the sample's classes."""
-    targets = train[TARGET].tolist()
-    truth = encode(targets, sample.classes, "train") if sample.classes else np.array(targets, dtype=float)
-    return baseline(truth, weights_of(train), len(sample.classes))
 
 
 def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:

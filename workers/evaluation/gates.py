@@ -10,9 +10,8 @@ import pandas as pd
 
 from orchestrator.contracts.documents import Evaluation, Interval, Verdict, Verdicts
 from orchestrator.contracts.evaluation import BeatsGate, GatesParams, MetricGate
-from workers.evaluation.baseline import answers_of
+from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.differences import Difference, against_constant, finite
-from workers.evaluation.evaluate import learned_baseline
 from workers.evaluation.intervals import Judge
 from workers.evaluation.rival import Rival, against_rival
 from workers.evaluation.rows import part, units_of, weights_of

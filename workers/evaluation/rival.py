@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import GatesParams
+from workers.evaluation.answers import predicted
 from workers.evaluation.differences import Difference, difference
-from workers.evaluation.evaluate import predicted
 from workers.evaluation.intervals import rarest
 from workers.evaluation.sample import Floats, Label, Sample, encode
 from workers.packaging.alone import ask_in_own_process
