@@ -13,14 +13,14 @@ STAMP  := $(VENV)/.locked
 env: $(STAMP)
 
 $(STAMP): requirements.lock pyproject.toml deploy/make-env
-	deploy/make-env $(PYTHON) $(VENV)
+	@deploy/make-env $(PYTHON) $(VENV)
 	@touch $@
 
 demo: env
 	@test -e demo || $(BIN)/cyclery init demo --example cancer
 	@$(BIN)/cyclery run demo/cancer.yaml
-	@$(BIN)/cyclery flower
-	@echo "Stop everything with: $(BIN)/cyclery down"
+	@echo "Flower: $$($(BIN)/cyclery flower)"
+	@echo "For the command itself: . $(BIN)/activate    To stop everything: cyclery down"
 
 check: env
 	$(BIN)/ruff check .
