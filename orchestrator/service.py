@@ -30,6 +30,7 @@ from orchestrator.store.manifests import write_manifest
 log = logging.getLogger("cyclery.service")
 
 COLLECT_S = 3600.0
+CLEAN_S = 86_400.0
 PATIENCE_S = 60.0  # with a Redis that is not up yet, or went away
 
 
@@ -69,6 +70,7 @@ class Service:
             Chore("manifests", period, self.write_manifests),
             Chore("audit", period, lambda: drain(ledger.redis, ledger.settings, store)),
             Chore("expiry", 60.0, ledger.expire),
+            Chore("clean", CLEAN_S, store.clean, due=time.monotonic() + COLLECT_S),
             Chore("garbage", COLLECT_S, self.collector.collect, due=time.monotonic() + COLLECT_S),
         )
 

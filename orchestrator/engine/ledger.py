@@ -36,10 +36,10 @@ from orchestrator.engine.messages import (
 from orchestrator.engine.scripts import run_script
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
+from orchestrator.store.steps import wait_durable
 
 CHUNK = 500
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
-DURABLE_MS = 5000  # patience for the append-only file
 
 
 class Ledger:
@@ -65,7 +65,7 @@ class Ledger:
             reply = self._flip(request, run, str(epoch), hits)
             match reply[0]:
                 case "accepted" | "again":
-                    self._durable()
+                    wait_durable(self.redis)
                     return Accepted(run, bells=self._conclude(run, reply))
                 case "attached":
                     self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
@@ -261,7 +261,7 @@ class Ledger:
         reply = self._run("cancel", run, by)
         if reply[0] == "gone":
             raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
-        self._durable()
+        wait_durable(self.redis)
         return Settled(reply[0], self._conclude(run, reply))
 
     def decide(self, run: str, stage: str, decision: Decision) -> Settled:
@@ -273,7 +273,7 @@ class Ledger:
         if reply[0] not in ("decided", "again"):
             state = "unknown" if reply[0] == "gone" else reply[0]
             raise InvalidInput(f"{stage} of {run} is {state}, not held: there is nothing to decide")
-        self._durable()
+        wait_durable(self.redis)
         return Settled(reply[0], self._conclude(run, reply))
 
     # — repairing and forgetting
@@ -308,19 +308,6 @@ class Ledger:
             if len(reply) < 2 or int(reply[1]) == 0:
                 return tuple(bells)
             reply = self._run("sweep", run)
-
-    def _durable(self) -> None:
-        """Return once the append-only file has everything this connection wrote."""
-        try:
-            reply = cast("list[int]", self.redis.execute_command("WAITAOF", 1, 0, DURABLE_MS))  # type: ignore[no-untyped-call]
-        except redis.exceptions.ResponseError as error:
-            if "appendonly" in str(error).lower():
-                return  # no append-only file at all: `doctor` says so, and docs/reliability is plain about it
-            raise
-        if reply[0] < 1:
-            raise Unreachable(
-                f"Redis did not write its append-only file within {DURABLE_MS / 1000:g} s; is its disk full?"
-            )
 
     def _run(self, name: str, *arguments: str | int | float) -> list[Any]:
         with answering(self.redis):
