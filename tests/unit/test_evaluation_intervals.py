@@ -14,6 +14,7 @@ from tests.unit.evaluation_samples import many, perfect, ranked, values
 from workers.evaluation.exact import clopper_pearson, median_ranks, newcombe_auc
 from workers.evaluation.intervals import Judge, intervals, names_for
 from workers.evaluation.sample import Sample
+from workers.evaluation.statistics import statistic
 from workers.evaluation.units import by_group, by_time
 
 SIMULATIONS = 200
@@ -84,6 +85,32 @@ def test_intervals_of_grouped_rows_cover_where_row_by_row_ones_do_not() -> None:
     assert coverage(_clustered, "accuracy", 0.8) >= LEAST
     alone = coverage(lambda rng: replace(_clustered(rng), units=ranked(rng, 400).units), "accuracy", 0.8)
     assert alone < 0.80
+
+
+def test_a_ranking_within_few_large_groups_is_not_taken_for_a_handful_of_rows() -> None:
+    rng = np.random.default_rng(6)
+    groups = by_group(np.repeat(np.arange(8), 50))
+    loose = interval(replace(ranked(rng, 400, apart=2.5), units=groups), "roc_auc")
+    assert loose.low is not None
+    assert loose.value is not None
+    assert 0.02 < loose.value - loose.low < 0.12  # as eight rows it would be 0.4
+
+
+def test_rankings_of_grouped_rows_cover() -> None:
+    def make(rng: np.random.Generator) -> Sample:
+        given = ranked(rng, 400, apart=1.5)
+        shift = np.repeat(rng.normal(size=20), 20) * 0.8  # each group's scores are off by its own amount
+        return replace(
+            given, ranking=np.asarray(given.scores) * 4 + shift, units=by_group(np.repeat(np.arange(20), 20))
+        )
+
+    rng = np.random.default_rng(8)
+    large = [interval_value(make(rng)) for _ in range(300)]
+    assert coverage(make, "roc_auc", float(np.mean(large))) >= LEAST
+
+
+def interval_value(sample: Sample) -> float:
+    return float(statistic("roc_auc", sample)(sample.row_weights[None, :])[0])
 
 
 def test_intervals_of_grouped_values_cover() -> None:

@@ -23,17 +23,22 @@ def f1_of_share(share: float) -> float:
     return 2 * share / (1 + share)
 
 
+def area_variance(area: float, positives: float, negatives: float) -> float:
+    """The variance of a ROC area of independent rows, as Newcombe (2006) takes it from Hanley and McNeil."""
+    half = (positives + negatives) / 2 - 1
+    inner = 1 + half * ((1 - area) / (2 - area) + area / (1 + area))
+    return area * (1 - area) * inner / (positives * negatives)
+
+
 def newcombe_auc(area: float, positives: float, negatives: float, alpha: float) -> Ends:
     """Method 5 of Newcombe (2006, Statistics in Medicine 25:559–573): a score interval of the ROC area.
 
     Its variance is that of Hanley and McNeil, taken at the end itself, so that an area of 1 has a width.
     """
     reach = float(stats.norm.ppf(1 - alpha / 2))
-    half = (positives + negatives) / 2 - 1
 
     def off(theta: float) -> float:
-        inner = 1 + half * ((1 - theta) / (2 - theta) + theta / (1 + theta))
-        return (area - theta) ** 2 - reach**2 * theta * (1 - theta) * inner / (positives * negatives)
+        return (area - theta) ** 2 - reach**2 * area_variance(theta, positives, negatives)
 
     # At an area of 0 or 1 that area is itself a root; the other one is the end that is wanted.
     low = 0.0 if area <= 0 else float(optimize.brentq(off, 0.0, min(area, 1 - 1e-12)))

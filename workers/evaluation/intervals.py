@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -132,10 +133,7 @@ class Judge:
         spread = float(np.nanvar(draws))
         found = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
         found = min(max(found, min(units, rows)), rows)
-        if units < 2 or rows < 2:
-            return min(found, units)
-        t_of = stats.t(df=rows - 1).ppf(1 - self.alpha / 2) / stats.t(df=units - 1).ppf(1 - self.alpha / 2)
-        return float(found * min(1.0, t_of**2))
+        return min(found, units) if units < 2 or rows < 2 else found * _t_ratio(rows, units, self.alpha)
 
     def _melded(self, name: str) -> tuple[Ends | None, str, str | None]:
         """Melded exact intervals of the confusion matrix; joined to the bootstrap's where rows hang together."""
@@ -157,24 +155,54 @@ class Judge:
     def _ranking(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
         """Percentiles joined to an interval that holds for few rows and for a perfect order."""
         ends = expanded_percentile(self.draws[name], rarest(self.sample), self.alpha)
+        draws = self.draws[name]
         if name == "average_precision":
             # Boyd, Eng and Page (2013): binomial with the number of positive rows.
-            positive = float(units_holding(self.sample, self.sample.truth == self.sample.positive))
+            mine = self.sample.truth == self.sample.positive
+            positive = self._count(mine, draws, value * (1 - value) / max(float(mine.sum()), 1.0))
             guard = exact.clopper_pearson(value * positive, positive, self.alpha)
             return wider(guard, ends), "bootstrap and binomial", None
         codes = [self.sample.positive] if name == "roc_auc" else range(len(self.sample.classes))
-        areas = [self._area(code, value) for code in codes]
-        guard = float(np.mean([low for low, _ in areas])), float(np.mean([high for _, high in areas]))
-        few = rarest(self.sample) < RARE
+        areas = [self._area(code, value, draws) for code in codes]
+        guard = float(np.mean([one.ends[0] for one in areas])), float(np.mean([one.ends[1] for one in areas]))
+        few = any(one.few for one in areas)
         note = f"fewer than {RARE} independent rows of a class: the interval takes the worst case" if few else None
         return wider(guard, ends), "bootstrap and " + ("clopper-pearson on pairs" if few else "newcombe"), note
 
-    def _area(self, code: int, value: float) -> Ends:
+    def _area(self, code: int, value: float, draws: Floats) -> _Area:
         mine = self.sample.truth == code
-        counts = units_holding(self.sample, mine), units_holding(self.sample, ~mine)
+        alone = exact.area_variance(value, float(mine.sum()), float((~mine).sum()))
+        counts = self._count(mine, draws, alone), self._count(~mine, draws, alone)
         if min(counts) < RARE:
-            return exact.paired_area(value, min(counts), self.alpha)
-        return exact.newcombe_auc(value, *counts, self.alpha)
+            return _Area(exact.paired_area(value, min(counts), self.alpha), few=True)
+        return _Area(exact.newcombe_auc(value, *counts, self.alpha), few=False)
+
+    def _count(self, among: NDArray[np.bool_], draws: Floats, alone: float) -> float:
+        """As many independent rows as some rows amount to: at least their groups, at most themselves.
+
+        In between the bootstrap tells, by how much more the metric varies than it would with independent rows
+        (`alone`); without any spread to go by, a group counts as one row.
+        """
+        rows, units = float(among.sum()), units_holding(self.sample, among)
+        spread = float(np.nanvar(draws))
+        if self.sample.units.kind == "rows" or spread <= 0 or alone <= 0 or units < 2:
+            return units
+        return min(max(rows * alone / spread * _t_ratio(rows, units, self.alpha), units), rows)
+
+
+class _Area(NamedTuple):
+    """The guard of one class's ROC area, and whether it is that of few rows."""
+
+    ends: Ends
+    few: bool
+
+
+def _t_ratio(rows: float, units: float, alpha: float) -> float:
+    """What few units take from an effective count: their t quantile is larger than that of the rows."""
+    if rows < 2 or units < 2:
+        return 1.0
+    of_rows, of_units = (float(stats.t.ppf(1 - alpha / 2, count - 1)) for count in (rows, units))
+    return min(1.0, (of_rows / of_units) ** 2)
 
 
 def wider(one: Ends, other: Ends | None) -> Ends:

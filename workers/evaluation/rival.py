@@ -22,8 +22,9 @@ from workers.packaging.alone import ask_in_own_process
 from workers.packaging.bundle import Bundle
 from workers.packaging.manifest import CODE, MANIFEST, Manifest
 
-FEWEST_ROWS = 30  # shared unseen rows (groups, blocks), below which a comparison is inconclusive
-FEWEST_OF_CLASS = 5  # the same of each class that occurs
+FEWEST_ROWS = 30  # shared unseen rows, below which a comparison is inconclusive
+FEWEST_UNITS = 10  # groups or blocks, where rows hang together
+FEWEST_OF_CLASS = 5  # rows (groups, blocks) of each class that occurs
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +54,12 @@ def against_rival(
     shared = unseen(rival)
     mine = sample.take(shared)
     evidence: dict[str, Any] = {"rows": len(mine), "test_rows": len(sample)}
-    if mine.units.draws < FEWEST_ROWS:
+    if len(mine) < FEWEST_ROWS:
         asked = f"{FEWEST_ROWS} that neither version has trained on are needed"
         return None, evidence | {"why": f"only {len(mine)} of {len(sample)} test rows can be shared, {asked}"}
+    if mine.units.draws < FEWEST_UNITS:
+        told = f"the {len(mine)} shared rows make only {mine.units.draws} independent {mine.units.kind}"
+        return None, evidence | {"why": f"{told}, {FEWEST_UNITS} are needed"}
     if rarest(mine) < FEWEST_OF_CLASS and sample.kind != "regression":
         return None, evidence | {"why": f"a class has fewer than {FEWEST_OF_CLASS} of the {len(mine)} shared rows"}
     try:
