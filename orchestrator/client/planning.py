@@ -10,9 +10,9 @@ from orchestrator.client.code import team_code
 from orchestrator.client.session import Session
 from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import Plan, StageCall
+from orchestrator.contracts.calls import Plan, Purity, StageCall
 from orchestrator.contracts.errors import Unreachable
-from orchestrator.contracts.tasks import TASKS, Purity, Queue
+from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
 from orchestrator.plan.build import build
 from orchestrator.plan.changes import Change, changes
@@ -66,7 +66,7 @@ def look_ahead(session: Session, workflow: Workflow) -> Outlook:
 
 def cached_stages(session: Session, plan: Plan) -> dict[str, CacheRecord]:
     """The stages whose results are known; effects that were applied count."""
-    asked = [call for call in plan.stages if call.key and TASKS[call.task].purity is not Purity.VOLATILE]
+    asked = [call for call in plan.stages if call.key and purity_of(call) is not Purity.VOLATILE]
     found = zip(asked, session.ledger.lookup([str(call.key) for call in asked]), strict=True)
     return {call.id: record for call, record in found if record is not None}
 

@@ -50,6 +50,14 @@ class Gather(Value):
 Input = Output | Gather | ArtifactRef
 
 
+class Purity(StrEnum):
+    """What may be done with a result."""
+
+    PURE = "pure"  # cached by recipe and by content
+    VOLATILE = "volatile"  # depends on the world: runs each time; what it observed is in its outputs
+    EFFECT = "effect"  # changes the world: applied once per idempotency key, which is its recipe key
+
+
 class Hold(Value):
     """A stage that waits for a person; at its deadline it is decided as `otherwise` says."""
 
@@ -93,6 +101,8 @@ class StageCall(Value):
     policy: Policy = Policy()
     code: Code | None = None
     key: str | None = None  # the recipe key; None: never looked up at submission
+    environment: str | None = None  # digest of the pool that the recipe key counts on
+    purity: Purity | None = None  # of a team's own stage; None: as the task's row in the table says
     shadow: str | None = None  # the name that Flower shows, where it is not the task's
 
     def upstream(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.contracts.calls import ArtifactRef, Gather, Input, Output, StageCall
-from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.contracts.calls import ArtifactRef, Gather, Input, Output, Purity, StageCall
+from orchestrator.contracts.tasks import purity_of
 from orchestrator.contracts.values import digest_of
 
 KEY_VERSION = 1
@@ -21,7 +21,7 @@ def recipe_key(call: StageCall, upstream_keys: Mapping[str, str | None], environ
     or nothing is known of the environment that its queue runs in. The approval that a stage merely comes after has
     no key either, and does not take away the stage's own.
     """
-    if call.task in TASKS and TASKS[call.task].purity is Purity.VOLATILE:
+    if purity_of(call) is Purity.VOLATILE:
         return None
     environment = environments.get(call.queue)
     if environment is None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.contracts import data, evaluation, release, training
+from orchestrator.contracts.calls import Purity, StageCall
 from orchestrator.contracts.values import Value
 
 
@@ -20,14 +21,6 @@ class Queue(StrEnum):
     TRAIN = "train"
     EVALUATE = "evaluate"
     OPS = "ops"  # short bookkeeping
-
-
-class Purity(StrEnum):
-    """What may be done with a result."""
-
-    PURE = "pure"  # cached by recipe and by content
-    VOLATILE = "volatile"  # depends on the world: runs each time; what it observed is in its outputs
-    EFFECT = "effect"  # changes the world: applied once per idempotency key, which is its recipe key
 
 
 class NoParams(Value):
@@ -79,3 +72,10 @@ TASKS: dict[str, Task] = {
         Task("ops.probe", 1, Queue.OPS, Purity.PURE, ProbeParams, ("before?",), ("echo",)),
     )
 }  # fmt: skip
+
+
+def purity_of(call: StageCall) -> Purity:
+    """What may be done with a call's result; a task that this release does not know is never cached."""
+    if call.purity is not None:
+        return call.purity
+    return TASKS[call.task].purity if call.task in TASKS else Purity.VOLATILE

@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, StageCall
-from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, Purity, StageCall
+from orchestrator.contracts.tasks import purity_of
 from orchestrator.contracts.values import digest_of
 from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import CacheRecord, encode_refs
@@ -36,8 +36,9 @@ class Submission:
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def identity(self) -> str:
-        """The digest of what is run: an identical active run is attached to."""
-        return digest_of([self.plan.model_dump(mode="json"), self.seed])
+        """The digest of what is run: an identical active run is attached to, whatever pools were known by then."""
+        plan = self.plan.model_dump(mode="json", exclude={"stages": {"__all__": {"key", "environment"}}})
+        return digest_of([plan, self.seed])
 
 
 def named_digests(plan: Plan) -> list[str]:
@@ -181,7 +182,7 @@ def cacheable(submission: Submission) -> dict[str, str]:
     return {
         call.id: call.key
         for call in submission.plan.stages
-        if call.key and call.id not in submission.refresh and TASKS[call.task].purity is not Purity.VOLATILE
+        if call.key and call.id not in submission.refresh and purity_of(call) is not Purity.VOLATILE
     }
 
 

@@ -35,10 +35,9 @@ def build(spec: Spec, fingerprints: Fingerprints) -> Plan:
             add_custom(draft, stage, place)
         else:
             BUILDERS[name](draft)
-    volatile = {stage.name for stage in spec.stages if stage.purity == "volatile"}
     return Plan(
         workflow=spec.name,
-        stages=keyed(draft.calls, fingerprints.environments, volatile),
+        stages=keyed(draft.calls, fingerprints.environments),
         on_failure=spec.run.on_failure,
         max_parallel=spec.run.max_parallel,
         spec=spec.document(),
@@ -46,12 +45,12 @@ def build(spec: Spec, fingerprints: Fingerprints) -> Plan:
     )
 
 
-def keyed(calls: list[StageCall], environments: Mapping[str, str | None], volatile: set[str]) -> tuple[StageCall, ...]:
-    """The calls with their recipe keys; what stands in `volatile` has none."""
+def keyed(calls: list[StageCall], environments: Mapping[str, str | None]) -> tuple[StageCall, ...]:
+    """The calls with their recipe keys and the environments that these count on."""
     known = {queue: digest for queue, digest in environments.items() if digest is not None}
     keys: dict[str, str | None] = {}
     keyed_calls = []
     for call in calls:
-        keys[call.id] = None if call.id in volatile else recipe_key(call, keys, known)
-        keyed_calls.append(call.model_copy(update={"key": keys[call.id]}))
+        keys[call.id] = recipe_key(call, keys, known)
+        keyed_calls.append(call.model_copy(update={"key": keys[call.id], "environment": known.get(call.queue)}))
     return tuple(keyed_calls)

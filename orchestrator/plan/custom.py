@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.contracts.calls import Gather, Input, Output, StageCall
+from orchestrator.contracts.calls import Gather, Input, Output, Purity, StageCall
 from orchestrator.contracts.release import CustomStep
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.plan import policies
@@ -111,6 +111,7 @@ def _call(draft: Draft, stage: CustomStage, signature: Signature, inputs: dict[s
         after=tuple(after),
         policy=policies.custom_policy(stage, joins=bool(searched & (taken | set(after)))),
         code=code,
+        purity=Purity(stage.purity),
         shadow=f"custom.{stage.name}",
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
@@ -17,7 +18,8 @@ from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.contracts.calls import Purity
+from orchestrator.contracts.tasks import purity_of
 from orchestrator.engine.ledger import Ledger
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore, open_store
@@ -26,12 +28,15 @@ from workers.catalogue import function_of
 from workers.runtime.codecs import Desk
 from workers.runtime.context import StageContext
 from workers.runtime.execute import execute
-from workers.runtime.guests import Guests
+from workers.runtime.guests import GuestProcess, Guests, start_process
 from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job import Job, Outcome
 from workers.runtime.logs import Capture
+from workers.runtime.nursery import Nursery
 from workers.runtime.running import Running
 from workers.runtime.scratch import new_scratch
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 30.0  # of a claim or a lookup, with a Redis that went away
 
@@ -43,6 +48,8 @@ class Child:
     app: Celery
     settings: Settings
     pool: str
+    processes: int = 1  # of the pool on this host
+    nursery: Nursery | None = None
     host: str = field(default_factory=socket.gethostname)
     running: Running | None = None
     _before: Any = None  # what SIGTERM did
@@ -77,7 +84,7 @@ class Child:
     @cached_property
     def guests(self) -> Guests:
         """Processes that run teams' own code."""
-        return Guests(self.settings, self.store, self.node)
+        return Guests(self.settings, self.store, self.node, self._start_guest)
 
     @cached_property
     def heartbeat(self) -> Heartbeat:
@@ -111,7 +118,7 @@ class Child:
 
     def run_here(self, job: Job, running: Running) -> Outcome:
         """Run a stage of Cyclery's own in this process."""
-        effect = TASKS[job.call.task].purity is Purity.EFFECT
+        effect = purity_of(job.call) is Purity.EFFECT
         context = StageContext(
             run=job.run,
             stage=job.call.id,
@@ -145,6 +152,16 @@ class Child:
             os.kill(os.getpid(), signal.SIGTERM)
         elif self.running is not None and not self.running.over:
             self.running.end("returned")
+
+    def _start_guest(self, channel: socket.socket, environment: dict[str, str]) -> GuestProcess:
+        """By the nursery in milliseconds, else as a new interpreter."""
+        if self.nursery is not None:
+            try:
+                return self.nursery.start(channel, environment, self.processes)
+            except OSError as error:
+                log.warning("%s: the nursery is gone (%s); guests start slower from now on", self.node, error)
+                self.nursery = None
+        return start_process(channel, environment)
 
     def close(self) -> None:
         """End what this process started, as far as it was ever used."""

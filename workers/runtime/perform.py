@@ -13,13 +13,13 @@ from typing import TypeVar
 import redis as redis_py
 from kombu.exceptions import OperationalError
 
-from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
 from orchestrator.contracts.documents import Verdicts
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, TransientError
 from orchestrator.contracts.keys import content_key
 from orchestrator.contracts.records import StageError
-from orchestrator.contracts.tasks import TASKS, Purity
+from orchestrator.contracts.tasks import purity_of
 from orchestrator.engine.dispatch import ring
 from orchestrator.engine.messages import Bell, CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
@@ -93,10 +93,13 @@ class Attempt:
 
     def _job(self) -> Job:
         inputs = resolve_inputs(self.call, self.claim.outputs)
-        content = content_key(self.call, inputs, environment_digest())
+        environment = environment_digest()
+        content = content_key(self.call, inputs, environment)
         purity = purity_of(self.call)
         if purity is Purity.PURE:
-            self.keys = tuple(dict.fromkeys(key for key in (self.call.key, content) if key))
+            # A recipe key counts on the environment that the plan knew of; another one's result goes by content only.
+            planned = self.call.key if self.call.environment in (None, environment) else None
+            self.keys = tuple(dict.fromkeys(key for key in (planned, content) if key))
         elif purity is Purity.EFFECT:
             self.keys = (self.call.key or content,)
         return Job(
@@ -241,11 +244,6 @@ class Attempt:
             ring(self.child.app, bells)
         except (OperationalError, *_OUTAGES) as error:
             log.warning("%d bells are not rung (%s); the reconciler rings them", len(bells), error)
-
-
-def purity_of(call: StageCall) -> Purity:
-    """What may be done with the stage's result; of a task that is not in the table nothing."""
-    return TASKS[call.task].purity if call.task in TASKS else Purity.VOLATILE
 
 
 def patiently(report: Callable[[], Answer], what: str) -> Answer | None:
