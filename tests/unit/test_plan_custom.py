@@ -147,7 +147,8 @@ def test_signatures_are_read_without_running_the_code(tmp_path):
         "    table: pd.DataFrame\n"
         "    seen: dict[str, int]\n"
         "@stage('geo', queue='train', rowwise=True, requires=['shapely>=2'])\n"
-        "def geo(customers: 'pd.DataFrame', notes: dict | None = None, *, radius: float = 5, key, context) -> Out:\n    ...\n"
+        "def geo(customers: 'pd.DataFrame', notes: dict | None = None, *, radius: float = 5, key, context) -> Out:\n"
+        "    ...\n"
     )
     found = read_signature([tmp_path], "enrich:geo")
     assert found.inputs == (Parameter("customers", "table"), Parameter("notes", "json", required=False))
