@@ -60,7 +60,7 @@ class _Snapshots:
         others = [name for entry in entries[1:] for name in snapshot(root, entry).files]
         taken = snapshot(root, entries[0], (*self.include, *others))
         if self.store is not None:
-            ref = self.store.put_bytes(taken.data, Kind.FILE)
+            ref = self.store.put_bytes(taken.data, Kind.FILE, durable=True)
         else:
             ref = ArtifactRef(kind=Kind.FILE, digest=taken.digest, size=len(taken.data))
         return Code(snapshot=ref, entry=entries[0], requires=requires)

@@ -40,7 +40,7 @@ class Sources:
         if store.has(ref.digest):
             return ref
         before = _mark(path)
-        uploaded = store.put_file(path, Kind.FILE)
+        uploaded = store.put_file(path, Kind.FILE, durable=True)
         if uploaded.digest != ref.digest:  # it was changed between the two readings
             self._remember(path, before, uploaded.digest)
         return uploaded

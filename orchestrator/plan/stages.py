@@ -56,7 +56,8 @@ def format_of(file: str) -> data.Format:
 def check(draft: Draft) -> None:
     """The checks of the table as it is in the source."""
     columns = {name: data.ColumnCheck(**one.model_dump()) for name, one in draft.spec.data.checks.items()}
-    params = data.CheckParams(columns=columns, rows=draft.spec.data.rows)
+    (source,) = draft.spec.data.sources.values()
+    params = data.CheckParams(columns=columns, rows=draft.spec.data.rows, filename=source.file)
     draft.add("check", "data.check", params, {"table": draft.table})
 
 
