@@ -30,7 +30,7 @@ check: env
 
 test: check
 	deploy/install-test-packages
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadfile
 
 bench: env
 	$(BIN)/python -m benchmarks
