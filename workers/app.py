@@ -16,6 +16,7 @@ from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
 from workers.runtime.child import Child
+from workers.runtime.nursery import Nursery
 from workers.runtime.perform import perform
 from workers.runtime.presence import Presence
 from workers.runtime.threads import pin_threads
@@ -32,6 +33,7 @@ class Worker:
     settings: Settings
     queue: str
     processes: int
+    nursery: Nursery | None = None
     app: Celery = field(init=False)
     _child: Child | None = None
     _child_pid: int = 0
@@ -49,8 +51,11 @@ class Worker:
     def child(self) -> Child:
         """What this very process holds; another one after a fork."""
         if self._child is None or self._child_pid != os.getpid():
-            self._child, self._child_pid = Child(self.app, self.settings, self.queue), os.getpid()
+            self._child, self._child_pid = self._new_child(), os.getpid()
         return self._child
+
+    def _new_child(self) -> Child:
+        return Child(self.app, self.settings, self.queue, self.processes, self.nursery)
 
     def run(self) -> int:
         """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""

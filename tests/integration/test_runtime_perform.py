@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 import zipfile
@@ -26,6 +29,7 @@ from tests.servers import RedisServer
 from tests.waiting import wait_until
 from workers.app import Worker
 from workers.runtime.child import Child
+from workers.runtime.nursery import Nursery
 from workers.runtime.perform import perform
 
 
@@ -75,10 +79,22 @@ class Bench:
         return StageCall(id=identifier, task="custom", queue="prep", version=1, code=code, **fields)
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """A process that forks guests; started, not forked, since the tests' process has threads."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        with theirs:
+            command = [sys.executable, "-P", "-m", "workers.runtime.nursery", str(theirs.fileno())]
+            process = subprocess.Popen(command, pass_fds=(theirs.fileno(),))
+        yield Nursery(ours)
+    assert process.wait(10) == 0
+
+
 @pytest.fixture
-def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path) -> Iterator[Bench]:
+def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path, nursery: Nursery) -> Iterator[Bench]:
     settings = settings.model_copy(update={"heartbeat_s": 0.1, "lease_s": 5.0})
-    child = Worker(settings, "ops", 1).child
+    child = Worker(settings, "ops", 1, nursery).child
     handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
     yield Bench(child, Ledger(redis, settings), History(redis, settings.namespace), tmp_path)
     child.close()
@@ -434,3 +450,29 @@ def test_the_ledgers_password_is_no_business_of_guests(bench: Bench, monkeypatch
     )
     bench.perform(run, "a")
     assert bench.child.store.read(bench.stage(run, "a").outputs["result"]) == b'"none"'
+
+
+def test_without_a_nursery_a_guest_is_a_new_interpreter(bench: Bench) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    theirs.close()
+    with ours:
+        bench.child.nursery = Nursery(ours)
+        run = bench.submit(bench.custom("a", "import sys\ndef stage(): return 'pandas' in sys.modules\n"))
+        bench.perform(run, "a")
+    assert bench.stage(run, "a").error is None
+    assert bench.child.store.read(bench.stage(run, "a").outputs["result"]) == b"false"
+
+
+def test_a_guest_ends_with_the_process_that_asked_for_it(nursery: Nursery) -> None:
+    code = """
+import os, socket, sys
+from workers.runtime.nursery import Nursery
+requests, theirs = (socket.socket(fileno=int(number)) for number in sys.argv[1:])
+sys.stdout.write(str(Nursery(requests).start(theirs, dict(os.environ), 1).pid))
+"""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:  # open: the guest does not see the end by itself
+        numbers = (nursery.requests.fileno(), theirs.fileno())
+        command = [sys.executable, "-c", code, *map(str, numbers)]
+        guest = int(subprocess.run(command, pass_fds=numbers, stdout=subprocess.PIPE, check=True).stdout)
+        wait_until(lambda: not psutil.pid_exists(guest))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ import psutil
 import pytest
 import redis as redis_py
 
-from orchestrator.contracts.calls import Gather, Plan, StageCall
+from orchestrator.contracts.calls import Code, Gather, Kind, Plan, StageCall
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
@@ -24,8 +26,10 @@ from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.settings import Settings
+from orchestrator.store.artifacts import open_store
 from tests.waiting import wait_until
 from workers.runtime.pools import parse_pools
+from workers.runtime.process_tree import alive
 
 
 @dataclass
@@ -53,7 +57,10 @@ class Site:
         return record
 
     def ended(self, run: str) -> RunRecord:
-        wait_until(lambda: self.record(run).status.ended, timeout=60)
+        try:
+            wait_until(lambda: self.record(run).status.ended, timeout=30)
+        except AssertionError as error:
+            raise AssertionError(f"{self.record(run).stages}\n{self.log.read_text()}") from error
         return self.record(run)
 
     def repair(self) -> None:
@@ -128,7 +135,7 @@ def test_pools_register_run_and_leave_nothing_behind(start: Callable[..., Site])
     assert len(family) >= 3
     site.process.terminate()
     assert site.process.wait(20) == 0
-    assert not [process for process in family if process.is_running()]
+    wait_until(lambda: not any(alive(process.pid) for process in family))
     assert site.history.pools() == []
     assert "Traceback" not in site.log.read_text()
 
@@ -140,7 +147,7 @@ def test_a_killed_child_gives_its_stage_to_another_at_once(start: Callable[..., 
     pid = next(iter(site.ledger.leases_of(site.history.pools()[0].host).values()))
     os.kill(pid, signal.SIGKILL)
     record = site.ended(run)
-    assert record.status == "succeeded"
+    assert record.status == "succeeded", (record.stages, site.log.read_text())
     assert (record.stages[0].attempt, record.stages[0].deaths) == (2, 1)
 
 
@@ -151,7 +158,7 @@ def test_a_killed_pool_starts_again(start: Callable[..., Site]) -> None:
     pool = site.history.pools()[0]
     os.kill(int(pool.details["pid"]), signal.SIGKILL)
     record = site.ended(run)
-    assert record.status == "succeeded"
+    assert record.status == "succeeded", (record.stages, site.log.read_text())
     assert record.stages[0].deaths == 1
     assert wait_until(lambda: [one for one in site.history.pools() if one.details["pid"] != pool.details["pid"]])
 
@@ -173,8 +180,7 @@ def test_a_killed_supervisor_leaves_nothing_behind(start: Callable[..., Site]) -
     family = site.family()
     site.process.kill()
     site.process.wait()
-    _, alive = psutil.wait_procs(family, timeout=10)
-    assert alive == []
+    wait_until(lambda: not any(alive(process.pid) for process in family))
 
 
 def test_the_hard_limit_ends_a_child_that_does_not_listen(start: Callable[..., Site], monkeypatch: object) -> None:
@@ -205,3 +211,22 @@ def test_pools_that_make_no_sense_are_refused(arguments: list[str], message: str
 
 def test_pools_are_parsed() -> None:
     assert [(pool.queue, pool.processes) for pool in parse_pools(["prep", "train:3"])] == [("prep", 1), ("train", 3)]
+
+
+def test_a_teams_stage_runs_in_a_guest_of_the_pool(start: Callable[..., Site], tmp_path: Path) -> None:
+    site = start("prep:2")
+    archive = tmp_path / "code.zip"
+    with zipfile.ZipFile(archive, "w") as target:
+        target.writestr("team.py", "import os\ndef stage(*, n: int): return {'n': n, 'parent': os.getppid()}\n")
+    store = open_store(site.settings)
+    code = Code(snapshot=store.put_file(archive, Kind.FILE), entry="team:stage")
+    calls = [
+        StageCall(id=f"s{n}", task="custom", queue="prep", version=1, code=code, params={"n": n}) for n in range(6)
+    ]
+    record = site.ended(site.submit(*calls))
+    assert record.status == "succeeded", site.log.read_text()
+    parents = {json.loads(store.read(stage.outputs["result"]))["parent"] for stage in record.stages}
+    assert len(parents) == 1  # the nursery
+    family = site.family()
+    site.process.kill()
+    wait_until(lambda: not any(alive(process.pid) for process in family))

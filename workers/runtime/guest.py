@@ -5,7 +5,6 @@ python -P -m workers.runtime.guest FD
 
 from __future__ import annotations
 
-import ctypes
 import importlib
 import logging
 import os
@@ -31,10 +30,10 @@ from workers.runtime.execute import execute
 from workers.runtime.failures import describe, trace
 from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
+from workers.runtime.process_tree import end_with_parent
 from workers.runtime.streams import FORMAT, flush_all, text_stream
 
 PROGRESS_EVERY_S = 0.25
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -158,29 +157,29 @@ def entry_of(job: Job) -> Callable[..., Any]:
     return function  # type: ignore[no-any-return]
 
 
-def main() -> NoReturn:
+def main(channel: int) -> NoReturn:
     """Serve the child at the other end of the socket until it closes it."""
-    _die_with_parent()
+    end_with_parent(signal.SIGKILL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started the pools
-    with socket.socket(fileno=int(sys.argv[1])) as sock:
+    with socket.socket(fileno=channel) as sock:
         sock.set_inheritable(False)
-        channel = Channel(sock)
-        try:
-            first = channel.receive()
-            logging.basicConfig(level=logging.INFO, format=FORMAT, stream=text_stream(2))
-            snapshot = Path(first["snapshot"])
-            sys.path.insert(0, str(snapshot))
-            sys.dont_write_bytecode = True  # the snapshot's folder is everybody's, and stays as it is
-            Guest(channel, snapshot, Settings(**first["settings"])).serve()
-        except ChannelClosed:
-            pass
+        _serve(Channel(sock))
     os._exit(0)  # threads that the code left behind do not keep the process
 
 
-def _die_with_parent() -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+def _serve(channel: Channel) -> None:
+    try:
+        first = channel.receive()
+        handler = logging.StreamHandler(text_stream(2))
+        handler.setFormatter(logging.Formatter(FORMAT))
+        logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+        snapshot = Path(first["snapshot"])
+        sys.path.insert(0, str(snapshot))
+        sys.dont_write_bytecode = True  # the snapshot's folder is everybody's, and stays as it is
+        Guest(channel, snapshot, Settings(**first["settings"])).serve()
+    except ChannelClosed:
+        return
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

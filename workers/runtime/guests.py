@@ -10,9 +10,9 @@ import socket
 import subprocess
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.contracts.calls import Code
 from orchestrator.contracts.errors import CycleryError, InvalidInput, UserCodeError
@@ -42,19 +42,40 @@ class GuestFailed(CycleryError):
         self.error = error
 
 
+class GuestProcess(Protocol):
+    """A process, however it was started."""
+
+    pid: int
+
+    def poll(self) -> int | None:
+        """The exit code, negative for a signal; None while it runs."""
+
+    def wait(self) -> int:
+        """The exit code, once there is one."""
+
+
+Start = Callable[[socket.socket, dict[str, str]], GuestProcess]
+
+
+def start_process(channel: socket.socket, environment: dict[str, str]) -> GuestProcess:
+    """A guest as a new interpreter, where there is no nursery: it takes a second or more to import what it needs."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "workers.runtime.guest", str(channel.fileno())],
+        pass_fds=(channel.fileno(),),
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        env=environment,
+    )
+
+
 class Guest:
     """One process for one snapshot of a team's code, the leader of its own process group."""
 
-    def __init__(self, snapshot: Path, settings: Settings) -> None:
+    def __init__(self, snapshot: Path, settings: Settings, start: Start) -> None:
         ours, theirs = socket.socketpair()
+        environment = {name: value for name, value in os.environ.items() if name not in HIDDEN_SETTINGS}
         with theirs, _held_back(signal.SIGUSR1, signal.SIGUSR2):
-            self.process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "workers.runtime.guest", str(theirs.fileno())],
-                pass_fds=(theirs.fileno(),),
-                stdin=subprocess.DEVNULL,
-                start_new_session=True,
-                env={name: value for name, value in os.environ.items() if name not in HIDDEN_SETTINGS},
-            )
+            self.process = start(theirs, environment)
         self.channel = Channel(ours)
         self.channel.send({"snapshot": str(snapshot), "settings": _open_settings(settings)})
         self.baseline: int | None = None  # memory after the first stage, bytes
@@ -104,7 +125,8 @@ class Guest:
 class Guests:
     """The warm guests of one child, least recently used first."""
 
-    def __init__(self, settings: Settings, store: ArtifactStore, node: str) -> None:
+    def __init__(self, settings: Settings, store: ArtifactStore, node: str, start: Start = start_process) -> None:
+        self._start = start
         self.settings = settings
         self.store = store
         self.node = node
@@ -120,7 +142,7 @@ class Guests:
         while len(self._warm) >= WARM:
             self._warm.popitem(last=False)[1].close()
         if guest is None:
-            guest = Guest(folder, self.settings)
+            guest = Guest(folder, self.settings, self._start)
         self._warm[code.snapshot.digest] = guest
         return guest
 

@@ -30,10 +30,10 @@ class Inside:
         self._open = False
         self._pending: BaseException | None = None
         self._main = threading.main_thread().ident or 0
+        signal.signal(_SIGNAL, self._interrupt)  # before anybody can send it
 
     def run(self, job: Job, running: Running) -> Outcome:
         """Run the stage in this thread, open to interruption."""
-        signal.signal(_SIGNAL, self._interrupt)
         try:
             self._open = True
             if running.cancelled:  # asked to stop before anything could be raised

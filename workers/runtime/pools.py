@@ -9,7 +9,6 @@ hands on SIGTERM, and leaves nothing behind.
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import importlib
 import logging
@@ -27,13 +26,14 @@ import psutil
 from orchestrator.contracts.errors import CycleryError, InvalidInput
 from orchestrator.contracts.tasks import TASKS, Queue
 from orchestrator.settings import Settings
+from workers.runtime.nursery import Nursery
+from workers.runtime.process_tree import end_with_parent
 from workers.runtime.scratch import remove_abandoned
 from workers.runtime.threads import single_threaded
 
 GIVE_BACK_S = 8.0  # for stages to be given back and guests to end, before everything is killed
 FIRST_PAUSE_S, LONGEST_PAUSE_S, STEADY_S = 0.5, 30.0, 60.0
 LOG_FORMAT = "%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s"
-_PR_SET_PDEATHSIG = 1
 _TABLES = ("numpy", "pandas", "pyarrow.parquet")
 _MODELS = (*_TABLES, "sklearn.pipeline", "sklearn.ensemble", "sklearn.linear_model", "skops.io", "threadpoolctl")
 HEAVY: dict[Queue, tuple[str, ...]] = {
@@ -85,7 +85,8 @@ def preload(queues: list[str]) -> None:
     for queue in queues:
         for module in HEAVY[Queue(queue)]:
             importlib.import_module(module)
-    importlib.import_module("workers.app")
+    for module in ("workers.app", "workers.runtime.guest"):
+        importlib.import_module(module)
     from workers.catalogue import FUNCTIONS
 
     for task in TASKS.values():
@@ -208,9 +209,9 @@ def serve(pool: PoolProcess, settings: Settings) -> NoReturn:
     """Be the main process of one pool."""
     code = 1
     try:
-        from workers.app import Worker
-
-        code = Worker(settings, pool.queue, pool.processes).run()
+        nursery = Nursery.fork()
+        # The composition root stands above this package, so it is named here and not imported.
+        code = importlib.import_module("workers.app").Worker(settings, pool.queue, pool.processes, nursery).run()
     except CycleryError as error:
         log.error("%s", error)
     except SystemExit as error:
@@ -220,14 +221,6 @@ def serve(pool: PoolProcess, settings: Settings) -> NoReturn:
     finally:
         logging.shutdown()
         os._exit(code)  # nothing of the parent's is flushed or closed a second time
-
-
-def end_with_parent(number: signal.Signals, parent: int | None = None) -> None:
-    """Have this process told by a signal when its parent is gone (Linux); `parent` may be gone already."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
-    if parent is not None and os.getppid() != parent:
-        os.kill(os.getpid(), number)
 
 
 def _signal(pid: int | None, number: signal.Signals) -> None:

@@ -8,7 +8,6 @@ import socket
 import threading
 from typing import Any
 
-import psutil
 import redis as redis_py
 from kombu.exceptions import OperationalError
 
@@ -21,6 +20,7 @@ from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Pool
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
+from workers.runtime.process_tree import alive
 
 LOOK_EVERY_S = 0.5
 TELL_EVERY_S = 5.0
@@ -68,6 +68,7 @@ class Presence:
         self._stopping.set()
 
     def _loop(self) -> None:
+        self._look()  # whom to miss from now on
         self._guarded(self._bury_dead)  # of children that a killed main process left
         told = TELL_EVERY_S
         while not self._stopping.is_set():
@@ -112,7 +113,7 @@ class Presence:
     def _bury_dead(self) -> None:
         ledger = Ledger(self._redis(), self.settings)
         for (run, stage), pid in ledger.leases_of(self.host).items():
-            if not _alive(pid):
+            if not alive(pid):
                 log.warning("process %d died under stage %s of %s", pid, stage, run)
                 ring(self._worker.app, ledger.bury(run, stage, pid).bells)
 
@@ -124,12 +125,3 @@ class Presence:
         if self._client is None:
             self._client = connect(self.settings, 0.5)
         return self._client
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.AccessDenied:
-        return True

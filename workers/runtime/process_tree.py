@@ -1,15 +1,19 @@
-"""What a process started, and how much memory it holds: read from /proc where there is one, a few times a second."""
+"""What a process started, how much memory it holds, and what ends it; read from /proc where there is one."""
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
+import signal
+import sys
 from pathlib import Path
 
 import psutil
 
 _PROC = Path("/proc")
 _HAS_CHILDREN = (_PROC / "self/task" / str(os.getpid()) / "children").exists()
+_PR_SET_PDEATHSIG = 1
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -25,6 +29,16 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and only waits to be taken note of does not."""
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.AccessDenied:
+        return True
+
+
 def resident(pid: int) -> int:
     """Resident memory, bytes; 0 when the process is gone."""
     if not _HAS_CHILDREN:
@@ -35,6 +49,14 @@ def resident(pid: int) -> int:
         return int((_PROC / str(pid) / "statm").read_text().split()[1]) * _PAGE
     except (OSError, IndexError):
         return 0
+
+
+def end_with_parent(number: signal.Signals, parent: int | None = None) -> None:
+    """Have this process told by a signal when its parent is gone (Linux); `parent` may be gone already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, number)
+    if parent is not None and os.getppid() != parent:
+        os.kill(os.getpid(), number)
 
 
 def _children(pid: int) -> list[int]:

@@ -8,7 +8,7 @@ import shutil
 import socket
 from pathlib import Path
 
-import psutil
+from workers.runtime.process_tree import alive
 
 
 def new_scratch(cache: Path) -> Path:
@@ -21,7 +21,7 @@ def remove_abandoned(cache: Path) -> int:
     removed = 0
     for folder in (cache / "work").glob(f"{socket.gethostname()}.*"):
         pid = folder.name.split(".")[-2]
-        if pid.isdigit() and not psutil.pid_exists(int(pid)):
+        if pid.isdigit() and not alive(int(pid)):
             shutil.rmtree(folder, ignore_errors=True)
             removed += 1
     return removed
