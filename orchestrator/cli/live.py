@@ -38,7 +38,7 @@ def progress(output: Output, client: Client) -> Iterator[Show]:
     def current() -> RenderableType:
         return tree(shown[-1], left.of(shown[-1])) if shown else ""
 
-    with Live(console=output.err, refresh_per_second=8, transient=True, get_renderable=current):
+    with Live(console=output.err, refresh_per_second=8, get_renderable=current):
         yield shown.append
 
 
@@ -56,14 +56,17 @@ class Lines:
             cached = sum(stage.cached and stage.state == StageState.DONE for stage in record.stages)
             self._output.say(f"{record.run}: {len(record.stages)} stages" + (f", {cached} cached" if cached else ""))
             seen = {stage.id: StageState.DONE for stage in record.stages if stage.cached}
-        for stage in record.stages:
-            if seen.get(stage.id) != stage.state and _worth_a_line(stage):
+        changed = [stage for stage in record.stages if seen.get(stage.id) != stage.state]
+        for stage in changed:
+            if stage.state in _TOLD:
                 self._output.say(_line(stage))
+        passed_over = sum(stage.state in (StageState.SKIPPED, StageState.CANCELLED) for stage in changed)
+        if passed_over:
+            self._output.say(f"- {passed_over} {'stage' if passed_over == 1 else 'stages'} not run")
         self._seen = {stage.id: stage.state for stage in record.stages}
 
 
-def _worth_a_line(stage: StageRecord) -> bool:
-    return stage.state.terminal or stage.state in (StageState.HELD, StageState.RUNNING)
+_TOLD = frozenset({StageState.RUNNING, StageState.HELD, StageState.DONE, StageState.FAILED, StageState.REJECTED})
 
 
 def _line(stage: StageRecord) -> str:
@@ -89,21 +92,23 @@ def tree(record: RunRecord, left_s: float | None) -> Group:
         head.append(f"  about {duration(left_s)} left", "dim")
     lines: list[RenderableType] = [head]
     trials = [stage for stage in record.stages if stage.task == "train.trial"]
+    width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), 48)
     shown = False
     for stage in record.stages:
         if stage.task != "train.trial":
-            lines.append(_stage_line(stage, now))
+            lines.append(_stage_line(stage, now, width))
         elif not shown:
             shown = True
-            lines += _trial_lines(trials, now)
+            lines += _trial_lines(trials, now, width)
     return Group(*lines)
 
 
-def _stage_line(stage: StageRecord, now: float) -> Text:
+def _stage_line(stage: StageRecord, now: float, width: int, indent: str = "  ") -> Text:
     from rich.text import Text
 
     style = STYLES.get(stage.state, "")
-    line = Text.assemble("  ", (SIGNS[stage.state], style), " ", (f"{stage.id:<22}", "" if style != "dim" else "dim"))
+    name = f"{stage.id:<{width - len(indent)}}"
+    line = Text.assemble(indent, (SIGNS[stage.state], style), " ", (name, "dim" if style == "dim" else ""))
     line.append(f"{_detail(stage, now)}", "dim")
     if stage.error is not None:
         line.append(f"  {stage.error.message}", "red")
@@ -122,7 +127,7 @@ def _detail(stage: StageRecord, now: float) -> str:
     return "" if stage.state is StageState.WAITING else str(stage.state)
 
 
-def _trial_lines(trials: list[StageRecord], now: float) -> list[Text]:
+def _trial_lines(trials: list[StageRecord], now: float, width: int) -> list[Text]:
     from rich.text import Text
 
     counts: dict[str, int] = {}
@@ -131,11 +136,11 @@ def _trial_lines(trials: list[StageRecord], now: float) -> list[Text]:
     done, total = sum(trial.state.terminal for trial in trials), len(trials)
     filled = round(BAR * done / total)
     sign = "done" if done == total else "running" if done or counts.get("running") else "waiting"
-    line = Text.assemble("  ", (SIGNS[sign], STYLES[sign]), f" {'train':<22}", ("━" * filled, "green"))
+    line = Text.assemble("  ", (SIGNS[sign], STYLES[sign]), f" {'train':<{width - 2}}", ("━" * filled, "green"))
     line.append("━" * (BAR - filled), "dim")
     cached = sum(trial.cached for trial in trials)
     line.append(f" {done}/{total}" + (f"  {cached} cached" if cached else ""))
     if counts.get("failed"):
         line.append(f"  {counts['failed']} failed", "red")
     running = [trial for trial in trials if trial.state is StageState.RUNNING]
-    return [line, *(_stage_line(trial, now) for trial in running[:4])]
+    return [line, *(_stage_line(trial, now, width, "    ") for trial in running[:4])]

@@ -74,11 +74,17 @@ def retry(
 @verb
 def cancel(output: Output, run: str) -> None:
     """Stop a run: what has not begun never begins, what runs is told."""
-    stopped = client_for(output).cancel(run)
-    if output.as_json:
-        output.document(stopped.document())
+    client = client_for(output)
+    before = client.run(run)
+    if before.status.ended:
+        output.say(f"{before.id} had ended already")
     else:
-        output.show(f"{stopped.id} is {stopped.status}", f"Next: cyclery retry {stopped.id}")
+        client.cancel(before.id)
+    document = before.document()
+    if output.as_json:
+        output.document(document)
+    else:
+        output.show(f"{before.id} is {document['status']}", f"Next: cyclery retry {before.id}")
 
 
 def _leave(output: Output, run: Run) -> None:
@@ -100,6 +106,8 @@ def follow(output: Output, client: Client, run: Run) -> int:
         document = run.document(report=True)
     except KeyboardInterrupt:
         output.say(f"\nDetached; {run.id} goes on. Back: cyclery watch {run.id} · stop it: cyclery cancel {run.id}")
+        if output.as_json:
+            output.document(run.document())
         return INTERRUPTED
     if output.as_json:
         output.document(document)
