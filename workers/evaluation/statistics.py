@@ -122,10 +122,11 @@ def roc_auc(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
 
     def areas(weights: Floats) -> Floats:
         ranked = weights[:, order]
-        above = np.add.reduceat(ranked * marks, starts, axis=1)
-        below = np.add.reduceat(ranked, starts, axis=1) - above
-        beaten = np.cumsum(below, axis=1) - below / 2
-        return divided((above * beaten).sum(axis=1), above.sum(axis=1) * below.sum(axis=1))
+        above = _together(ranked * marks, starts)
+        below = _together(ranked, starts) - above
+        beaten = np.cumsum(below, axis=1)
+        pairs = np.einsum("ij,ij->i", above, beaten) - np.einsum("ij,ij->i", above, below) / 2
+        return divided(pairs, above.sum(axis=1) * below.sum(axis=1))
 
     return areas
 
@@ -137,8 +138,8 @@ def average_precision(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
 
     def precisions(weights: Floats) -> Floats:
         ranked = weights[:, order]
-        hits = np.add.reduceat(ranked * marks, starts, axis=1)
-        reached = np.cumsum(np.add.reduceat(ranked, starts, axis=1), axis=1)
+        hits = _together(ranked * marks, starts)
+        reached = np.cumsum(_together(ranked, starts), axis=1)
         precision = np.nan_to_num(divided(np.cumsum(hits, axis=1), reached), nan=0.0)
         return divided((hits * precision).sum(axis=1), hits.sum(axis=1))
 
@@ -149,6 +150,11 @@ def _tied(scores: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]
     return order, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
+
+
+def _together(ranked: Floats, starts: NDArray[np.intp]) -> Floats:
+    """Sums over rows of equal score; without any, the rows as they are."""
+    return ranked if len(starts) == ranked.shape[1] else np.add.reduceat(ranked, starts, axis=1)
 
 
 def roc_auc_ovr(sample: Sample) -> Statistic:
