@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
 from orchestrator.plan.estimate import label
 
-if TYPE_CHECKING:
-    from orchestrator.client.client import Client
-
 
 class TimeLeft:
     """An estimate that gets better while the run goes on."""
 
-    def __init__(self, client: Client) -> None:
-        session = client.session()
-        self._slots: dict[str, int] = {}
-        for pool in session.history.pools():
-            self._slots[pool.queue] = self._slots.get(pool.queue, 0) + pool.processes
+    def __init__(self, slots: Mapping[str, int]) -> None:
+        self._slots = slots  # processes by queue
 
     def of(self, record: RunRecord) -> float | None:
         """Seconds, or None where nothing is known of a stage that is still to run.

@@ -32,7 +32,7 @@ def progress(output: Output, client: Client) -> Iterator[Show]:
 
     from orchestrator.cli.left import TimeLeft
 
-    left = TimeLeft(client)
+    left = TimeLeft(client.session().history.count_slots())
     shown: list[RunRecord] = []
 
     def current() -> RenderableType:

@@ -96,7 +96,9 @@ def _show(output: Output, version: ModelVersion) -> None:
 
 @click.command()
 @click.argument("reference", metavar="NAME[@VERSION]")
-@click.option("--to", type=click.Choice(["production", "staging"]), default="production", show_default=True)
+@click.option(
+    "--to", type=click.Choice(["production", "staging"]), default="production", show_default=True, help="Where to."
+)
 @NOTE
 @verb
 def promote(output: Output, reference: str, to: Literal["staging", "production"], note: str | None) -> None:

@@ -1,0 +1,190 @@
+"""The end of a run and its live view, as people see them."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from orchestrator.cli.left import TimeLeft
+from orchestrator.cli.live import Lines, tree
+from orchestrator.cli.output import Output
+from orchestrator.cli.summary import exit_code, next_commands, show_end
+from orchestrator.cli.trial_rows import trial_rows
+from orchestrator.cli.words import ago, duration, interval, settings_of
+from orchestrator.contracts.records import RunRecord, StageError, StageRecord
+from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.document import run_document
+from tests.unit.report_case import Kept, record
+
+
+def stage(identifier: str, state: str = "done", **changed) -> StageRecord:
+    task = "train.trial" if identifier.startswith("train[") else f"task.{identifier}"
+    if task == "train.trial":
+        changed.setdefault("params", {"candidate": identifier[6:].partition("#")[0], "params": {"k": 1}})
+    return StageRecord(id=identifier, task=task, queue="train", state=StageState(state), **changed)
+
+
+def run(*stages: StageRecord, status: str = "running") -> RunRecord:
+    return RunRecord(
+        run="x-1", workflow="x", status=RunStatus(status), created=time.time(), plan_digest="sha256:0", plan_version=1,
+        stages=stages,
+    )  # fmt: skip
+
+
+def failure(family: str) -> StageError:
+    return StageError.model_validate({"family": family, "message": "it broke"})
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [("succeeded", 0), ("running", 0), ("refused", 3), ("held", 4), ("cancelled", 7)]
+)
+def test_the_exit_code_says_how_a_run_stands(status, code):
+    assert exit_code(run(status=status)) == code
+
+
+def test_data_at_fault_is_exit_2_and_any_other_failure_1():
+    assert exit_code(run(stage("check", "failed", error=failure("data")), status="failed")) == 2
+    assert exit_code(run(stage("enrich", "failed", error=failure("user")), status="failed")) == 1
+
+
+def test_a_trial_that_a_search_bore_is_not_why_the_run_failed():
+    borne = stage("train[a#1]", "failed", error=failure("data"))
+    late = stage("package", "failed", error=failure("user"))
+    failed = run(borne, stage("select"), late, status="failed")
+    assert exit_code(failed) == 1
+    assert next_commands(failed, {"champion": None}) == ["cyclery logs x-1 package", "cyclery retry x-1"]
+
+
+def test_names_with_brackets_are_quoted_for_the_shell():
+    failed = run(stage("train[a#1]", "failed", error=failure("user")), status="failed")
+    assert next_commands(failed, {"champion": None})[0] == "cyclery logs x-1 'train[a#1]'"
+
+
+def shown(capsys, kept, found, report=None) -> str:
+    show_end(Output(as_json=False), found, run_document(found, kept.read, report))
+    return capsys.readouterr().out
+
+
+def test_a_success_shows_candidates_champion_gates_report_and_what_to_type(capsys):
+    kept = Kept()
+    text = shown(capsys, kept, record(kept), "/home/report.html")
+    for words in (
+        "cancer-7f3a succeeded in",
+        "roc_auc",
+        "95 %",
+        "✓ ",
+        "Report: /home/report.html",
+        "Next: cyclery promote cancer@1",
+    ):
+        assert words in text, words
+
+
+def test_a_refusal_names_the_gate_and_a_failure_its_log(capsys):
+    kept = Kept()
+    assert "✗ " in shown(capsys, kept, record(kept, status=RunStatus.REFUSED, passed=False))
+    failed = record(
+        kept, status=RunStatus.FAILED, upto="check",
+        states={"prepare": StageState.FAILED},
+        errors={"prepare": StageError(family="user", message="ValueError: no", frames=("clean.py:3 in tidy: raise",))},
+    )  # fmt: skip
+    text = shown(capsys, kept, failed)
+    assert "prepare: ValueError: no" in text
+    assert "clean.py:3 in tidy" in text
+    assert "Next: cyclery logs cancer-7f3a prepare" in text
+    assert "Next: cyclery retry cancer-7f3a" in text
+
+
+def test_on_a_pipe_each_change_is_a_line_once(capsys):
+    lines = Lines(Output(as_json=True))
+    lines.show(run(stage("a", cached=True), stage("b", "running"), stage("c", "waiting"), stage("d", "waiting")))
+    lines.show(run(stage("a", cached=True), stage("b", seconds=1.25), stage("c", "running"), stage("d", "waiting")))
+    lines.show(
+        run(
+            stage("a", cached=True),
+            stage("b", seconds=1.25),
+            stage("c", "failed", error=failure("user")),
+            stage("d", "skipped"),
+        )
+    )
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines() == [
+        "x-1: 4 stages, 1 cached", "● b running", "✓ b done in 1.2 s", "● c running", "✗ c failed — it broke",
+        "- 1 stage not run",
+    ]  # fmt: skip
+
+
+def rendered(found: RunRecord, left: float | None = None) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    out = StringIO()
+    Console(file=out, width=100).print(tree(found, left))
+    return out.getvalue()
+
+
+def test_the_tree_has_a_line_for_each_stage_and_one_for_all_trials():
+    now = time.time()
+    trials = [stage(f"train[ridge#{number}]", "done" if number < 4 else "waiting") for number in range(1, 9)]
+    trials[3] = stage("train[ridge#4]", "running", started=now - 3, worker="train@here", attempt=2, progress=0.5)
+    text = rendered(run(stage("split", seconds=0.3), *trials, stage("select", "waiting")), 12.0)
+    assert "about 12 s left" in text
+    assert text.count("train[ridge#") == 1
+    assert "3/8" in text
+    assert "50 %" in text
+    assert "attempt 2" in text
+    assert "✓ split" in text
+    assert "· select" in text
+
+
+def left_of(found: RunRecord, slots: int) -> float | None:
+    return TimeLeft({"train": slots}).of(found)
+
+
+def test_time_left_comes_from_what_trials_took_and_how_many_run_at_once():
+    done = [stage(f"train[a#{number}]", seconds=2.0) for number in (1, 2)]
+    waiting = [stage(f"train[a#{number}]", "waiting") for number in (3, 4, 5, 6)]
+    assert left_of(run(*done, *waiting), 1) == pytest.approx(8.0)
+    assert left_of(run(*done, *waiting), 2) == pytest.approx(4.0)
+    assert left_of(run(*waiting), 2) is None
+    assert left_of(run(*done, status="succeeded"), 2) is None
+
+
+def test_trials_are_rows_with_their_rank_and_failed_ones_come_last():
+    found = run(
+        stage("train[a#1]", seconds=1.0, params={"candidate": "a", "params": {"k": 1}}),
+        stage("train[b#1]", seconds=3.0, params={"candidate": "b", "params": {}}),
+        stage("train[c#1]", "failed", error=failure("user"), params={"candidate": "c", "params": {}}),
+    )
+    scored = [
+        {"candidate": "b", "params": {}, "score": 0.9, "std": 0.1},
+        {"candidate": "a", "params": {"k": 1}, "score": 0.8, "std": 0.1},
+    ]
+    rows = trial_rows(found, scored, "score")
+    assert [(row["rank"], row["candidate"], row["stage"], row["error"]) for row in rows] == [
+        (1, "b", "train[b#1]", None),
+        (2, "a", "train[a#1]", None),
+        (None, "c", "train[c#1]", "it broke"),
+    ]
+    assert [row["candidate"] for row in trial_rows(found, scored, "candidate")] == ["a", "b", "c"]
+    assert [row["candidate"] for row in trial_rows(found, scored, "seconds")] == ["b", "a", "c"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, ""), (0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (185, "3 m 05 s"), (7800, "2 h 10 m")],
+)
+def test_durations_are_short(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_times_numbers_and_parameters_in_words():
+    assert ago(time.time() - 5) == "just now"
+    assert ago(time.time() - 300) == "5 m ago"
+    assert ago(time.time() - 7200) == "2 h ago"
+    assert settings_of({"C": 0.123456, "penalty": "l2"}) == "C=0.1235, penalty=l2"
+    assert interval({"value": None}) == "undefined"
+    value = {"value": 0.846, "low": 0.829, "high": 0.862, "confidence": 0.95}
+    assert interval(value) == "0.846 (0.829 to 0.862, 95 %)"
