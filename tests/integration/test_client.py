@@ -1,0 +1,336 @@
+"""The client against a real Redis and store; a hand does what workers would."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator import Client, Workflow
+from orchestrator.client.run import Run
+from orchestrator.client.sources import Sources
+from orchestrator.contracts.calls import Kind
+from orchestrator.contracts.documents import Changes, Registration, SplitSummary
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.records import StageError
+from orchestrator.contracts.status import RunStatus
+from orchestrator.contracts.tasks import TASKS
+from orchestrator.engine.messages import Bell, Claim, Completion, Pool
+from orchestrator.settings import Settings
+from orchestrator.store.manifests import write_manifest
+from tests.unit import report_case
+
+SPEC = """\
+name: churn
+objective: {predict: churn, task: classification, positive: "yes", metric: roc_auc}
+data: {sources: {customers: {file: customers.csv}}}
+train: {candidates: [{ridge_classifier: {grid: {alpha: [1, 10]}}}]}
+"""
+
+DOCUMENTS = {
+    "profile": report_case.profile(),
+    "changes": Changes(rows_before=60),
+    "summary": SplitSummary(
+        method="random", scheme="partition", folds=2, train_rows=40, test_rows=20, fold_rows=(20, 20)
+    ),
+    "result": report_case.trial("ridge_classifier", 1, 0.9),
+    "ranking": report_case.ranking(),
+    "preparation": report_case.preparation(),
+    "evaluation": report_case.evaluation(),
+    "registration": Registration(model="churn@1", stage="candidate"),
+}
+
+
+class Workers:
+    """Completes what is ready with outputs that are bytes and no more."""
+
+    def __init__(self, client: Client) -> None:
+        self.session = client.session(pools=True)
+        self.fails: set[str] = set()
+        self.done: list[str] = []
+
+    def serve(self) -> None:
+        """Register a pool for each queue."""
+        for queue in ("prep", "train", "evaluate", "ops"):
+            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1)
+            self.session.history.register(pool)
+
+    def work(self, run: str, upto: int = 100) -> list[str]:
+        """Claim and complete whatever is ready, until nothing is; the stages that ran."""
+        began = len(self.done)
+        while ready := [one.id for one in self._record(run).stages if one.state == "ready"][
+            : upto - len(self.done) + began
+        ]:
+            for stage in ready:
+                claim = self.session.ledger.claim(run, stage, worker="prep@here", host="here", pid=1)
+                assert claim is not None
+                self._end(claim)
+                self.done.append(stage)
+            if len(self.done) - began >= upto:
+                break
+        return self.done[began:]
+
+    def _end(self, claim: Claim) -> tuple[Bell, ...]:
+        stage = claim.call.id
+        if stage in self.fails:
+            error = StageError(family="user", message="it broke")
+            return self.session.ledger.fail(claim.lease, error).bells
+        outputs = {
+            name: self.session.store.put_bytes(
+                DOCUMENTS[name].model_dump_json().encode()
+                if name in DOCUMENTS
+                else f"{stage}.{name}:{claim.call.key}".encode(),
+                Kind.JSON,
+            )
+            for name in TASKS[claim.call.task].outputs
+        }
+        log = self.session.store.put_bytes(f"{stage} was here\n".encode(), Kind.FILE)
+        keys = (claim.call.key,) if claim.call.key else ()
+        return self.session.ledger.complete(claim.lease, Completion(outputs, 0.5, keys=keys, log=log)).bells
+
+    def _record(self, run: str):
+        record = self.session.history.snapshot(run)
+        assert record is not None
+        return record
+
+
+@pytest.fixture
+def client(settings: Settings) -> Client:
+    return Client(settings)
+
+
+@pytest.fixture
+def workers(client: Client) -> Workers:
+    workers = Workers(client)
+    workers.serve()
+    return workers
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    rows = [f"{number},{number * 7 % 5},{'yes' if number % 3 else 'no'}" for number in range(60)]
+    (tmp_path / "customers.csv").write_text("\n".join(["age,spend,churn", *rows, ""]))
+    (tmp_path / "churn.yaml").write_text(SPEC)
+    return tmp_path / "churn.yaml"
+
+
+def finish(client: Client, workers: Workers, file: Path, *overrides: str, **options: bool) -> Run:
+    run = client.submit(Workflow.load(file, overrides), **options)
+    workers.work(run.id)
+    return run
+
+
+def test_what_workers_read_is_in_the_store_when_a_run_is_accepted(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    ref = client.session().sources.digest(file.with_name("customers.csv"))
+    assert client.session().store.read(ref) == file.with_name("customers.csv").read_bytes()
+    assert run.status is RunStatus.RUNNING
+
+
+def test_a_run_is_followed_to_its_end(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    seen = []
+    for record in run.follow():
+        seen.append(record.status)
+        workers.work(run.id, upto=4)
+    assert seen[0] is RunStatus.RUNNING
+    assert seen[-1] is RunStatus.SUCCEEDED
+    assert run.wait().status is RunStatus.SUCCEEDED
+
+
+def test_an_identical_active_run_is_attached_to_unless_another_is_asked_for(client, workers, file):
+    first = client.submit(Workflow.load(file))
+    second = client.submit(Workflow.load(file))
+    assert (second.id, second.attached) == (first.id, True)
+    assert client.submit(Workflow.load(file), new=True).id != first.id
+    assert client.submit(Workflow.load(file), seed=9).id != first.id
+
+
+def test_an_unchanged_workflow_rings_nobody(client, workers, file, settings):
+    finish(client, workers, file)
+    fresh = Client(settings)
+    again = fresh.submit(Workflow.load(file))
+    assert again.status is RunStatus.SUCCEEDED
+    assert all(stage.cached for stage in again.record().stages)
+    assert "app" not in fresh.session().__dict__  # the Celery app was never made
+
+
+def test_an_outlook_tells_what_is_cached_what_changed_and_how_long_it_takes(client, workers, file):
+    unknown = client.plan(Workflow.load(file))
+    assert (unknown.cached, unknown.estimate_s, unknown.previous) == (frozenset(), None, None)
+    run = finish(client, workers, file)
+    same = client.plan(Workflow.load(file))
+    assert same.cached == {call.id for call in same.plan.stages}
+    assert (same.estimate_s, same.previous, same.changes) == (0.0, run.id, ())
+    gated = client.plan(Workflow.load(file, ["split.test=0.3"]))
+    assert gated.cached == {"ingest[customers]", "prepare"}
+    assert gated.estimate_s == pytest.approx(7 * 0.5, abs=0.5)
+    assert gated.changes[0].reasons == ("params: test",)
+
+
+def test_planning_uploads_nothing(client, workers, file):
+    client.plan(Workflow.load(file))
+    assert list(client.session().store.digests()) == []
+
+
+def test_without_anything_to_reach_a_plan_is_made_offline(file, tmp_path):
+    outlook = Client(Settings(home=tmp_path / "none")).plan(Workflow.load(file))
+    assert outlook.cached is None
+    assert len(outlook.plan.stages) == 10
+
+
+def test_runs_are_found_by_prefix_by_last_and_by_their_manifest(client, workers, file):
+    first = finish(client, workers, file)
+    second = finish(client, workers, file, "seed=5")
+    assert client.run("last").id == second.id
+    assert client.run(first.id[:-1]).id == first.id
+    with pytest.raises(InvalidInput, match=r"'churn' is the beginning of several runs: .*; type more of it"):
+        client.run("churn")
+    with pytest.raises(InvalidInput, match=r"there is no run 'chrun-1'.*`cyclery runs` lists them"):
+        client.run("chrun-1")
+    session = client.session()
+    write_manifest(session.store, first.record())
+    kept = first.record()
+    names = list(session.redis.scan_iter(session.history.keys.run(first.id) + "*"))
+    session.redis.delete(*names)
+    session.redis.zrem(session.history.keys("runs"), first.id)
+    assert client.run(first.id).record().stages == kept.stages
+
+
+def test_a_retry_keeps_what_still_matches_and_plans_from_the_file_as_it_is(client, workers, file):
+    workers.fails = {"select"}
+    run = finish(client, workers, file)
+    assert run.status is RunStatus.FAILED
+    workers.fails = set()
+    again = client.retry(run.id)
+    assert (again.id, again.record().generation) == (run.id, 2)
+    assert workers.work(run.id) == ["select", "evaluate", "package", "register"]
+    file.write_text(SPEC.replace("alpha: [1, 10]", "alpha: [1, 20]"))
+    third = client.retry(run.id)
+    assert set(workers.work(third.id)) == {"train[ridge_classifier#2]", "select", "evaluate", "package", "register"}
+
+
+def test_a_retry_with_the_same_code_does_not_look_at_the_file(client, workers, file):
+    workers.fails = {"select"}
+    run = finish(client, workers, file)
+    file.unlink()
+    workers.fails = set()
+    client.retry(run.id, same_code=True)
+    assert workers.work(run.id)[0] == "select"
+    with pytest.raises(InvalidInput, match="there is no such file"):
+        client.retry(run.id)
+
+
+def test_a_retry_from_a_stage_runs_it_and_what_depends_on_it_afresh(client, workers, file):
+    run = finish(client, workers, file)
+    client.retry(run.id, from_stage="evaluate")
+    assert workers.work(run.id) == ["evaluate", "package", "register"]
+    with pytest.raises(InvalidInput, match=r"there is no stage 'evaluat' \(did you mean 'evaluate'\?\)"):
+        client.retry(run.id, from_stage="evaluat")
+
+
+def test_a_run_that_is_under_way_is_not_retried(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    with pytest.raises(InvalidInput, match="is running: cancel it first"):
+        client.retry(run.id)
+    assert client.cancel(run.id).status is RunStatus.CANCELLED
+
+
+def test_a_held_run_waits_for_a_decision_by_run_or_model(client, workers, file):
+    run = finish(client, workers, file, "approve=true")
+    assert run.wait().status is RunStatus.HELD
+    assert [(held, stage.id) for held, stage in client.approvals()] == [(run.id, "approve")]
+    assert client.decide("churn", "approved", "looks right") == run.id
+    workers.work(run.id)
+    assert run.status is RunStatus.SUCCEEDED
+    decision = run.record().stage("approve").decision
+    assert (decision.by, decision.note, decision.identity) == ("tester", "looks right", "unverified")
+    with pytest.raises(InvalidInput, match="nothing waits for a person"):
+        client.decide(run.id, "approved")
+
+
+def test_logs_are_whole_for_stages_that_ended_and_live_for_the_others(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    workers.work(run.id, upto=1)
+    client.session().ledger.log(run.id, "prepare", 1, ["half way"])
+    assert run.logs() == ["ingest[customers]: ingest[customers] was here", "prepare: half way"]
+    assert run.logs("prepare") == ["half way"]
+    assert run.logs("inge") == ["ingest[customers] was here"]
+    with pytest.raises(InvalidInput, match=r"has no stage 'prepar_' \(did you mean 'prepare'\?\)"):
+        run.logs("prepar_")
+
+
+def test_python_sees_what_the_document_says(client, workers, file):
+    run = finish(client, workers, file)
+    document = run.document()
+    assert document["champion"]["model"] == run.champion.model == "churn@1"
+    assert run.champion.metrics["roc_auc"].low == document["champion"]["metrics"]["roc_auc"]["low"]
+    assert [trial.mean for trial in run.trials] == [trial["score"] for trial in document["trials"]]
+    assert run.gates == ()
+    assert document["report"] is None
+    assert run.document(report=True)["report"] == str(run.report())
+
+
+def test_a_champion_is_asked_for_too_early(client, workers, file):
+    with pytest.raises(InvalidInput, match="has no champion"):
+        _ = client.submit(Workflow.load(file)).champion
+
+
+def test_a_run_that_took_everything_from_the_cache_gets_the_report_of_the_one_that_worked(client, workers, file):
+    first = finish(client, workers, file)
+    written = Path(first.document(report=True)["report"])
+    second = client.submit(Workflow.load(file))
+    taken = Path(second.document(report=True)["report"])
+    assert second.id in str(taken)
+    assert taken.read_bytes() == written.read_bytes()
+    assert second.report().read_bytes() != written.read_bytes()
+
+
+class TestDigestsOfSources:
+    def old(self, path: Path, text: str) -> Path:
+        path.write_text(text)
+        os.utime(path, ns=(time.time_ns() - 10**11,) * 2)
+        return path
+
+    def test_an_unchanged_file_is_not_read_again(self, tmp_path):
+        path = self.old(tmp_path / "a.csv", "one")
+        first = Sources(tmp_path / "home").digest(path)
+        mark = path.stat()
+        with path.open("r+") as same_file:
+            same_file.write("two")
+        os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
+        assert Sources(tmp_path / "home").digest(path) == first
+
+    def test_a_file_that_was_just_written_is_read_each_time(self, tmp_path):
+        path = tmp_path / "a.csv"
+        path.write_text("one")
+        first = Sources(tmp_path / "home").digest(path)
+        mark = path.stat()
+        with path.open("r+") as same_file:
+            same_file.write("two")
+        os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
+        assert Sources(tmp_path / "home").digest(path) != first
+
+    @pytest.mark.parametrize("change", ["size", "time", "file"])
+    def test_any_sign_of_a_change_is_enough(self, tmp_path, change):
+        path = self.old(tmp_path / "a.csv", "one")
+        first = Sources(tmp_path / "home").digest(path)
+        mark = path.stat()
+        if change == "size":
+            path.write_text("longer")
+        elif change == "file":
+            (tmp_path / "b.csv").write_text("two")
+            (tmp_path / "b.csv").replace(path)
+        else:
+            path.write_text("two")
+        if change != "time":
+            os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
+        assert Sources(tmp_path / "home").digest(path) != first
+
+    def test_a_damaged_list_of_digests_only_costs_time(self, tmp_path):
+        path = self.old(tmp_path / "a.csv", "one")
+        first = Sources(tmp_path / "home").digest(path)
+        (tmp_path / "home" / "digests.json").write_text('{"cut')
+        assert Sources(tmp_path / "home").digest(path) == first
