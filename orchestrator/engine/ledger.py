@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, cast
 
 import redis
+from pydantic import ValidationError
 
 from orchestrator.contracts.calls import ArtifactRef, StageCall
 from orchestrator.contracts.errors import InvalidInput, TransientError, Unreachable
@@ -133,13 +134,17 @@ class Ledger:
         if reply[0] != "claimed":
             return None
         record = json.loads(reply[2])
-        call = StageCall.model_validate_json(reply[1])
+        lease = Lease(run, stage, record["fence"])
+        try:
+            call = StageCall.model_validate_json(reply[1])
+        except ValidationError:
+            self.fail(lease, _unknown_call(worker))
+            return None
         outputs = {
             str(name): decode_refs(json.loads(text)) for name, text in zip(reply[6::2], reply[7::2], strict=True)
         }
         if "needs" not in record or record.get("grown"):
             outputs = self._inputs(run, call, grown=bool(record.get("grown")))
-        lease = Lease(run, stage, record["fence"])
         return Claim(lease, call, record["attempt"], outputs, reply[3] or None, reply[4], int(reply[5]))
 
     def _inputs(self, run: str, call: StageCall, *, grown: bool) -> dict[str, dict[str, ArtifactRef]]:
@@ -316,3 +321,9 @@ class Ledger:
     @staticmethod
     def _ms(seconds: float) -> int:
         return int(seconds * 1000)
+
+
+def _unknown_call(worker: str) -> StageError:
+    """The answer of an older worker to a call that a newer release has planned."""
+    message = f"{worker} does not understand this stage, which a newer release of Cyclery planned; upgrade the workers"
+    return StageError(family="internal", message=f"{message}, then `cyclery retry`")

@@ -181,3 +181,14 @@ def test_the_window_follows_the_pools(hand: Hand, redis: redis_py.Redis) -> None
     reconciler.history.register(Pool("ops@big", "ops", "big", 100, "e", "0", 1))
     reconciler.tick()
     assert len(hand.submit(*(call(f"s{i}") for i in range(500))).bells) == 400
+
+
+def test_a_call_of_a_newer_release_is_refused_politely(hand: Hand, redis: redis_py.Redis) -> None:
+    accepted = hand.submit(call("a"))
+    calls = hand.ledger.keys.run(accepted.run, "calls")
+    redis.hset(calls, "a", str(redis.hget(calls, "a")).replace("{", '{"invented_later":1,', 1))
+    assert hand.claim(accepted.bells[0]) is None
+    stage = hand.record(accepted.run).stage("a")
+    assert stage is not None
+    assert stage.error is not None
+    assert "upgrade the workers" in stage.error.message
