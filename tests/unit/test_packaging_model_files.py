@@ -71,7 +71,11 @@ def test_every_estimator_comes_back(name: str, cls: type, kind: str, tmp_path: P
         return
     save_model(model, tmp_path / "m.skops")
     back = load_model(tmp_path / "m.skops")
-    np.testing.assert_array_equal(back.predict(features), model.predict(features))
+    wanted, found = model.predict(features), back.predict(features)
+    if kind == "classifier":
+        np.testing.assert_array_equal(found, wanted)
+    else:  # BLAS may round the last bit otherwise for arrays that lie elsewhere in memory
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
 
 
 MAKE = """
