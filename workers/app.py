@@ -6,15 +6,18 @@ import logging
 import os
 import random
 import sys
+import warnings
 from dataclasses import dataclass, field
 from typing import Any
 
 import psutil
 from celery import Celery, Task, signals
+from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
+from workers.runtime.broker import PromptConnection
 from workers.runtime.child import Child
 from workers.runtime.nursery import Nursery
 from workers.runtime.perform import perform
@@ -40,6 +43,7 @@ class Worker:
 
     def __post_init__(self) -> None:
         self.app = make_app(self.settings)
+        self.app.amqp.Connection = PromptConnection
         self.app.conf.update(
             worker_max_tasks_per_child=STAGES_PER_CHILD,
             # Half of the host for all children of a pool together; a larger one is replaced when its stage has ended.
@@ -59,6 +63,8 @@ class Worker:
 
     def run(self) -> int:
         """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""
+        warnings.simplefilter("ignore", SecurityWarning)  # root is no danger where nothing is unpickled
+        signals.celeryd_after_setup.connect(_no_advice, weak=False)
         presence = Presence(self.settings, self.queue, self.processes)
         signals.worker_process_init.connect(self._begin_child, weak=False)
         signals.worker_process_shutdown.connect(self._end_child, weak=False)
@@ -90,6 +96,11 @@ class Worker:
     def _end_child(self, **_: Any) -> None:
         if self._child is not None and self._child_pid == os.getpid():
             self._child.close()
+
+
+def _no_advice(**_: Any) -> None:
+    """Celery switches on its advice on settings, which are set on purpose, with its logging."""
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
 
 
 def register_tasks(app: Celery, worker: Worker) -> None:
