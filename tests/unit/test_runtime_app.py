@@ -61,7 +61,8 @@ def test_a_share_of_the_cores_for_each_process(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_teams_import_of_stage_is_cheap() -> None:
-    code = "import sys; from workers import stage; sys.exit(len({'pandas', 'numpy', 'pydantic', 'celery'} & set(sys.modules)))"
+    heavy = {"pandas", "numpy", "pydantic", "celery"}
+    code = f"import sys; from workers import stage; sys.exit(len({heavy} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
