@@ -26,9 +26,7 @@ from orchestrator.contracts.errors import (
 
 
 def answer(*words: str) -> int:
-    with pytest.raises(SystemExit) as left:
-        entry.main(list(words))
-    return int(left.value.code or 0)
+    return entry.answer(list(words))
 
 
 @pytest.mark.parametrize("name", VERBS)
@@ -48,8 +46,7 @@ def test_help_imports_no_verb_and_nothing_heavy(capsys):
     program = (
         "import sys\n"
         "from orchestrator.cli import main\n"
-        "try: main.main(['--help'])\n"
-        "except SystemExit: pass\n"
+        "main.answer(['--help'])\n"
         "heavy = {'pydantic', 'redis', 'celery', 'rich', 'yaml', 'asyncio', 'orchestrator.settings'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
@@ -62,8 +59,7 @@ def test_reading_verbs_start_without_celery_the_planner_or_the_spec():
     program = (
         "import sys\n"
         "from orchestrator.cli import main\n"
-        "try: main.main(['runs'])\n"
-        "except SystemExit: pass\n"
+        "main.answer(['runs'])\n"
         "heavy = {'celery', 'kombu', 'yaml', 'orchestrator.spec.models', 'obstore', 'jinja2'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
     )
@@ -133,4 +129,4 @@ def test_all_problems_of_a_spec_are_in_the_document(monkeypatch, capsys):
 def test_tracebacks_are_for_those_who_ask(monkeypatch):
     raising(monkeypatch, ZeroDivisionError("division by zero"))
     with pytest.raises(ZeroDivisionError):
-        entry.main(["boom", "--debug"])
+        entry.answer(["boom", "--debug"])
