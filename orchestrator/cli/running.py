@@ -99,6 +99,8 @@ def follow(output: Output, client: Client, run: Run) -> int:
     from orchestrator.cli.live import progress
     from orchestrator.cli.summary import exit_code, show_end
 
+    for concern in run.concerns(run.record()):
+        output.say(concern)
     try:
         with progress(output, client) as show:
             for record in run.follow():

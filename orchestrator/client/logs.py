@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from orchestrator.client.session import Session
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord, StageRecord
-from orchestrator.contracts.status import StageState
 from orchestrator.spec.problems import did_you_mean
 
 if TYPE_CHECKING:
@@ -43,27 +42,18 @@ def stage_of(record: RunRecord, text: str) -> StageRecord:
 
 def lines_of(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
     """What was written so far: kept logs of ended stages in the order of the plan, then what is being written."""
-    record = run.record()
-    wanted = [stage_of(record, stage)] if stage is not None else list(record.stages)
-    kept: set[tuple[str, int]] = set()
-    for one in wanted:
-        if one.log is not None:
-            kept.add((one.id, one.attempt))
-            text = session.store.read(one.log).decode(errors="replace")
-            yield from (Line(one.id, one.attempt, line) for line in text.splitlines())
-    ids = {one.id for one in wanted}
-    for _, line in _live(session, run.id, "0-0"):
-        if line.stage in ids and (line.stage, line.attempt) not in kept:
-            yield line
+    lines, _ = _so_far(session, run.record(), stage)
+    yield from lines
 
 
 def follow(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
     """What was written so far, then each line as it is written, until the stage or the run ended."""
-    position = _last(session, run.id)
-    yield from lines_of(session, run, stage)
-    wanted = stage_of(run.record(), stage).id if stage is not None else None
+    record = run.record()
+    lines, position = _so_far(session, record, stage)
+    yield from lines
+    wanted = stage_of(record, stage).id if stage is not None else None
     while True:
-        ended = _ended(run.record(), wanted)
+        ended = _ended(run.record(), wanted)  # before reading: what was written until then is read for certain
         for at, line in _live(session, run.id, position, block_ms=None if ended else BLOCK_MS):
             position = at
             if wanted in (None, line.stage):
@@ -72,19 +62,27 @@ def follow(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
             return
 
 
+def _so_far(session: Session, record: RunRecord, stage: str | None) -> tuple[list[Line], str]:
+    """The lines up to now, and the position in the live log up to which they reach."""
+    wanted = [stage_of(record, stage)] if stage is not None else list(record.stages)
+    live = list(_live(session, record.run, "0-0"))
+    kept: set[tuple[str, int]] = set()
+    lines: list[Line] = []
+    for one in wanted:
+        if one.log is not None:
+            kept.add((one.id, one.attempt))
+            text = session.store.read(one.log).decode(errors="replace")
+            lines += [Line(one.id, one.attempt, line) for line in text.splitlines()]
+    ids = {one.id for one in wanted}
+    lines += [line for _, line in live if line.stage in ids and (line.stage, line.attempt) not in kept]
+    return lines, live[-1][0] if live else "0-0"
+
+
 def _ended(record: RunRecord, stage: str | None) -> bool:
     if record.status.ended:
         return True
     found = record.stage(stage) if stage is not None else None
-    return found is not None and StageState(found.state).terminal
-
-
-def _last(session: Session, run: str) -> str:
-    """The position up to which the live log is written now."""
-    position = "0-0"
-    for at, _ in _live(session, run, "0-0"):
-        position = at
-    return position
+    return found is not None and found.state.terminal
 
 
 def _live(session: Session, run: str, after: str, block_ms: int | None = None) -> Iterator[tuple[str, Line]]:

@@ -75,6 +75,24 @@ class Run:
             if happened is None or happened:
                 return
 
+    def concerns(self, record: RunRecord) -> list[str]:
+        """Why it may not get on: queues that no pool serves, or pools that do not know its plan; one sentence each.
+
+        Says nothing of an embedded stack, whose pools may still be starting.
+        """
+        if self._session.embedded or record.status is not RunStatus.RUNNING:
+            return []
+        pools = self._session.history.pools()
+        needed = {stage.queue for stage in record.stages if not stage.state.terminal}
+        unserved = sorted(needed - {pool.queue for pool in pools})
+        older = [pool.node for pool in pools if pool.queue in needed and pool.plan_version < record.plan_version]
+        found = []
+        if unserved:
+            found.append(f"no worker pool serves {', '.join(unserved)}: the run waits for one (deploy/README.md)")
+        if older:
+            found.append(f"{', '.join(older)} does not know plan v{record.plan_version}: update it")
+        return found
+
     def wait(self) -> Run:
         """Return when the run ended, or is held for a person."""
         for _ in self.follow():

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import Client, Workflow
+from orchestrator.client.logs import follow
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind
@@ -260,6 +261,26 @@ def test_logs_are_whole_for_stages_that_ended_and_live_for_the_others(client, wo
     assert run.logs("inge") == ["ingest[customers] was here"]
     with pytest.raises(InvalidInput, match=r"has no stage 'prepar_' \(did you mean 'prepare'\?\)"):
         run.logs("prepar_")
+
+
+def test_following_a_log_says_each_line_once(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    session = client.session()
+    workers.work(run.id, upto=1)
+    session.ledger.log(run.id, "prepare", 1, ["one", "two"])
+    lines = follow(session, run, None)
+    seen = [next(lines).line for _ in range(3)]
+    session.ledger.log(run.id, "prepare", 1, ["three"])
+    seen.append(next(lines).line)
+    client.cancel(run.id)
+    assert [*seen, *(line.line for line in lines)] == ["ingest[customers] was here", "one", "two", "three"]
+
+
+def test_a_run_tells_of_queues_that_no_pool_serves(client, file, settings):
+    run = client.submit(Workflow.load(file))
+    assert run.concerns(run.record())[0].startswith("no worker pool serves evaluate, ops, prep, train")
+    Workers(client).serve()
+    assert run.concerns(run.record()) == []
 
 
 def test_python_sees_what_the_document_says(client, workers, file):
