@@ -476,3 +476,16 @@ sys.stdout.write(str(Nursery(requests).start(theirs, dict(os.environ), 1).pid))
         command = [sys.executable, "-c", code, *map(str, numbers)]
         guest = int(subprocess.run(command, pass_fds=numbers, stdout=subprocess.PIPE, check=True).stdout)
         wait_until(lambda: not psutil.pid_exists(guest))
+
+
+def test_a_flood_of_output_neither_stalls_nor_fills(bench: Bench) -> None:
+    source = "def stage():\n    for n in range(300_000):\n        print(n, 'x' * 93)\n    print('the end')\n"
+    run = bench.submit(bench.custom("a", source))
+    bench.perform(run, "a")
+    record = bench.stage(run, "a")
+    assert record.state == "done"
+    assert record.log is not None
+    assert record.log.size < 6_000_000
+    assert bench.log_of(run, "a").endswith("the end\n")
+    shown = [entry["line"] for _, entry in bench.history.live_log(run)]
+    assert 0 < sum(map(len, shown)) < 5_000_000

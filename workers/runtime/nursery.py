@@ -21,7 +21,7 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from workers.runtime.process_tree import alive, descendants, end_with_parent
+from workers.runtime.process_tree import alive, descendants, end_with_parent, wakeup_pipe
 from workers.runtime.threads import pin_threads
 
 LOOK_EVERY_S = 0.5
@@ -116,7 +116,7 @@ class _Keeper:
     def __init__(self, requests: socket.socket) -> None:
         self.requests = requests
         self.wards: dict[int, _Ward] = {}
-        self.reader, self.writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.reader, self.writer = wakeup_pipe()
 
     def run(self) -> None:
         """Fork, reap and look after guests until nobody can ask for more."""

@@ -27,7 +27,7 @@ from orchestrator.contracts.errors import CycleryError, InvalidInput
 from orchestrator.contracts.tasks import TASKS, Queue
 from orchestrator.settings import Settings
 from workers.runtime.nursery import Nursery
-from workers.runtime.process_tree import end_with_parent
+from workers.runtime.process_tree import end_with_parent, wakeup_pipe
 from workers.runtime.scratch import remove_abandoned
 from workers.runtime.threads import single_threaded
 
@@ -103,7 +103,7 @@ class Pools:
         self.pools = pools
         self.settings = settings
         self.stops = 0  # how often it was asked to stop
-        self._reader, self._writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._reader, self._writer = wakeup_pipe()
 
     def run(self) -> int:
         """Serve until SIGTERM or SIGINT; answers the exit code."""
@@ -209,7 +209,7 @@ def serve(pool: PoolProcess, settings: Settings) -> NoReturn:
     """Be the main process of one pool."""
     code = 1
     try:
-        nursery = Nursery.fork()
+        nursery = Nursery.fork() if sys.platform == "linux" else None  # by a kind of socket that others lack
         # The composition root stands above this package, so it is named here and not imported.
         code = importlib.import_module("workers.app").Worker(settings, pool.queue, pool.processes, nursery).run()
     except CycleryError as error:

@@ -91,6 +91,9 @@ class Presence:
             if not self._silent:
                 log.warning("%s cannot tell that it is there (%s); it goes on trying", self.node, error)
             self._silent = True
+        except Exception:
+            # A fault here must not end the thread: without it the pool would vanish from all lists.
+            log.exception("%s cannot look after its children", self.node)
 
     def _tell(self) -> None:
         History(self._redis(), self.settings.namespace).register(self.pool)

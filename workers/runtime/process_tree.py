@@ -59,6 +59,14 @@ def end_with_parent(number: signal.Signals, parent: int | None = None) -> None:
         os.kill(os.getpid(), number)
 
 
+def wakeup_pipe() -> tuple[int, int]:
+    """Two ends of a pipe by which signals end a wait (signal.set_wakeup_fd)."""
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    return reader, writer
+
+
 def _children(pid: int) -> list[int]:
     found: list[int] = []
     with contextlib.suppress(OSError):  # a process, or one of its threads, ends while we look
