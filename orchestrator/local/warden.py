@@ -52,9 +52,9 @@ def main() -> None:
         sweep(marker)
         return
     # The lock of the supervisor: whoever starts the next stack waits, and finds no state meanwhile. When that one
-    # was faster it clears away itself.
+    # was faster it clears away itself, this process first. A dying supervisor may close the pipe before the lock.
     try:
-        with Lock(place.running, patience=0, busy="the next supervisor is here"):
+        with Lock(place.running, patience=10, busy="the next supervisor is here"):
             place.state.unlink(missing_ok=True)
             sweep(marker)
     except Unreachable:

@@ -106,6 +106,16 @@ def test_a_killed_redis_comes_back_and_stages_run_again(home: Settings) -> None:
     assert diagnosis.exit_code == 0
 
 
+def test_a_killed_supervisor_leaves_nothing_and_the_next_up_goes_on(home: Settings) -> None:
+    marker = Place(home.home).marker()
+    os.kill(now(home).pid, signal.SIGKILL)
+    wait_until(lambda: not members(marker), timeout=60, every=0.1)
+    assert find(home) is None
+    _, started = up(home, silent)
+    assert started
+    assert set(pids(now(home))) == NAMES
+
+
 def test_logs_tell_of_each_process(home: Settings) -> None:
     logs = {path.stem for path in Place(home.home).logs.glob("*.log")}
     assert logs >= NAMES | {"supervisor"}
@@ -113,8 +123,7 @@ def test_logs_tell_of_each_process(home: Settings) -> None:
 
 def test_down_ends_every_process_in_order(home: Settings) -> None:
     marker = Place(home.home).marker()
-    processes = members(marker)
-    assert len(processes) > 8
+    processes = wait_until(lambda: len(found := members(marker)) > 8 and found, timeout=60, every=0.1)
     assert down(home, silent)
     assert members(marker) == []
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in processes)
