@@ -1,4 +1,4 @@
-"""The three shapes through Cyclery's own ledger, dispatch and worker runtime, durability on."""
+"""The three shapes through Cyclery's own ledger and worker runtime, durability on."""
 
 from __future__ import annotations
 
@@ -8,13 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from celery import Celery
-
 from benchmarks.conditions import PROCESSES, Server, running, until
 from orchestrator.contracts.calls import Plan, StageCall
 from orchestrator.contracts.tasks import TASKS
-from orchestrator.engine.app import make_app
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
@@ -41,7 +37,6 @@ class Cyclery:
     def __init__(self, settings: Settings) -> None:
         self.ledger = Ledger(connect(settings), settings)
         self.history = History(self.ledger.redis, settings.namespace)
-        self.app: Celery = make_app(settings)
 
     def warm(self) -> None:
         """Wait for the worker, and run one stage."""
@@ -70,9 +65,7 @@ class Cyclery:
         return (time.perf_counter() - begun) * 1000 / (count * length)
 
     def _submit(self, plan: Plan) -> str:
-        accepted = self.ledger.submit(Submission(plan, new=True))
-        ring(self.app, accepted.bells)
-        return accepted.run
+        return self.ledger.submit(Submission(plan, new=True)).run
 
     def _wait(self, runs: list[str]) -> None:
         for run in runs:

@@ -12,11 +12,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from celery import Celery
-
 from orchestrator.contracts.errors import CycleryError
-from orchestrator.engine.app import make_app
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
@@ -59,8 +55,8 @@ class Chore:
 class Service:
     """The chores of one namespace."""
 
-    def __init__(self, ledger: Ledger, store: ArtifactStore, app: Celery) -> None:
-        self.ledger, self.store, self.app = ledger, store, app
+    def __init__(self, ledger: Ledger, store: ArtifactStore) -> None:
+        self.ledger, self.store = ledger, store
         self.history = History(ledger.redis, ledger.settings.namespace)
         self.reconciler = Reconciler(ledger)
         self.collector = Collector(ledger, store)
@@ -79,7 +75,6 @@ class Service:
         repairs = self.reconciler.tick()
         if repairs.actions:
             log.info("repaired %d, rang %d", repairs.actions, len(repairs.bells))
-        ring(self.app, repairs.bells)
 
     def write_manifests(self) -> None:
         """Keep each ended run in the store; only then may it leave Redis."""
@@ -107,7 +102,7 @@ def main() -> None:
         signal.signal(number, lambda *_: stop.set())
     ledger = Ledger(connect(settings, PATIENCE_S), settings)
     log.info("serving namespace %s", settings.namespace)
-    Service(ledger, open_store(settings), make_app(settings)).serve(stop)
+    Service(ledger, open_store(settings)).serve(stop)
 
 
 if __name__ == "__main__":

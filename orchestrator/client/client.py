@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from orchestrator.client.workflow import Workflow
     from orchestrator.contracts.calls import Plan
     from orchestrator.contracts.records import ModelVersion, RunRecord, RunSummary, StageRecord
-    from orchestrator.engine.messages import Accepted, Bell
+    from orchestrator.engine.messages import Accepted
     from orchestrator.engine.submission import Submission
 
 Announce = Callable[[str], None]
@@ -102,22 +102,7 @@ class Client:
         return Run(session, self._submit(session, request).run)
 
     def _submit(self, session: Session, request: Submission) -> Accepted:
-        accepted = session.ledger.submit(request, session.store.has)
-        self._ring(session, accepted.bells)
-        return accepted
-
-    def _ring(self, session: Session, bells: tuple[Bell, ...]) -> None:
-        if not bells:
-            return
-        # Celery takes 0.2 s to import: a run of which everything is cached does without.
-        from kombu.exceptions import OperationalError
-
-        from orchestrator.engine.dispatch import ring
-
-        try:
-            ring(session.app, bells)
-        except OperationalError as error:
-            self._announce(f"accepted, but the workers could not be told ({error}): the orchestrator service will")
+        return session.ledger.submit(request, session.store.has)
 
     def _replanned(self, session: Session, record: RunRecord, file: Path | None) -> Plan:
         from orchestrator.client.origins import Origin, Origins
@@ -213,7 +198,7 @@ class Client:
         run, stage = self._held(text)
         session = self.session(pools=True)
         decision = Decision(verdict=verdict, by=session.settings.author, note=note, at=time.time())
-        self._ring(session, session.ledger.decide(run, stage, decision).bells)
+        session.ledger.decide(run, stage, decision)
         return run
 
     def _held(self, text: str) -> tuple[str, str]:
@@ -238,7 +223,7 @@ class Client:
     def cancel(self, text: str) -> Run:
         """Stop a run."""
         run = self.run(text)
-        self._ring(self.session(), run.cancel().bells)
+        run.cancel()
         return run
 
 

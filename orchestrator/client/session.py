@@ -10,7 +10,6 @@ from orchestrator.store.connection import connect
 
 if TYPE_CHECKING:
     import redis
-    from celery import Celery
 
     from orchestrator.client.sources import Sources
     from orchestrator.engine.history import History
@@ -60,13 +59,6 @@ class Session:
         return Registry(self.redis, self.settings)
 
     @cached_property
-    def app(self) -> Celery:
-        """The Celery app; only for ringing, since importing Celery takes its time."""
-        from orchestrator.engine.app import make_app
-
-        return make_app(self.settings)
-
-    @cached_property
     def sources(self) -> Sources:
         """The digests of file sources."""
         from orchestrator.client.sources import Sources
@@ -77,5 +69,3 @@ class Session:
         """Give the connections back."""
         if "redis" in self.__dict__:
             self.redis.close()
-        if "app" in self.__dict__:
-            self.app.close()

@@ -57,8 +57,6 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_enable_soft_shutdown_on_idle": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # workers wait for Redis for as long as it takes
-        # Publishing is tried for about ten seconds; what stays unpublished is rung again by the reconciler.
-        "task_publish_retry_policy": {"max_retries": 8, "interval_start": 0.1, "interval_step": 0.3, "interval_max": 2},
         "broker_transport_options": {
             "global_keyprefix": Keys(settings.namespace).prefix,  # two namespaces on one Redis never meet
             "visibility_timeout": 43200,  # doorbells are acknowledged at once; this only bounds leftovers
@@ -73,7 +71,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "accept_content": ["json"],
         # Flower lives on these.
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        "task_send_sent_event": False,  # the ledger rings; Flower shows a stage once a worker has heard
         "task_track_started": True,
         # One queue for each pool; an unknown name is an error, not a new queue.
         "task_queues": [BrokerQueue(queue.value) for queue in Queue],

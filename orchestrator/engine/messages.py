@@ -15,7 +15,7 @@ LeaseState = Literal["held", "cancelled", "lost"]
 
 @dataclass(frozen=True, slots=True)
 class Bell:
-    """Stages that are ready: what becomes one Celery message. Losing or doubling it does no harm."""
+    """Stages that are ready, and stand in one Celery message by now. Losing or doubling that one does no harm."""
 
     run: str
     stages: tuple[str, ...]

@@ -11,8 +11,6 @@ from orchestrator.contracts.calls import Plan, Policy, StageCall
 from orchestrator.contracts.records import StageRecord
 from orchestrator.contracts.status import StageState
 from orchestrator.contracts.tasks import TASKS, ProbeParams, Queue
-from orchestrator.engine.app import make_app
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
@@ -26,9 +24,8 @@ _LOOK_MS = 500
 def probe_queues(settings: Settings, patience_s: float) -> Iterator[Finding]:
     """A finding for each queue as its probe comes back; a cancelled run is all that late ones leave."""
     with connect(settings) as client:
-        history, ledger, app = History(client, settings.namespace), Ledger(client, settings), make_app(settings)
+        history, ledger = History(client, settings.namespace), Ledger(client, settings)
         accepted = ledger.submit(Submission(_plan(), author=settings.author, new=True))
-        ring(app, accepted.bells)
         began = time.monotonic()
         left = {queue.value for queue in Queue}
         while left and time.monotonic() - began < patience_s:
@@ -40,7 +37,7 @@ def probe_queues(settings: Settings, patience_s: float) -> Iterator[Finding]:
             if left and record is not None:
                 history.events(accepted.run, record.position, block_ms=_LOOK_MS)
         if left:
-            ring(app, ledger.cancel(accepted.run, settings.author).bells)
+            ledger.cancel(accepted.run, settings.author)
         for queue in sorted(left):
             yield _unanswered(queue, _workers(history, queue), patience_s)
 

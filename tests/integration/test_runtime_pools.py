@@ -20,8 +20,6 @@ from orchestrator.contracts.calls import Code, Gather, Kind, Plan, StageCall
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
-from orchestrator.engine.app import make_app
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
@@ -44,11 +42,9 @@ class Site:
     def __post_init__(self) -> None:
         self.ledger = Ledger(self.redis, self.settings)
         self.history = History(self.redis, self.settings.namespace)
-        self.app = make_app(self.settings)
 
     def submit(self, *calls: StageCall) -> str:
         accepted = self.ledger.submit(Submission(Plan(workflow="w", stages=calls), new=True))
-        ring(self.app, accepted.bells)
         return accepted.run
 
     def record(self, run: str) -> RunRecord:
@@ -65,7 +61,7 @@ class Site:
 
     def repair(self) -> None:
         """One look of the reconciler, which is not under test here."""
-        ring(self.app, self.ledger.repair(100, 0)[1])
+        self.ledger.repair(100, 0)
 
     def family(self) -> list[psutil.Process]:
         return psutil.Process(self.process.pid).children(recursive=True)

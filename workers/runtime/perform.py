@@ -1,4 +1,4 @@
-"""The body of every Celery task: claim → look up → run under a heartbeat → commit → ring."""
+"""The body of every Celery task: claim → look up → run under a heartbeat → commit."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from functools import partial
 from typing import TypeVar
 
 import redis as redis_py
-from kombu.exceptions import OperationalError
 
 from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
 from orchestrator.contracts.documents import Verdicts
@@ -20,8 +19,7 @@ from orchestrator.contracts.errors import CycleryError, TransientError
 from orchestrator.contracts.keys import content_key
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.tasks import purity_of
-from orchestrator.engine.dispatch import ring
-from orchestrator.engine.messages import Bell, CacheRecord, Claim, Completion, Settled
+from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
 from workers.runtime.failures import describe, trace
 from workers.runtime.guests import GuestBody, GuestFailed
@@ -76,20 +74,21 @@ class Attempt:
         """Run the stage, or find its result, and record what came of it."""
         self.child.begin(self.running)
         try:
-            bells = self._settle()
+            self._settle()
         finally:
             self.child.end()
-        self._ring(bells)
 
-    def _settle(self) -> tuple[Bell, ...]:
+    def _settle(self) -> None:
         try:
             job = self._job()
             hit = self._hit()
         except Exception as error:  # told under its family, whatever it is
-            return self._record(self._failing(error, None))
+            self._record(self._failing(error, None))
+            return
         if hit is not None:
-            return self._record(partial(self._completed, self._cached(hit)))
-        return self._execute(job)
+            self._record(partial(self._completed, self._cached(hit)))
+        else:
+            self._execute(job)
 
     def _job(self) -> Job:
         inputs = resolve_inputs(self.call, self.claim.outputs)
@@ -122,7 +121,7 @@ class Attempt:
             return None
         return record
 
-    def _execute(self, job: Job) -> tuple[Bell, ...]:
+    def _execute(self, job: Job) -> None:
         error: BaseException | None = None
         completion: Completion | None = None
         capture = self.child.capture
@@ -141,8 +140,9 @@ class Attempt:
             time.sleep(REPORT_FOR_S)  # the heartbeat's thread reports, and ends this process any moment
         kept = self._log()
         if completion is None:
-            return self._record(self._failing(error or StageCancelled(), kept))
-        return self._record(partial(self._completed, replace(completion, log=kept)))
+            self._record(self._failing(error or StageCancelled(), kept))
+        else:
+            self._record(partial(self._completed, replace(completion, log=kept)))
 
     def _explain(self, error: BaseException) -> None:
         """What a person finds at the end of the stage's log."""
@@ -214,7 +214,7 @@ class Attempt:
     def _report_end(self) -> None:
         """The heartbeat's last word before it ends this process: the stage did not listen."""
         self._explain(StageCancelled())
-        self._ring(self._record(self._failing(StageCancelled(), self._log())))
+        self._record(self._failing(StageCancelled(), self._log()))
 
     def _log(self) -> ArtifactRef | None:
         """The stage's log as an artifact, and its last lines for those who watch; a lost log fails no stage."""
@@ -228,22 +228,13 @@ class Attempt:
             log.warning("the log of %s of %s is lost (%s)", self.lease.stage, self.lease.run, error)
             return None
 
-    def _record(self, report: Callable[[], Settled]) -> tuple[Bell, ...]:
+    def _record(self, report: Callable[[], Settled]) -> None:
         """Report for as long as it takes Redis to come back; each report may be sent again."""
-        if self.running.ending == "lost":
-            log.warning("%s was given to another worker; what this one has is dropped", self.lease)
-            return ()
-        settled = patiently(report, f"{self.lease.stage} of {self.lease.run}")
+        settled = None
+        if self.running.ending != "lost":
+            settled = patiently(report, f"{self.lease.stage} of {self.lease.run}")
         if settled is None or settled.lost:
             log.warning("%s was given to another worker; what this one has is dropped", self.lease)
-            return ()
-        return settled.bells
-
-    def _ring(self, bells: tuple[Bell, ...]) -> None:
-        try:
-            ring(self.child.app, bells)
-        except (OperationalError, *_OUTAGES) as error:
-            log.warning("%d bells are not rung (%s); the reconciler rings them", len(bells), error)
 
 
 def patiently(report: Callable[[], Answer], what: str) -> Answer | None:

@@ -14,7 +14,6 @@ from kombu.exceptions import OperationalError
 from orchestrator.contracts.calls import PLAN_VERSION
 from orchestrator.contracts.environment import environment, environment_digest
 from orchestrator.contracts.errors import CycleryError
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Pool
@@ -118,7 +117,7 @@ class Presence:
         for (run, stage), pid in ledger.leases_of(self.host).items():
             if not alive(pid):
                 log.warning("process %d died under stage %s of %s", pid, stage, run)
-                ring(self._worker.app, ledger.bury(run, stage, pid).bells)
+                ledger.bury(run, stage, pid)
 
     def _processes(self) -> list[Any]:
         pool = getattr(self._worker, "pool", None)  # Celery's; its `_pool` is billiard's, whose `_pool` is the list

@@ -73,6 +73,7 @@ for _, queue in ipairs(call('SMEMBERS', key('queues'))) do
       local patience = grace_us * (2 ^ math.min(record.rings, 8) - 1)
       call('ZADD', key('bells:') .. queue, whole(tonumber(bell.stamp) + patience), member)
       bells[#bells + 1] = bell
+      ring(bell)
       save(id)
       close()
       acted = acted + 1
