@@ -12,7 +12,6 @@ import time
 from orchestrator.client.session import Session
 from orchestrator.contracts.calls import Plan, StageCall
 from orchestrator.contracts.tasks import TASKS
-from orchestrator.engine.dispatch import ring
 from orchestrator.engine.submission import Submission
 from orchestrator.settings import Settings
 
@@ -35,7 +34,6 @@ def main(workers: int) -> None:
     )
     began = time.monotonic()
     accepted = session.ledger.submit(Submission(Plan(workflow="eight-probes", stages=calls), new=True))
-    ring(session.app, accepted.bells)
     while (record := session.history.snapshot(accepted.run)) is None or not record.status.ended:
         time.sleep(0.05)
     sys.stdout.write(f"{workers} worker(s): {time.monotonic() - began:.1f} s, {record.status}\n")
