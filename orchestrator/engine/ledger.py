@@ -145,7 +145,8 @@ class Ledger:
         }
         if "needs" not in record or record.get("grown"):
             outputs = self._inputs(run, call, grown=bool(record.get("grown")))
-        return Claim(lease, call, record["attempt"], outputs, reply[3] or None, reply[4], int(reply[5]))
+        fresh = bool(record.get("fresh"))
+        return Claim(lease, call, record["attempt"], outputs, reply[3] or None, reply[4], int(reply[5]), fresh)
 
     def _inputs(self, run: str, call: StageCall, *, grown: bool) -> dict[str, dict[str, ArtifactRef]]:
         needs = staging.data_needs(call)

@@ -69,6 +69,7 @@ class Claim:
     refusal: str | None = None  # why the run's model is refused, where it is
     author: str = "unknown"
     seed: int = 0
+    fresh: bool = False  # a person asked that it runs again: a cached result is no answer
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Submission:
     run: str | None = None  # the run to retry; None: a new one
     generation: int = 1
     attempts: Mapping[str, int] = field(default_factory=dict)  # of the generation before, so that task ids stay unique
-    refresh: frozenset[str] = frozenset()  # stages that are not taken from the cache
+    refresh: frozenset[str] = frozenset()  # stages that run again whatever is known of them
     nonce: str = field(default_factory=lambda: secrets.token_hex(8))
 
     def identity(self) -> str:
@@ -127,6 +127,8 @@ def _rows(submission: Submission, hits: Mapping[str, CacheRecord]) -> Iterator[_
             continue
         upstream = call.upstream()
         record = initial_record(call, sum(1 for one in upstream if one not in hits), attempt)
+        if call.id in submission.refresh:
+            record["fresh"] = True
         got = sum(1 for one in upstream if one in hits and one in tolerated)
         yield _Row(call, record | ({"got": got} if got else {}), None)
 

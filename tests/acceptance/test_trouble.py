@@ -137,6 +137,14 @@ def test_an_edit_elsewhere_changes_nothing_and_an_edit_of_an_import_does(project
     assert again["split"]["cached"]  # the same bytes came of it: found by content
 
 
+def test_retry_from_a_stage_runs_it_and_what_follows_afresh(project: Project) -> None:
+    first = project.document("run", spec(project, "afresh", 0))
+    again = stages(project.document("retry", first["run"], "--from", "select"))
+    order = list(again)
+    for name, stage in again.items():
+        assert stage["cached"] == (order.index(name) < order.index("select")), name
+
+
 def test_a_missing_requirement_is_a_clear_answer(project: Project) -> None:
     text = (project.folder / spec(project, "requiring", 0)).read_text()
     project.write("requiring.yaml", text.replace("before: split", "before: split, requires: ['no-such-package>=2']"))

@@ -153,6 +153,16 @@ def test_a_retry_keeps_what_matches_and_runs_the_rest_as_a_new_generation(hand: 
     assert (record.status, record.generation, hand.order) == ("succeeded", 2, ["b", "c"])
 
 
+def test_a_stage_asked_for_afresh_is_taken_from_no_cache(hand: Hand) -> None:
+    calls = (call("a", key="ka"), call("b", "a", key="kb"))
+    accepted = hand.submit(*calls)
+    hand.work(accepted.bells)
+    again = Submission(plan(*calls), run=accepted.run, generation=2, refresh=frozenset({"b"}))
+    bells = hand.ledger.submit(again).bells
+    assert [bell.stages for bell in bells] == [("b",)]
+    assert hand.must_claim(bells[0]).fresh  # the worker does not look it up by content either
+
+
 def test_a_run_that_is_under_way_cannot_be_retried(hand: Hand) -> None:
     accepted = hand.submit(call("a"))
     with pytest.raises(InvalidInput, match="still under way"):

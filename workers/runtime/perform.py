@@ -114,7 +114,7 @@ class Attempt:
 
     def _hit(self) -> CacheRecord | None:
         """The result of the same computation, or the effect that was applied already, if its bytes are there."""
-        if not self.keys:
+        if not self.keys or self.claim.fresh:
             return None
         record = self.child.ledger.cached(self.keys[-1])
         if record is None or not all(self.child.store.has(ref.digest) for ref in record.outputs.values()):
