@@ -75,25 +75,7 @@ class RecordConflict(CycleryError):
     """A create-only record exists already with other content."""
 
 
-class Refused(CycleryError):
-    """A gate refused the model."""
-
-    exit_code = 3
-
-
-class Held(CycleryError):
-    """A run waits for a person."""
-
-    exit_code = 4
-
-
 class NotPermitted(CycleryError):
     """The rules do not allow this to whoever asks."""
 
     exit_code = 6
-
-
-class RunCancelled(CycleryError):
-    """The run was cancelled."""
-
-    exit_code = 7

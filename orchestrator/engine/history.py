@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef, Code
+from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
 from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import Pool, decode_refs
@@ -167,10 +167,6 @@ class History:
         """The environment digest of each queue's pool, as last registered."""
         return cast("dict[str, str]", self.redis.hgetall(self.keys("environments")))
 
-    def active(self) -> Iterator[str]:
-        """Runs that have not ended."""
-        yield from cast("set[str]", self.redis.smembers(self.keys("active")))
-
 
 def _rows_of(reply: Any) -> list[tuple[str, dict[str, str]]]:
     """The entries of one stream in XREAD's answer, which is a list or a mapping by protocol version."""
@@ -233,6 +229,3 @@ def _stage_record(
         sources=decode_refs({name: source for name, source in call.get("inputs", {}).items() if "digest" in source}),
         code=Code.model_validate(call["code"]) if "code" in call else None,
     )
-
-
-SUPPORTED_PLANS = range(1, PLAN_VERSION + 1)

@@ -285,8 +285,8 @@ class Ledger:
     # — repairing and forgetting
 
     def repair(self, limit: int, grace_ms: int) -> tuple[int, tuple[Bell, ...]]:
-        """One bounded step of the reconciler: how many actions, and the bells to ring."""
-        reply = self._run("tick", limit, self.settings.max_deaths, grace_ms, self.keys.prefix)
+        """One bounded step of the reconciler: how many actions, and the bells that it rang."""
+        reply = self._run("tick", limit, self.settings.max_deaths, grace_ms)
         return int(reply[0]), tuple(Bell.decode(text) for text in reply[1:])
 
     def ended(self) -> list[str]:

@@ -24,13 +24,11 @@ class Bell:
     stamp: str  # microseconds on Redis's clock, strictly rising
     attempt: int
     shadow: str | None = None
-    timeout_s: float | None = None
 
     @classmethod
     def decode(cls, text: str) -> Bell:
         """From the JSON that the ledger's steps answer."""
         value = json.loads(text)
-        timeout = value.get("timeout")
         return cls(
             value["run"],
             tuple(value["stages"]),
@@ -39,7 +37,6 @@ class Bell:
             value["stamp"],
             int(value["attempt"]),
             value.get("shadow"),
-            timeout / 1000 if timeout else None,
         )
 
     @property

@@ -14,11 +14,8 @@ from orchestrator.cli import main as entry
 from orchestrator.cli.verbs import VERBS, Verb
 from orchestrator.contracts.errors import (
     DataError,
-    Held,
     InvalidInput,
     NotPermitted,
-    Refused,
-    RunCancelled,
     SpecError,
     StageFailed,
     Unreachable,
@@ -84,11 +81,8 @@ def test_wrong_usage_is_one_line_and_exit_2(capsys):
         (StageFailed("x"), 1),
         (InvalidInput("x"), 2),
         (DataError("x"), 2),
-        (Refused("x"), 3),
-        (Held("x"), 4),
         (Unreachable("x"), 5),
         (NotPermitted("x"), 6),
-        (RunCancelled("x"), 7),
         (KeyboardInterrupt(), 130),
         (ZeroDivisionError("division by zero"), 1),
     ],

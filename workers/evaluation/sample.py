@@ -14,7 +14,6 @@ from orchestrator.contracts.errors import DataError
 from workers.evaluation.units import Units
 
 Floats = NDArray[np.float64]
-Codes = NDArray[np.intp]
 Kind = Literal["binary", "multiclass", "regression"]
 Label = str | int | float | bool | None
 

@@ -1,5 +1,5 @@
 #!lua flags=allow-oom
--- Repairs, at most ARGV[1] of each kind. ARGV: limit, max deaths, grace ms before a bell counts as unheard, broker prefix.
+-- Repairs, at most ARGV[1] of each kind. ARGV: limit, max deaths, grace ms before a bell counts as unheard.
 -- Answers {how many actions, bells…}.
 local limit, max_deaths, grace_us = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]) * 1000
 local at, acted, bells = clock(), 0, {}
@@ -61,7 +61,7 @@ end
 for _, queue in ipairs(call('SMEMBERS', key('queues'))) do
   local old = clock_us() - grace_us
   local heard = tonumber(call('ZSCORE', key('heard'), queue) or '0')
-  local horizon = call('LLEN', ARGV[4] .. queue) == 0 and old or math.min(old, heard - 1)
+  local horizon = call('LLEN', key(queue)) == 0 and old or math.min(old, heard - 1)
   for _, member in ipairs(call('ZRANGEBYSCORE', key('bells:') .. queue, '-inf', whole(horizon), 'LIMIT', 0, limit)) do
     local owner, id = string.match(member, '^([^/]+)/(.+)$')
     local record = open(owner) and load(id)
