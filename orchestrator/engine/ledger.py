@@ -289,6 +289,10 @@ class Ledger:
         reply = self._run("tick", limit, self.settings.max_deaths, grace_ms)
         return int(reply[0]), tuple(Bell.decode(text) for text in reply[1:])
 
+    def unfinished(self) -> set[str]:
+        """Runs whose graph work somebody began and left: usually none."""
+        return cast("set[str]", self.redis.smembers(self.keys("work")))
+
     def ended(self) -> list[str]:
         """Runs that ended and whose manifest is not yet in the store."""
         return cast("list[str]", self.redis.zrange(self.keys("ended"), 0, -1))

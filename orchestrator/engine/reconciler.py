@@ -37,7 +37,11 @@ class Reconciler:
             actions += count
             bells += rung
             if count < LIMIT:
-                return Repairs(actions, tuple(bells))
+                break
+        for run in self.ledger.unfinished():
+            actions += 1
+            bells += self.ledger.sweep(run)
+        return Repairs(actions, tuple(bells))
 
     def _widen(self) -> None:
         """A run's window follows the pools: it must never leave processes idle."""

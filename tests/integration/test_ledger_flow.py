@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from orchestrator.contracts.calls import StageCall
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Expansion
+from orchestrator.engine.reconciler import Reconciler
+from orchestrator.engine.submission import Submission, stage
 from orchestrator.settings import Settings
-from tests.integration.ledger_case import Hand, call, error, ref
+from tests.integration.ledger_case import Hand, call, error, plan, ref
 
 
 @pytest.fixture
@@ -159,6 +161,34 @@ def test_an_expansion_whose_completion_is_refused_leaves_no_stage(hand: Hand) ->
     hand.ledger.bury(accepted.run, "a", 1)
     assert hand.done(claim, expansion=Expansion((call("x", "a"),), joins=("z",))).lost
     assert set(hand.states(accepted.run)) == {"a", "z"}
+
+
+def test_a_cancelled_run_grows_no_more(hand: Hand) -> None:
+    accepted = hand.submit(call("a"), call("z", "a"))
+    claim = hand.must_claim(accepted.bells[0])
+    hand.ledger.cancel(accepted.run, "ann")
+    hand.done(claim, expansion=Expansion((call("x", "a"),), joins=("z",)))
+    assert hand.states(accepted.run) == {"a": "done", "z": "cancelled"}
+    assert hand.record(accepted.run).status == "cancelled"
+
+
+def test_graph_work_that_somebody_left_is_finished_by_the_reconciler(hand: Hand) -> None:
+    names = tuple(f"b{i}" for i in range(1700))
+    request = Submission(plan(*(call(name) for name in names)))
+    stage(hand.ledger.redis, hand.ledger.keys, request, {})
+    reply = hand.ledger._flip(request, "case-left", "0", {})  # and then the submitting client dies
+    assert int(reply[1]) == 1
+    Reconciler(hand.ledger).tick()
+    assert not hand.ledger.unfinished()
+    assert hand.ledger.redis.llen(hand.ledger.keys.run("case-left", "parked")) == 1700 - hand.ledger.settings.window
+
+
+def test_a_run_that_was_stopped_as_it_began_leaves_no_list_behind(hand: Hand) -> None:
+    accepted = hand.submit(call("a"), *(call(f"w{i}") for i in range(1200)))
+    hand.ledger.cancel(accepted.run, "ann")
+    assert hand.record(accepted.run).status == "cancelled"
+    for part in ("parked", "roots", "work", "open"):
+        assert not hand.ledger.redis.exists(hand.ledger.keys.run(accepted.run, part)), part
 
 
 @st.composite

@@ -362,6 +362,10 @@ end
 
 -- Bells for ready stages while the window has room. The window opens again at half: one step rings many.
 local function dispatch(bells)
+  if fields.status ~= 'running' and fields.status ~= 'held' then
+    fresh = {}
+    return
+  end
   local parked = part('parked')
   local stored, earlier = call('LLEN', parked), #bells
   local narrow = fields.max_parallel and tonumber(fields.max_parallel)

@@ -28,7 +28,7 @@ call('HSET', part('outputs'), id, ARGV[4])
 record.seconds, record.cached, record.measured, record.log = facts.seconds, facts.cached, facts.measured, facts.log
 record.progress, record.error = nil, nil
 if facts.refusal and not fields.refusal then set('refusal', facts.refusal) end
-if nonce ~= '' then expand(nonce) end
+if nonce ~= '' and not fields.stopping then expand(nonce) end  -- a run that is being stopped grows no more
 drop_lease(id)
 settle(id, record, 'done')
 return conclude('done')

@@ -53,10 +53,6 @@ for _, member in ipairs(due('leases')) do
   end
 end
 
-for _, owner in ipairs(call('SRANDMEMBER', key('work'), 10)) do
-  if open(owner) then ended() else call('SREM', key('work'), owner) end
-end
-
 -- A bell is lost when a later one of its queue was heard, or when the broker's queue is empty; age alone is mere backlog.
 for _, queue in ipairs(call('SMEMBERS', key('queues'))) do
   local old = clock_us() - grace_us
