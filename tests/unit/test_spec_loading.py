@@ -344,10 +344,10 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 def test_hostile_and_empty_files_are_refused_quickly(tmp_path, text, words):
     path = tmp_path / "x.yaml"
     path.write_text(text, encoding="utf-8")
-    began = time.perf_counter()
+    began = time.process_time()  # a busy machine is no fault of the file's
     with pytest.raises(SpecError, match=words):
         load(path, environment={})
-    assert time.perf_counter() - began < 2
+    assert time.process_time() - began < 2
 
 
 def test_an_anchor_may_be_used_again(tmp_path):
@@ -371,9 +371,9 @@ def test_any_text_is_a_spec_or_a_list_of_problems(tmp_path_factory, text):
 def test_loading_is_quick_and_light(tmp_path):
     path = write(tmp_path, SMALLEST)
     load(path, environment={})
-    began = time.perf_counter()
+    began = time.process_time()
     load(path, environment={})
-    assert time.perf_counter() - began < 0.1  # about 2 ms; the bound bears a busy machine
+    assert time.process_time() - began < 0.1  # about 2 ms; the bound bears a busy machine
     code = (
         "import sys; import orchestrator.spec.loading, orchestrator.spec.schema, orchestrator.spec.starter;"
         "print(sorted({'click', 'celery', 'redis', 'pandas', 'numpy', 'sklearn', 'pyarrow'} & set(sys.modules)))"
