@@ -11,8 +11,8 @@ from kombu.entity import Queue as BrokerQueue
 
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.tasks import Queue
-from orchestrator.engine.keys import Keys
 from orchestrator.settings import Settings
+from orchestrator.store.keys import Keys
 
 SOFT_SHUTDOWN_S = 30.0
 

@@ -10,9 +10,9 @@ import redis
 
 from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
-from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import Pool, decode_refs
 from orchestrator.plan.ordering import in_plan_order
+from orchestrator.store.keys import Keys
 
 PAGE = 1000
 POOL_MS = 30_000  # a pool that has not registered for so long is gone

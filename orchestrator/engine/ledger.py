@@ -19,7 +19,6 @@ from orchestrator.contracts.calls import ArtifactRef, StageCall
 from orchestrator.contracts.errors import InvalidInput, TransientError, Unreachable
 from orchestrator.contracts.records import Decision, StageError
 from orchestrator.engine import submission as staging
-from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import (
     Accepted,
     Bell,
@@ -37,6 +36,7 @@ from orchestrator.engine.messages import (
 from orchestrator.engine.scripts import run_script
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
+from orchestrator.store.keys import Keys
 from orchestrator.store.steps import wait_durable
 
 CHUNK = 500

@@ -13,8 +13,8 @@ import redis
 from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, Purity, StageCall
 from orchestrator.contracts.tasks import purity_of
 from orchestrator.contracts.values import digest_of
-from orchestrator.engine.keys import Keys
 from orchestrator.engine.messages import CacheRecord, encode_refs
+from orchestrator.store.keys import Keys
 
 CHUNK = 500
 STAGING_MS = 3_600_000  # an abandoned staging disappears by itself

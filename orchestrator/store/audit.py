@@ -14,7 +14,8 @@ from orchestrator.contracts.errors import RecordConflict
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
-from orchestrator.store.steps import prefix, step
+from orchestrator.store.keys import Keys
+from orchestrator.store.steps import step
 
 if TYPE_CHECKING:
     import redis
@@ -25,18 +26,18 @@ BATCH = 100  # entries between two trims
 
 def drain(client: redis.Redis, settings: Settings, store: ArtifactStore) -> int:
     """Move what stands in the outbox to the store; how many entries. Any number may drain at once."""
-    moved = 0
+    keys, moved = Keys(settings.namespace), 0
     while True:
-        start, entries = _waiting(client, settings.namespace)
+        start, entries = _waiting(client, keys)
         if not entries:
             return moved
         try:
             for number, entry in enumerate(entries, start + 1):
                 store.put_record(_name(number), entry.encode())
         except RecordConflict:  # Redis lost its count, with its data or the end of its file: go on after the last
-            step(client, "drained", settings.namespace, start, -_last(store))
+            step(client, "drained", keys, start, -_last(store))
             continue
-        moved += len(entries) * int(step(client, "drained", settings.namespace, start, len(entries)))
+        moved += len(entries) * int(step(client, "drained", keys, start, len(entries)))
 
 
 def entries(store: ArtifactStore) -> Iterator[dict[str, Any]]:
@@ -47,11 +48,11 @@ def entries(store: ArtifactStore) -> Iterator[dict[str, Any]]:
             yield {**json.loads(data), "number": _number(name)}
 
 
-def _waiting(client: redis.Redis, namespace: str) -> tuple[int, list[str]]:
+def _waiting(client: redis.Redis, keys: Keys) -> tuple[int, list[str]]:
     """How many entries were drained so far, and the next ones, as of one moment."""
     with answering(client), client.pipeline(transaction=True) as reading:
-        reading.get(prefix(namespace) + "audit:drained")
-        reading.lrange(prefix(namespace) + "audit:outbox", 0, BATCH - 1)
+        reading.get(keys("audit:drained"))
+        reading.lrange(keys("audit:outbox"), 0, BATCH - 1)
         drained, waiting = reading.execute()
     return int(drained or 0), waiting
 

@@ -14,7 +14,8 @@ from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.values import canonical
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
-from orchestrator.store.steps import prefix, step, wait_durable
+from orchestrator.store.keys import Keys
+from orchestrator.store.steps import step, wait_durable
 
 if TYPE_CHECKING:
     import redis
@@ -28,7 +29,7 @@ class Registry:
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         self._redis = client
-        self._namespace = settings.namespace
+        self._keys = Keys(settings.namespace)
 
     def register(self, draft: ModelVersion, key: str) -> ModelVersion:
         """Give a record (version 0, stage candidate or refused) the model's next number.
@@ -51,8 +52,8 @@ class Registry:
             names = [model] if model else self._names()
             with self._redis.pipeline(transaction=True) as reading:
                 for name in names:
-                    reading.hgetall(self._key("model", name, "versions"))
-                    reading.hgetall(self._key("model", name, "stages"))
+                    reading.hgetall(self._keys("model", name, "versions"))
+                    reading.hgetall(self._keys("model", name, "stages"))
                 answers = reading.execute()
         found = []
         for records, stages in zip(answers[::2], answers[1::2], strict=True):
@@ -115,16 +116,13 @@ class Registry:
     def history(self, model: str) -> tuple[int, ...]:
         """The versions that were in production before the present one, the latest last."""
         with answering(self._redis):
-            return tuple(int(version) for version in self._redis.lrange(self._key("model", model, "history"), 0, -1))
+            return tuple(int(version) for version in self._redis.lrange(self._keys("model", model, "history"), 0, -1))
 
     def _step(self, name: str, *arguments: str | int) -> Any:
-        return step(self._redis, name, self._namespace, *arguments)
-
-    def _key(self, *parts: str) -> str:
-        return prefix(self._namespace) + ":".join(parts)
+        return step(self._redis, name, self._keys, *arguments)
 
     def _names(self) -> Sequence[str]:
-        return sorted(cast("set[str]", self._redis.smembers(self._key("models"))))
+        return sorted(cast("set[str]", self._redis.smembers(self._keys("models"))))
 
     def _unknown(self, model: str) -> InvalidInput:
         with answering(self._redis):

@@ -1,13 +1,16 @@
-"""The store's Lua steps, and waiting until Redis has written them down."""
+"""Lua steps, sent whole again after Redis forgot them; and waiting until Redis has written down what was done."""
 
 from __future__ import annotations
 
+import hashlib
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.contracts.errors import Unreachable
 from orchestrator.store.connection import answering
+from orchestrator.store.keys import Keys
 
 if TYPE_CHECKING:
     import redis
@@ -15,15 +18,35 @@ if TYPE_CHECKING:
 DURABLE_MS = 5000
 
 
-def step(client: redis.Redis, name: str, namespace: str, *arguments: str | int) -> Any:
-    """Run one Lua step on a namespace; each bears being sent again."""
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The text of a step and the digest that Redis knows it by."""
+
+    text: str
+    digest: str
+
+    @classmethod
+    def of(cls, text: str) -> Script:
+        """A step with this text."""
+        return cls(text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+
+    def run(self, client: redis.Redis, prefix: str, *arguments: str | int | float) -> Any:
+        """Run it on a namespace's prefix; each step bears being sent again, so redis-py's own retries are welcome.
+
+        Raises redis.exceptions.RedisError.
+        """
+        from redis.exceptions import NoScriptError
+
+        try:
+            return client.evalsha(self.digest, 1, prefix, *arguments)
+        except NoScriptError:
+            return client.eval(self.text, 1, prefix, *arguments)
+
+
+def step(client: redis.Redis, name: str, keys: Keys, *arguments: str | int) -> Any:
+    """Run one of the store's own steps."""
     with answering(client):
-        return client.register_script(_source(name))(keys=[prefix(namespace)], args=list(arguments))
-
-
-def prefix(namespace: str) -> str:
-    """What every key of a namespace begins with: one hash tag, so that one step may touch several keys."""
-    return f"{{{namespace}}}:"
+        return _script(name).run(client, keys.prefix, *arguments)
 
 
 def wait_durable(client: redis.Redis) -> None:
@@ -47,5 +70,5 @@ def wait_durable(client: redis.Redis) -> None:
 
 
 @cache
-def _source(name: str) -> str:
-    return (files("orchestrator.store") / "lua" / f"{name}.lua").read_text()
+def _script(name: str) -> Script:
+    return Script.of((files("orchestrator.store") / "lua" / f"{name}.lua").read_text())

@@ -34,6 +34,13 @@ def test_a_chain_runs_in_order_and_each_stage_gets_the_outputs_before_it(hand: H
     assert hand.states(accepted.run) == dict.fromkeys("abc", "done")
 
 
+def test_a_redis_that_forgot_the_steps_is_sent_them_again(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    hand.ledger.redis.script_flush()
+    hand.work(accepted.bells)
+    assert hand.record(accepted.run).status == "succeeded"
+
+
 def test_a_fan_out_wider_than_a_step_joins_once(hand: Hand) -> None:
     names = tuple(f"b{i}" for i in range(1203))
     accepted = hand.submit(call("a"), *(call(name, "a") for name in names), call("z", *names))

@@ -1,4 +1,4 @@
-"""The names of the ledger's keys: one hash tag for each namespace."""
+"""The names of keys in Redis: one hash tag for each namespace, so that one step may touch several keys."""
 
 from __future__ import annotations
 
