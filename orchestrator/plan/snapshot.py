@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.suggestions import nearest
 from orchestrator.plan.imports import Import, bound_names, exported, imports, parse
 
 MAX_BYTES = 64 * 2**20  # of code and what is included with it; data belongs into a source
@@ -194,8 +194,8 @@ def _modules(root: Path) -> list[str]:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ": correct the name"
+    near = nearest(name, known)
+    return ": correct the name" if near is None else f" (did you mean {near!r}?)"
 
 
 def _shown(root: Path, path: Path) -> str:

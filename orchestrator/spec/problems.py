@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 from orchestrator.contracts.errors import SpecError
+from orchestrator.contracts.suggestions import nearest
 from orchestrator.spec.written import Place
 
 
@@ -39,8 +39,7 @@ class Problems:
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)`, ` (there are: a, b)` where few are known and none is near, or nothing."""
     names = list(known)
-    by_case = {name.lower(): name for name in reversed(names)}
-    near = difflib.get_close_matches(word.lower(), by_case, n=1, cutoff=0.6)
-    if near:
-        return f" (did you mean {by_case[near[0]]!r}?)"
+    near = nearest(word, names)
+    if near is not None:
+        return f" (did you mean {near!r}?)"
     return f" (there are: {', '.join(names)})" if 0 < len(names) <= 12 else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import uuid
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from orchestrator.contracts.errors import InvalidInput, NotPermitted
 from orchestrator.contracts.records import ModelVersion
+from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.values import canonical
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
@@ -126,8 +126,8 @@ class Registry:
 
     def _unknown(self, model: str) -> InvalidInput:
         with answering(self._redis):
-            close = difflib.get_close_matches(model, self._names(), n=1)
-        hint = f"did you mean {close[0]!r}?" if close else "see `cyclery models`"
+            near = nearest(model, self._names())
+        hint = "see `cyclery models`" if near is None else f"did you mean {near!r}?"
         return InvalidInput(f"no model is called {model!r} ({hint})")
 
 

@@ -104,7 +104,7 @@ def test_params_of_the_table_are_validated(run: Callable[..., Any]) -> None:
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"radius": 3}, r"takes no radius \(did you mean radius_km\?\)"),
+        ({"radius": 3}, r"takes no radius \(did you mean 'radius_km'\?\)"),
         ({}, "radius_km is not given: add it under `with:`"),
         ({"radius_km": "far"}, "radius_km: Input should be a valid number"),
     ],

@@ -7,7 +7,6 @@ zero, and every result that is no finite number. Blank text is missing.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -30,6 +29,7 @@ from orchestrator.contracts.expressions import (
     Not,
     parse,
 )
+from orchestrator.contracts.suggestions import nearest
 from workers.data.operands import Operand, WrongKind, missing_of, unify
 from workers.data.operators import ARITHMETIC, COMPARISONS, FUNCTIONS, finite
 
@@ -130,7 +130,7 @@ class _Evaluation:
 def suggestion(name: str, known: Iterable[Any]) -> str:
     """The nearest of the names that there are, in words."""
     names = [str(each) for each in known]
-    near = difflib.get_close_matches(name, names, n=1)
-    if near:
-        return f" (did you mean {near[0]!r}?)"
+    near = nearest(name, names)
+    if near is not None:
+        return f" (did you mean {near!r}?)"
     return f" (there are: {', '.join(names[:12])}{', …' if len(names) > 12 else ''})"

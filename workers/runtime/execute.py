@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -11,6 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator.contracts.calls import ArtifactRef
 from orchestrator.contracts.errors import DataError, InvalidInput, UserCodeError
+from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.tasks import TASKS
 from workers.runtime.codecs import Desk, load, save
 from workers.runtime.context import StageContext
@@ -140,5 +140,5 @@ def _first(error: ValidationError) -> str:
 
 
 def _near(name: str, known: Mapping[str, Any]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]}?)" if close else f": it takes {', '.join(known) or 'none'}"
+    near = nearest(name, known)
+    return f": it takes {', '.join(known) or 'none'}" if near is None else f" (did you mean {near!r}?)"

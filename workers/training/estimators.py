@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import inspect
 import traceback
@@ -16,6 +15,7 @@ from sklearn.utils._param_validation import InvalidParameterError
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, RequirementMissing, UserCodeError
 from orchestrator.contracts.roles import Task
+from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.training import TrialParams
 
 _SEEDS = 2**32  # scikit-learn takes seeds below this
@@ -82,8 +82,8 @@ def _known(cls: type[BaseEstimator], given: Mapping[str, Any], label: str) -> di
     open_ended = any(known.kind is known.VAR_KEYWORD for known in inspect.signature(cls).parameters.values())
     for name in given:
         if name not in names and not open_ended:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(names) or 'none'}"
+            near = nearest(name, names)
+            hint = f"it takes {', '.join(names) or 'none'}" if near is None else f"did you mean {near!r}?"
             raise InvalidInput(f"{label}: {cls.__name__} has no parameter {name!r} ({hint})")
     return dict(given)
 
