@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import PurePath
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
@@ -16,40 +15,26 @@ from orchestrator.plan import policies
 from orchestrator.plan.candidates import expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.spec.models import Approve, Spec
-
-_FORMATS: dict[str, data.Format] = {
-    ".csv": "csv",
-    ".txt": "csv",
-    ".tsv": "tsv",
-    ".tab": "tsv",
-    ".json": "json",
-    ".jsonl": "jsonl",
-    ".ndjson": "jsonl",
-    ".parquet": "parquet",
-    ".pq": "parquet",
-}
+from orchestrator.spec.headers import format_of
+from orchestrator.spec.models import Approve, Source, Spec
 
 
 def ingest(draft: Draft) -> None:
     """Each source's bytes become a table."""
     for name, source in draft.spec.data.sources.items():
         described = source.model_dump(exclude={"file", "format"})
-        params = data.IngestParams(
-            source=name, filename=source.file, format=source.format or format_of(source.file), **described
-        )
+        params = data.IngestParams(source=name, filename=source.file, format=_format(source), **described)
         inputs: dict[str, Input] = {"file": draft.fingerprints.sources[name]}
         draft.add("ingest", "data.ingest", params, inputs, identifier=f"ingest[{name}]")
 
 
-def format_of(file: str) -> data.Format:
-    """The format by the file's ending.
-
-    Raises InvalidInput where the ending says nothing.
-    """
-    found = _FORMATS.get(PurePath(file).suffix.lower())
+def _format(source: Source) -> data.Format:
+    """Raises InvalidInput where the ending of the file's name says nothing."""
+    found = format_of(source)
     if found is None:
-        raise InvalidInput(f"{file}: its ending tells no format: write `format: csv` (tsv, json, jsonl, parquet)")
+        raise InvalidInput(
+            f"{source.file}: its ending tells no format: write `format: csv` (tsv, json, jsonl, parquet)"
+        )
     return found
 
 
