@@ -16,7 +16,6 @@ class Objective(Value):
     task: Task
     metric: str  # a name in contracts.metrics
     positive: str | int | float | bool | None = None  # the class of interest of a binary target
-    goal: float | None = None
 
 
 class Columns(Value):

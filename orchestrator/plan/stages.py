@@ -229,7 +229,7 @@ def spine_of(spec: Spec) -> tuple[str, ...]:
 
 
 def _objective(spec: Spec) -> roles.Objective:
-    """The objective without its goal, which is shown and never computed with."""
+    """The objective without its goal, which the report shows and nothing is computed with."""
     return roles.Objective(**spec.objective.model_dump(exclude={"goal"}))
 
 

@@ -61,6 +61,12 @@ def metric_of(evidence: Evidence) -> str | None:
     return evidence.results[0].metric if evidence.results else None
 
 
+def goal_of(evidence: Evidence) -> float | None:
+    """The value of the objective's metric that the spec calls good enough."""
+    objective = evidence.record.spec.get("objective")
+    return objective.get("goal") if isinstance(objective, dict) else None
+
+
 def _claim(evidence: Evidence) -> str | None:
     ranking, evaluation = evidence.ranking, evidence.evaluation
     if ranking is None:

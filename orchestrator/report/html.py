@@ -19,7 +19,7 @@ from orchestrator.report.charts import charts_of, confusion_of
 from orchestrator.report.document import failed_stage, moment, seconds_of
 from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.graph import graph_of
-from orchestrator.report.headline import headline, metric_of, target_of
+from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.sections import (
     gate_rows,
     importance_table,
@@ -81,6 +81,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "evaluation": evaluation,
         "headline": headline(evidence),
         "target": target_of(evidence),
+        "goal": goal_of(evidence),
         "seconds": seconds_of(record),
         "gates": gate_rows(evidence.verdicts.verdicts) if evidence.verdicts else [],
         "metrics": metric_rows(evaluation, main) if evaluation else [],

@@ -36,7 +36,10 @@ class Objective(roles.Objective):
         json_schema_extra=_without_default,
     )
     positive: str | int | float | bool | None = Field(None, description="the class of interest of a binary target")
-    goal: float | None = Field(None, description="the value of the metric that would be good enough; shown, not judged")
+    goal: float | None = Field(
+        None,
+        description="the value of the metric that would be good enough; the report shows it, nothing is judged by it",
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -61,6 +61,13 @@ def check(page: str) -> Tags:
     return tags
 
 
+def test_the_goal_stands_beside_the_facts() -> None:
+    kept = Kept()
+    given = record(kept, spec={"objective": {"predict": "diagnosis", "task": "classification", "goal": 0.99}})
+    assert "goalroc_auc 0.99" in check(render(given, kept.read)).text
+    assert "goalroc_auc" not in check(render(record(kept), kept.read)).text
+
+
 def test_the_page_leads_with_a_sentence_for_who_asked() -> None:
     kept = Kept()
     tags = check(render(record(kept), kept.read))
