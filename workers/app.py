@@ -59,7 +59,7 @@ class Worker:
         return self._child
 
     def _new_child(self) -> Child:
-        return Child(self.app, self.settings, self.queue, self.processes, self.nursery)
+        return Child(self.settings, self.queue, self.processes, self.nursery)
 
     def run(self) -> int:
         """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""

@@ -14,7 +14,6 @@ from types import FrameType
 from typing import Any
 
 import redis as redis_py
-from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -45,7 +44,6 @@ PATIENCE_S = 30.0  # of a claim or a lookup, with a Redis that went away
 class Child:
     """Connections, capture, heartbeat and guests of one process; each is made when it is first used."""
 
-    app: Celery
     settings: Settings
     pool: str
     processes: int = 1  # of the pool on this host
