@@ -40,8 +40,8 @@ def changed(rows: int, mean: float) -> Described:
 def test_another_behaviour_asks_for_another_version_and_only_of_the_task_that_changed() -> None:
     split, trial = complaints(changed(rows=131, mean=0.5), THEN)
     assert split == (
-        "data.split behaves otherwise than version 1 did (wines/split.summary.train_rows: 130 → 131): raise its version "
-        "in orchestrator/contracts/tasks.py, then python -m tests.unit.task_behaviour"
+        "data.split behaves otherwise than version 1 did (wines/split.summary.train_rows: 130 → 131): raise its "
+        "version in orchestrator/contracts/tasks.py, then python -m tests.unit.task_behaviour"
     )
     assert trial.startswith("train.trial@3 was asked something else")
 
