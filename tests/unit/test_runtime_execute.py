@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -225,8 +226,32 @@ def test_a_teams_error_shows_its_own_frames_only(team: Callable[[str], Any], tmp
     assert told.message.startswith("JSONDecodeError: Expecting property name")
     assert told.message.endswith("(enrich.py:5)")
     assert [frame.split(" in ")[0] for frame in told.frames] == ["enrich.py:3", "enrich.py:5"]
-    assert "test_runtime_execute" not in trace(error, tmp_path)
-    assert "JSONDecodeError" in trace(error, tmp_path)
+    written = trace(error, tmp_path)
+    assert [line.strip() for line in written.splitlines() if line.startswith('  File "')] == [
+        'File "enrich.py", line 3, in geo',
+        'File "enrich.py", line 5, in inner',
+    ]
+    assert "JSONDecodeError" in written
+
+
+def test_what_a_failure_came_from_is_shown_without_the_frames_of_libraries(
+    team: Callable[[str], Any], tmp_path: Path
+) -> None:
+    code = """
+    import json
+    def geo():
+        try:
+            json.loads("{")
+        except ValueError as error:
+            raise RuntimeError("no places") from error
+    """
+    written = trace(caught(team(textwrap.dedent(code)).geo), tmp_path)
+    assert "JSONDecodeError" in written
+    assert "RuntimeError: no places" in written
+    assert {line.strip() for line in written.splitlines() if line.startswith('  File "')} == {
+        'File "enrich.py", line 5, in geo',
+        'File "enrich.py", line 7, in geo',
+    }
 
 
 def test_exit_and_syntax_errors_of_a_team(team: Callable[[str], Any], tmp_path: Path) -> None:

@@ -55,15 +55,23 @@ def describe(error: BaseException, snapshot: Path | None = None) -> StageError:
 
 
 def trace(error: BaseException, snapshot: Path | None = None) -> str:
-    """The traceback for the stage's log: of a team's own code from its first frame on, of ours whole."""
+    """The traceback for the stage's log: of a team's own code its own frames, also of what it came from; ours whole."""
     if isinstance(error, CycleryError) and not _own_frames(error, snapshot):
         return f"{type(error).__name__}: {error}\n"
-    own = {id(frame) for frame in _own_frames(error, snapshot)}
     summary = traceback.TracebackException.from_exception(error)
-    if own and snapshot is not None:
-        first = next(place for place, frame in enumerate(summary.stack) if _below(frame.filename, snapshot))
-        summary.stack = traceback.StackSummary.from_list(summary.stack[first:])
+    if snapshot is not None and _own_frames(error, snapshot):
+        _keep_own(summary, snapshot)
     return "".join(summary.format())
+
+
+def _keep_own(summary: traceback.TracebackException, snapshot: Path) -> None:
+    own = [frame for frame in summary.stack if _below(frame.filename, snapshot)]
+    for frame in own:
+        frame.filename = _relative(frame.filename, snapshot)
+    summary.stack = traceback.StackSummary.from_list(own)
+    for other in (summary.__cause__, summary.__context__, *(summary.exceptions or ())):
+        if other is not None:
+            _keep_own(other, snapshot)
 
 
 def _own_frames(error: BaseException, snapshot: Path | None) -> list[traceback.FrameSummary]:
