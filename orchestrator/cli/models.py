@@ -40,7 +40,7 @@ def models(output: Output, name: str | None) -> None:
             Text(one.stage, STYLES.get(one.stage, "")),
             one.candidate,
             settings_of(one.params),
-            next((f"{metric} {interval(value)}" for metric, value in one.metrics.items()), ""),
+            next((f"{metric} {interval(value)}" for metric, value in one.metrics_in_order.items()), ""),
             ago(one.created),
             one.run,
         )
@@ -85,7 +85,7 @@ def _show(output: Output, version: ModelVersion) -> None:
     output.show(f"{version.name}  {version.stage}  made {ago(version.created)} by {version.run}")
     params = settings_of(version.params)
     output.show(f"{version.candidate}{f' ({params})' if params else ''}")
-    rows = [(name, interval(value)) for name, value in version.metrics.items()]
+    rows = [(name, interval(value)) for name, value in version.metrics_in_order.items()]
     output.table(("on the test rows", ""), rows)
     for reason in version.reasons:
         output.show(f"Refused: {reason}")

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.calls import ArtifactRef, Code
+from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.values import Value
 
@@ -124,6 +125,7 @@ class ModelVersion(Value):
     evaluation: ArtifactRef
     ranking: ArtifactRef
     verdicts: ArtifactRef | None = None
+    metric: str | None = None  # the objective's
     metrics: dict[str, dict[str, Any]] = Field(default_factory=dict)  # name → Interval as JSON
     candidate: str
     params: dict[str, Any] = Field(default_factory=dict)
@@ -133,3 +135,10 @@ class ModelVersion(Value):
     def name(self) -> str:
         """NAME@VERSION."""
         return f"{self.model}@{self.version}"
+
+    @property
+    def metrics_in_order(self) -> dict[str, dict[str, Any]]:
+        """The objective's metric, then the others in the order of the contracts, which a record in Redis has lost."""
+        places = {name: place for place, name in enumerate(METRICS)}
+        names = sorted(self.metrics, key=lambda name: (name != self.metric, places.get(name, len(places))))
+        return {name: self.metrics[name] for name in names}

@@ -48,7 +48,7 @@ def models_document(versions: Iterable[ModelVersion]) -> list[dict[str, Any]]:
                 "stage": version.stage,
                 "run": version.run,
                 "created": moment(version.created),
-                "metrics": version.metrics,
+                "metrics": version.metrics_in_order,
                 "digest": version.digest,
                 "candidate": version.candidate,
                 "params": version.params,

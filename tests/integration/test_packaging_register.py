@@ -37,7 +37,9 @@ class Desk:
         self.inputs = {
             "bundle": self.file(b"bundle"),
             "signature": self.file(b"{}"),
-            "evaluation": self.document(Evaluation(kind="binary", rows=9, metrics={"roc_auc": AUC}, dummy={})),
+            "evaluation": self.document(
+                Evaluation(kind="binary", rows=9, metrics={"accuracy": AUC, "brier": AUC, "roc_auc": AUC}, dummy={})
+            ),
             "ranking": self.document(ranking),
             "rows": self.file(b"rows"),
         }
@@ -72,6 +74,7 @@ def verdicts(*passed: bool) -> Verdicts:
 def test_a_version_holds_what_later_gates_and_people_need(desk: Desk) -> None:
     assert desk.register() == ("churn@1", "candidate")
     version = Registry(desk.redis, desk.settings).get("churn@1")
+    assert list(version.metrics_in_order) == ["roc_auc", "accuracy", "brier"]  # the objective's first
     assert version.digest == version.bundle.digest == desk.inputs["bundle"].ref.digest
     assert version.rows == desk.inputs["rows"].ref
     assert version.metrics["roc_auc"]["low"] == 0.75

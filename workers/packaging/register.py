@@ -49,6 +49,7 @@ def register(
         evaluation=evaluation.ref,
         ranking=ranking.ref,
         verdicts=None if verdicts is None else verdicts.ref,
+        metric=chosen.metric,
         metrics={name: interval.model_dump(mode="json") for name, interval in evidence.metrics.items()},
         candidate=chosen.champion.candidate,
         params=chosen.champion.params,
