@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from orchestrator.local.stack import down, ensure_up, find, status, up
-    from orchestrator.local.state import ProcessState, StackState
+    from orchestrator.local.state import StackState
 
-__all__ = ["ProcessState", "StackState", "down", "ensure_up", "find", "status", "up"]
+__all__ = ["StackState", "down", "ensure_up", "find", "status", "up"]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.local.lock import Lock, is_held
 from orchestrator.local.place import Place
-from orchestrator.local.state import ProcessState, StackState, running
+from orchestrator.local.state import StackState, running
 from orchestrator.settings import Settings
 
 _START_PATIENCE = 660.0  # Redis may have a long file to read
@@ -207,6 +207,3 @@ def _spelled(value: object) -> str:
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     return str(value.absolute() if isinstance(value, Path) else value)
-
-
-__all__ = ["Announce", "ProcessState", "StackState", "down", "ensure_up", "environment", "find", "status", "up"]
