@@ -83,8 +83,13 @@ def cancel(output: Output, run: str) -> None:
     document = before.document()
     if output.as_json:
         output.document(document)
-    else:
-        output.show(f"{before.id} is {document['status']}", f"Next: cyclery retry {before.id}")
+    elif before.status.ended:
+        following = "retry" if document["status"] == "cancelled" else "status"
+        output.show(f"{before.id} is {document['status']}", f"Next: cyclery {following} {before.id}")
+    else:  # a stage that runs hears of it with its next heartbeat
+        output.show(
+            f"{before.id} is being cancelled; stages that run stop within seconds", f"Next: cyclery watch {before.id}"
+        )
 
 
 def _leave(output: Output, run: Run) -> None:

@@ -101,7 +101,10 @@ def test_an_identical_run_is_attached_to(project: Project) -> None:
 def test_cancel_stops_a_stage_that_runs(project: Project) -> None:
     run = detached(project, spec(project, "cancelled", 300))
     running(project, run)
-    assert project.say("cancel", run).code == 0
+    told = project.say("cancel", run)
+    assert told.code == 0
+    assert f"{run} is being cancelled" in told.out
+    assert f"Next: cyclery watch {run}" in told.out
     document = project.document("watch", run, code=7)
     assert document["status"] == "cancelled"
     assert stages(document)["own"]["status"] == "cancelled"
