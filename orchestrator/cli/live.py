@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from orchestrator.client.client import Client
 
 Show = Callable[[RunRecord], None]
-BAR = 24  # characters
+BAR = 16  # characters
+NAME = 40  # of the column of names, so that a line fits into 80
 
 
 @contextmanager
@@ -83,6 +84,7 @@ def _line(stage: StageRecord) -> str:
 def tree(record: RunRecord, left_s: float | None) -> Group:
     """The whole run as it stands."""
     from rich.console import Group
+    from rich.padding import Padding
     from rich.text import Text
 
     now = time.time()
@@ -92,11 +94,13 @@ def tree(record: RunRecord, left_s: float | None) -> Group:
         head.append(f"  about {duration(left_s)} left", "dim")
     lines: list[RenderableType] = [head]
     trials = [stage for stage in record.stages if stage.task == "train.trial"]
-    width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), 48)
+    width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), NAME)
     shown = False
     for stage in record.stages:
         if stage.task != "train.trial":
             lines.append(_stage_line(stage, now, width))
+            if stage.error is not None:
+                lines.append(Padding(Text(stage.error.message, "red"), (0, 0, 0, 4), expand=False))
         elif not shown:
             shown = True
             lines += _trial_lines(trials, now, width)
@@ -108,10 +112,9 @@ def _stage_line(stage: StageRecord, now: float, width: int, indent: str = "  ") 
 
     style = STYLES.get(stage.state, "")
     name = f"{stage.id:<{width - len(indent)}}"
-    line = Text.assemble(indent, (SIGNS[stage.state], style), " ", (name, "dim" if style == "dim" else ""))
+    sign = (SIGNS[stage.state], style)
+    line = Text.assemble(indent, sign, " ", (name, "dim" if style == "dim" else ""), no_wrap=True, overflow="ellipsis")
     line.append(f"{_detail(stage, now)}", "dim")
-    if stage.error is not None:
-        line.append(f"  {stage.error.message}", "red")
     return line
 
 
@@ -133,14 +136,19 @@ def _trial_lines(trials: list[StageRecord], now: float, width: int) -> list[Text
     counts: dict[str, int] = {}
     for trial in trials:
         counts[trial.state] = counts.get(trial.state, 0) + 1
-    done, total = sum(trial.state.terminal for trial in trials), len(trials)
+    over, total = sum(trial.state.terminal for trial in trials), len(trials)
+    done, failed = counts.get(StageState.DONE, 0), counts.get(StageState.FAILED, 0)
     filled = round(BAR * done / total)
-    sign = "done" if done == total else "running" if done or counts.get("running") else "waiting"
-    line = Text.assemble("  ", (SIGNS[sign], STYLES[sign]), f" {'train':<{width - 2}}", ("━" * filled, "green"))
+    ended = "done" if done else "failed" if failed else "skipped"
+    sign = ended if over == total else "running" if over or counts.get("running") else "waiting"
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    line.append(SIGNS[sign], STYLES[sign]).append(f" {'train':<{width - 2}}").append("━" * filled, "green")
     line.append("━" * (BAR - filled), "dim")
     cached = sum(trial.cached for trial in trials)
     line.append(f" {done}/{total}" + (f"  {cached} cached" if cached else ""))
-    if counts.get("failed"):
-        line.append(f"  {counts['failed']} failed", "red")
+    if failed:
+        line.append(f"  {failed} failed", "red")
+    if over > done + failed:
+        line.append(f"  {over - done - failed} not run", "dim")
     running = [trial for trial in trials if trial.state is StageState.RUNNING]
     return [line, *(_stage_line(trial, now, width, "    ") for trial in running[:4])]

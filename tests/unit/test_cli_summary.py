@@ -121,7 +121,7 @@ def rendered(found: RunRecord, left: float | None = None) -> str:
     from rich.console import Console
 
     out = StringIO()
-    Console(file=out, width=100).print(tree(found, left))
+    Console(file=out, width=80).print(tree(found, left))
     return out.getvalue()
 
 
@@ -137,6 +137,28 @@ def test_the_tree_has_a_line_for_each_stage_and_one_for_all_trials():
     assert "attempt 2" in text
     assert "✓ split" in text
     assert "· select" in text
+
+
+def test_the_line_of_trials_counts_what_is_done_and_tells_the_rest_apart():
+    done, failed, skipped = (
+        stage(f"train[a#{number}]", state) for number, state in enumerate(("done", "failed", "skipped"))
+    )
+    text = rendered(run(done, failed, skipped), None)
+    assert "✓ train" in text
+    assert "1/3  1 failed  1 not run" in text
+    assert "✗ train" in rendered(run(failed, skipped), None)
+    assert "- train" in rendered(run(skipped), None)
+
+
+def test_the_tree_fits_into_eighty_columns():
+    long = stage("train[hist_gradient_boosting#12]", "running", started=time.time() - 3, worker="train@" + "host" * 12)
+    own = stage("a_stage_with_a_very_long_name_of_its_own_that_goes_on", "failed", error=failure("user"))
+    wordy = own.model_copy(update={"error": own.error.model_copy(update={"message": "it broke " * 20 + "here"})})
+    lines = rendered(run(long, wordy, stage("select", "waiting")), None).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert sum("worker" in line or "train@" in line for line in lines) == 1
+    assert all(line.startswith("    ") for line in lines if "broke" in line)
+    assert "here" in " ".join(lines)  # nothing of a message is lost
 
 
 def left_of(found: RunRecord, slots: int) -> float | None:
