@@ -75,11 +75,14 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
         written = [{"stage": one.stage, "attempt": one.attempt, "line": one.line} for one in lines]
         output.document({"run": found.id, "stage": stage, "lines": written})
         return
-    nothing = True
+    attempts: dict[str, int] = {}
     for one in lines:
-        nothing = False
-        click.echo(one.line if stage else f"{one.stage}  {one.line}")
-    if nothing:
+        lead = "" if stage else f"{one.stage}  "
+        if attempts.get(one.stage, 1) != one.attempt:
+            click.echo(f"{lead}— attempt {one.attempt} —")
+        attempts[one.stage] = one.attempt
+        click.echo(f"{lead}{one.line}")
+    if not attempts:
         output.say(f"{stage or found.id} wrote nothing")
 
 

@@ -63,7 +63,7 @@ def follow(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
 
 
 def _so_far(session: Session, record: RunRecord, stage: str | None) -> tuple[list[Line], str]:
-    """The lines up to now, and the position in the live log up to which they reach."""
+    """The lines up to now, stage after stage and attempt after attempt, and where in the live log they end."""
     wanted = [stage_of(record, stage)] if stage is not None else list(record.stages)
     live = list(_live(session, record.run, "0-0"))
     kept: set[tuple[str, int]] = set()
@@ -73,8 +73,9 @@ def _so_far(session: Session, record: RunRecord, stage: str | None) -> tuple[lis
             kept.add((one.id, one.attempt))
             text = session.store.read(one.log).decode(errors="replace")
             lines += [Line(one.id, one.attempt, line) for line in text.splitlines()]
-    ids = {one.id for one in wanted}
-    lines += [line for _, line in live if line.stage in ids and (line.stage, line.attempt) not in kept]
+    places = {one.id: place for place, one in enumerate(wanted)}
+    lines += [line for _, line in live if line.stage in places and (line.stage, line.attempt) not in kept]
+    lines.sort(key=lambda line: (places[line.stage], line.attempt))  # stable: an attempt's lines stay in order
     return lines, live[-1][0] if live else "0-0"
 
 

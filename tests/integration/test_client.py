@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import Client, Workflow
-from orchestrator.client.logs import follow
+from orchestrator.client.logs import follow, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind
@@ -261,6 +261,14 @@ def test_logs_are_whole_for_stages_that_ended_and_live_for_the_others(client, wo
     assert run.logs("inge") == ["ingest[customers] was here"]
     with pytest.raises(InvalidInput, match=r"has no stage 'prepar_' \(did you mean 'prepare'\?\)"):
         run.logs("prepar_")
+
+
+def test_the_attempts_of_a_stage_are_read_in_order(client, workers, file):
+    run = client.submit(Workflow.load(file))
+    client.session().ledger.log(run.id, "ingest[customers]", 0, ["the attempt before"])
+    workers.work(run.id, upto=1)
+    read = [(line.attempt, line.line) for line in lines_of(client.session(), run, "ingest")]
+    assert read == [(0, "the attempt before"), (1, "ingest[customers] was here")]
 
 
 def test_following_a_log_says_each_line_once(client, workers, file):
