@@ -25,7 +25,6 @@ from orchestrator.engine.messages import (
     CacheRecord,
     Claim,
     Completion,
-    Expansion,
     Lease,
     LeaseState,
     Settled,
@@ -39,7 +38,6 @@ from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
 from orchestrator.store.steps import wait_durable
 
-CHUNK = 500
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
 
 
@@ -91,8 +89,8 @@ class Ledger:
         wanted = staging.cacheable(request)
         ids = list(wanted)
         hits: dict[str, CacheRecord] = {}
-        for start in range(0, len(ids), CHUNK):
-            chunk = ids[start : start + CHUNK]
+        for start in range(0, len(ids), staging.CHUNK):
+            chunk = ids[start : start + staging.CHUNK]
             records = zip(chunk, self.lookup([wanted[one] for one in chunk]), strict=True)
             hits |= {one: record for one, record in records if record and not record.expansion}
         return staging.usable(request.plan, hits, has)
@@ -154,8 +152,8 @@ class Ledger:
             added = cast("list[str]", self.redis.lrange(self.keys.run(run, "grown", call.id), 0, -1))
             needs = list(dict.fromkeys([*needs, *added]))
         found: dict[str, dict[str, ArtifactRef]] = {}
-        for start in range(0, len(needs), CHUNK):
-            chunk = needs[start : start + CHUNK]
+        for start in range(0, len(needs), staging.CHUNK):
+            chunk = needs[start : start + staging.CHUNK]
             texts = cast("list[str | None]", self.redis.hmget(self.keys.run(run, "outputs"), chunk))
             found.update({one: decode_refs(json.loads(text)) for one, text in zip(chunk, texts, strict=True) if text})
         return found
@@ -181,7 +179,8 @@ class Ledger:
         }
         outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
         digests = [ref.digest for ref in completion.outputs.values()]
-        nonce = self._stage_expansion(lease, completion.expansion) if completion.expansion else ""
+        grown = completion.expansion
+        nonce = staging.stage_expansion(self.redis, self.keys, lease.run, grown) if grown else ""
         known = json.dumps({name: fact for name, fact in facts.items() if fact is not None})
         record = completion.record().encode() if completion.keys else ""
         kept_ms = 0 if completion.lasting else self._ms(self.settings.cache_expire_s)
@@ -189,33 +188,6 @@ class Ledger:
         head = (lease.run, lease.stage, lease.fence)
         reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail)
         return Settled(reply[0], self._conclude(lease.run, reply))
-
-    def _stage_expansion(self, lease: Lease, expansion: Expansion) -> str:
-        """Write new stages where nobody counts them yet; completing makes them part of the run."""
-        nonce = secrets.token_hex(8)
-        own = {call.id for call in expansion.calls}
-        following = staging.successors(expansion.calls)
-        for start in range(0, len(expansion.calls), CHUNK):
-            chunk = expansion.calls[start : start + CHUNK]
-            pipe = self.redis.pipeline(transaction=False)
-            for call in chunk:
-                pending = sum(1 for one in call.upstream() if one in own)
-                record = staging.initial_record(call, pending) | {"state": "staged"}
-                pipe.hset(self.keys.run(lease.run, "calls"), call.id, staging.encode_call(call))
-                pipe.hset(self.keys.run(lease.run, "stages"), call.id, json.dumps(record))
-                after = [*following.get(call.id, []), *expansion.joins]
-                pipe.hset(self.keys.run(lease.run, "next"), call.id, json.dumps(after))
-            ids = [call.id for call in chunk]
-            pipe.sadd(self.keys("queues"), *{call.queue for call in chunk})
-            pipe.rpush(self.keys("staging", nonce, "ids"), *ids)
-            pipe.pexpire(self.keys("staging", nonce, "ids"), staging.STAGING_MS)
-            for join in expansion.joins:
-                pipe.rpush(self.keys.run(lease.run, "grown", join), *ids)
-                pipe.sadd(self.keys.run(lease.run, "extra"), self.keys.run(lease.run, "grown", join))
-                pipe.hincrby(self.keys("staging", nonce, "joins"), join, len(ids))
-                pipe.pexpire(self.keys("staging", nonce, "joins"), staging.STAGING_MS)
-            pipe.execute()
-        return nonce
 
     def fail(self, lease: Lease, error: StageError, *, log: ArtifactRef | None = None, seconds: float = 0.0) -> Settled:
         """Record a failure; a transient one is tried again after its backoff while attempts are left."""

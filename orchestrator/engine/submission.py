@@ -1,4 +1,4 @@
-"""A plan as the hashes of a run: staged in chunks under a nonce, made visible by one flip."""
+"""A plan, and what it grows by, as the hashes of a run: staged in chunks under a nonce, made visible by one flip."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import redis
 from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, Purity, StageCall
 from orchestrator.contracts.tasks import purity_of
 from orchestrator.contracts.values import digest_of
-from orchestrator.engine.messages import CacheRecord, encode_refs
+from orchestrator.engine.messages import CacheRecord, Expansion, encode_refs
 from orchestrator.store.keys import Keys
 
-CHUNK = 500
+CHUNK = 500  # stages or keys of one round trip
 STAGING_MS = 3_600_000  # an abandoned staging disappears by itself
 NEEDS = 16  # inputs whose outputs come with the claim; more are read beside it
 
@@ -177,6 +177,34 @@ def _stage_chunk(
     pipe.sadd(keys("queues"), *{row.call.queue for row in rows})
     for part in (*hashes, *lists):
         pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
+
+
+def stage_expansion(client: redis.Redis, keys: Keys, run: str, expansion: Expansion) -> str:
+    """Write new stages where nobody counts them yet; completing makes them part of the run."""
+    nonce = secrets.token_hex(8)
+    own = {call.id for call in expansion.calls}
+    following = successors(expansion.calls)
+    for start in range(0, len(expansion.calls), CHUNK):
+        chunk = expansion.calls[start : start + CHUNK]
+        pipe = client.pipeline(transaction=False)
+        for call in chunk:
+            pending = sum(1 for one in call.upstream() if one in own)
+            record = initial_record(call, pending) | {"state": "staged"}
+            pipe.hset(keys.run(run, "calls"), call.id, encode_call(call))
+            pipe.hset(keys.run(run, "stages"), call.id, json.dumps(record))
+            after = [*following.get(call.id, []), *expansion.joins]
+            pipe.hset(keys.run(run, "next"), call.id, json.dumps(after))
+        ids = [call.id for call in chunk]
+        pipe.sadd(keys("queues"), *{call.queue for call in chunk})
+        pipe.rpush(keys("staging", nonce, "ids"), *ids)
+        pipe.pexpire(keys("staging", nonce, "ids"), STAGING_MS)
+        for join in expansion.joins:
+            pipe.rpush(keys.run(run, "grown", join), *ids)
+            pipe.sadd(keys.run(run, "extra"), keys.run(run, "grown", join))
+            pipe.hincrby(keys("staging", nonce, "joins"), join, len(ids))
+            pipe.pexpire(keys("staging", nonce, "joins"), STAGING_MS)
+        pipe.execute()
+    return nonce
 
 
 def cacheable(submission: Submission) -> dict[str, str]:
