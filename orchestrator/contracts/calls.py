@@ -10,6 +10,7 @@ from pydantic import Field
 from orchestrator.contracts.values import Value
 
 PLAN_VERSION = 1
+DIAGNOSTIC = "cyclery.doctor"  # the workflow of runs that only try the stack: listed nowhere; no file can be named so
 
 
 class Kind(StrEnum):

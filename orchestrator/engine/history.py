@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import ArtifactRef, Code
+from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef, Code
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
 from orchestrator.engine.messages import Pool, decode_refs
 from orchestrator.plan.ordering import in_plan_order
@@ -58,8 +58,8 @@ class History:
         )
 
     def runs(self, limit: int = 50) -> list[RunSummary]:
-        """The newest runs first."""
-        ids = cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, limit - 1))
+        """The newest runs first, without those of the doctor."""
+        ids = self.run_ids()[:limit]
         pipe = self.redis.pipeline(transaction=False)
         for run in ids:
             pipe.hmget(self.keys.run(run), "workflow", "status", "created", "finished", "total", "done", "author")
@@ -79,8 +79,9 @@ class History:
         ]
 
     def run_ids(self) -> list[str]:
-        """All runs in Redis, newest first."""
-        return cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, -1))
+        """All runs in Redis, newest first, without those of the doctor."""
+        known = cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, -1))
+        return [run for run in known if not run.startswith(f"{DIAGNOSTIC}-")]
 
     def latest(self, workflow: str) -> str | None:
         """The last run of a workflow."""

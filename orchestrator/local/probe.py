@@ -6,8 +6,9 @@ import secrets
 import time
 from collections.abc import Iterator
 from importlib.metadata import version
+from typing import NamedTuple
 
-from orchestrator.contracts.calls import Plan, Policy, StageCall
+from orchestrator.contracts.calls import DIAGNOSTIC, Plan, Policy, StageCall
 from orchestrator.contracts.records import StageRecord
 from orchestrator.contracts.status import StageState
 from orchestrator.contracts.tasks import TASKS, ProbeParams, Queue
@@ -18,28 +19,44 @@ from orchestrator.local.findings import Finding
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
 
-_LOOK_MS = 500
+_LOOK_S = 0.02
 
 
 def probe_queues(settings: Settings, patience_s: float) -> Iterator[Finding]:
-    """A finding for each queue as its probe comes back; a cancelled run is all that late ones leave."""
+    """A finding for each queue as its probe comes back; late ones are cancelled.
+
+    A probe is sent once a pool serves its queue: where none does, no message stays behind for nobody.
+    """
     with connect(settings) as client:
         history, ledger = History(client, settings.namespace), Ledger(client, settings)
-        accepted = ledger.submit(Submission(_plan(), author=settings.author, new=True))
         began = time.monotonic()
-        left = {queue.value for queue in Queue}
+        left = [queue.value for queue in Queue]
+        sent: dict[str, _Sent] = {}
         while left and time.monotonic() - began < patience_s:
-            record = history.snapshot(accepted.run)
-            for stage in record.stages if record is not None else ():
-                if stage.id in left and stage.state.terminal:
-                    left.remove(stage.id)
-                    yield _answered(stage, _workers(history, stage.id), time.monotonic() - began)
-            if left and record is not None:
-                history.events(accepted.run, record.position, block_ms=_LOOK_MS)
-        if left:
-            ledger.cancel(accepted.run, settings.author)
-        for queue in sorted(left):
+            for queue in list(left):
+                if queue not in sent and _workers(history, queue):
+                    accepted = ledger.submit(Submission(_plan(queue), author=settings.author, new=True))
+                    sent[queue] = _Sent(accepted.run, time.monotonic())
+                stage = _ended(history, queue, sent.get(queue))
+                if stage is not None:
+                    left.remove(queue)
+                    yield _answered(stage, _workers(history, queue), time.monotonic() - sent[queue].at)
+            time.sleep(_LOOK_S)
+        for queue in left:
+            if queue in sent:
+                ledger.cancel(sent[queue].run, settings.author)
             yield _unanswered(queue, _workers(history, queue), patience_s)
+
+
+class _Sent(NamedTuple):
+    run: str
+    at: float  # on the monotonic clock
+
+
+def _ended(history: History, queue: str, sent: _Sent | None) -> StageRecord | None:
+    record = history.snapshot(sent.run) if sent is not None else None
+    stage = record.stage(queue) if record is not None else None
+    return stage if stage is not None and stage.state.terminal else None
 
 
 def worker_versions(settings: Settings) -> Iterator[Finding]:
@@ -52,22 +69,18 @@ def worker_versions(settings: Settings) -> Iterator[Finding]:
                 yield Finding(f"queue {pool.queue}", ok=True, detail=detail, warning=True)
 
 
-def _plan() -> Plan:
-    """One probe for each queue, none waiting for another; the echo keeps them out of every cache."""
+def _plan(queue: str) -> Plan:
+    """One probe; the echo keeps it out of every cache."""
     task = TASKS["ops.probe"]
-    nonce = secrets.token_hex(8)
-    calls = tuple(
-        StageCall(
-            id=queue.value,
-            task=task.name,
-            queue=queue.value,
-            version=task.version,
-            params=ProbeParams(echo=f"{nonce}-{queue.value}").model_dump(mode="json"),
-            policy=Policy(attempts=1, tolerate=True),
-        )
-        for queue in Queue
+    call = StageCall(
+        id=queue,
+        task=task.name,
+        queue=queue,
+        version=task.version,
+        params=ProbeParams(echo=secrets.token_hex(8)).model_dump(mode="json"),
+        policy=Policy(attempts=1),
     )
-    return Plan(workflow="doctor", stages=calls, on_failure="continue")
+    return Plan(workflow=DIAGNOSTIC, stages=(call,))
 
 
 def _workers(history: History, queue: str) -> str:

@@ -36,8 +36,12 @@ def test_queues_without_workers_are_told_apart_from_busy_ones(redis: redis_py.Re
     assert f"{node} (2) took no probe" in findings["queue train", False].detail
     assert "runs Cyclery 0.0.1" in findings["queue train", True].detail
     assert doctor(settings, patience_s=0.1).exit_code == 5
-    states = {run.status for run in History(redis, settings.namespace).runs()}
-    assert states == {"cancelled"}  # nothing stays behind to be claimed later
+    history = History(redis, settings.namespace)
+    runs = redis.zrange(history.keys("runs"), 0, -1)
+    assert {history.snapshot(run).status for run in runs} == {"cancelled"}  # nothing stays behind to be claimed later
+    assert {stage.id for run in runs for stage in history.snapshot(run).stages} == {"train"}
+    assert redis.llen(history.keys.broker("prep")) == 0  # no message for a pool that is not there
+    assert history.runs() == history.run_ids() == []  # nobody asked for these runs
 
 
 def test_without_a_redis_the_rest_is_still_examined(tmp_path: Path) -> None:
