@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.contracts.documents import Verdict
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
-from tests.unit.test_packaging_bundle import OBJECTIVE, VALUE, Flow
+from tests.unit.bundle_case import OBJECTIVE, VALUE, Flow
 from workers.evaluation.evaluate import evaluate
 from workers.evaluation.gates import gates
 

@@ -19,7 +19,7 @@ from orchestrator.contracts.training import SelectParams, TrialParams
 from orchestrator.contracts.values import Value
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.cache import HostCache
-from tests.unit.test_packaging_bundle import OBJECTIVE, csv
+from tests.unit.bundle_case import OBJECTIVE, csv
 from tests.unit.training_case import Quiet
 from workers.data.ingest import ingest
 from workers.data.prepare import prepare
