@@ -28,6 +28,7 @@ log = logging.getLogger("cyclery.service")
 COLLECT_S = 3600.0
 CLEAN_S = 86_400.0
 PATIENCE_S = 60.0  # with a Redis that is not up yet, or went away
+STOP_S = 3.0  # to end the chore at hand once told to stop
 
 
 @dataclass
@@ -90,7 +91,27 @@ class Service:
         while not stop.wait(beat):
             now = time.monotonic()
             for chore in self.chores:
-                chore.run_if_due(now)
+                if not stop.is_set():
+                    chore.run_if_due(now)
+
+
+def stop_on_signals(stop: threading.Event) -> None:
+    """SIGTERM and SIGINT set the event; a chore that waits for Redis or the store is left where it is soon after.
+
+    That is sound because a chore may be killed anywhere. Without it the patience with a Redis that went away would
+    outlast what a container is given to stop.
+    """
+
+    def leave(*_: object) -> None:
+        raise SystemExit(0)
+
+    def begin(*_: object) -> None:
+        stop.set()
+        signal.setitimer(signal.ITIMER_REAL, STOP_S)
+
+    signal.signal(signal.SIGALRM, leave)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, begin)
 
 
 def main() -> None:
@@ -98,8 +119,7 @@ def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings()
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+    stop_on_signals(stop)
     ledger = Ledger(connect(settings, PATIENCE_S), settings)
     log.info("serving namespace %s", settings.namespace)
     Service(ledger, open_store(settings)).serve(stop)
