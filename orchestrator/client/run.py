@@ -69,7 +69,7 @@ class Run:
             time.sleep(max(QUIET_S, 3 * cost))
 
     def _await_change(self, position: str) -> None:
-        deadline = time.monotonic() + 5.0  # progress of running stages makes no events
+        deadline = time.monotonic() + 5.0  # looks anew even where nothing is heard: the run may have left Redis
         while time.monotonic() < deadline:
             happened = self._session.history.events(self.id, position, block_ms=BLOCK_MS)
             if happened is None or happened:

@@ -100,14 +100,13 @@ class RunSummary(Value):
 
 
 class Event(Value):
-    """One change, as watchers see it: a stage's new state or a run's new status."""
+    """One change, as watchers see it: a stage's new state or progress, or a run's new status."""
 
     position: str  # of the stream
     at: float
-    kind: Literal["run", "stage", "log", "progress"]
+    kind: Literal["run", "stage", "progress"]
     stage: str | None = None
-    state: str | None = None  # a StageState or a RunStatus
-    detail: dict[str, Any] = Field(default_factory=dict)
+    state: str  # a StageState, a RunStatus or `cancelling`; of progress the share, 0 to 1
 
 
 class ModelVersion(Value):

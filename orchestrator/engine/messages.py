@@ -144,7 +144,7 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The ledger's answer to a completion or a failure."""
+    """The ledger's answer to what ends, returns, stops or decides a stage."""
 
     answer: str  # done, again, failed, retry, lost, …
     bells: tuple[Bell, ...] = ()
