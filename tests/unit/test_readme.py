@@ -13,6 +13,7 @@ import pytest
 from orchestrator.cli.main import cyclery
 from orchestrator.cli.verbs import GROUPS, VERBS
 from orchestrator.contracts.errors import CycleryError
+from orchestrator.contracts.status import EXIT_CODES
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.settings import Settings
 from orchestrator.spec.loading import load
@@ -127,6 +128,13 @@ def test_every_verb_is_described_with_its_options():
     assert re.findall(r"^## (.*)$", page, re.MULTILINE)[-len(GROUPS) :] == list(GROUPS)
 
 
+def test_the_demo_runs_where_its_next_command_is_true():
+    """`init demo` prints `cd demo && cyclery run cancer.yaml`: elsewhere it would start a second stack."""
+    recipe = text_of("Makefile").split("\ndemo:")[1].split("\n\n")[0]
+    assert re.search(r"cd demo && \S+cyclery run cancer.yaml", recipe)
+    assert re.search(r"^cd demo && .*\n(.*\n)*?cyclery run cancer.yaml", text_of("README.md"), re.MULTILINE)
+
+
 def test_the_readme_names_every_verb_once():
     table = text_of("README.md").split("## The verbs")[1].split("\n\n")[1]
     assert re.findall(r"`(\w+)`", table) == list(VERBS)
@@ -139,7 +147,8 @@ def families(base: type[CycleryError]) -> Iterator[type[CycleryError]]:
 
 
 def test_every_exit_code_is_explained():
-    codes = {str(family.exit_code) for family in families(CycleryError)} | {"0", "130"}
+    codes = {str(family.exit_code) for family in families(CycleryError)} | {str(code) for code in EXIT_CODES.values()}
+    codes.add("130")
     listed = re.findall(r"^\| (\d+) \|", text_of("docs/commands.md"), re.MULTILINE)
     assert sorted(listed, key=int) == sorted(codes, key=int)
 
