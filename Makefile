@@ -18,9 +18,8 @@ $(STAMP): requirements.lock pyproject.toml deploy/make-env
 
 demo: env
 	@test -e demo || $(BIN)/cyclery init demo --example cancer
-	@$(BIN)/cyclery run demo/cancer.yaml
-	@echo "Flower: $$($(BIN)/cyclery flower)"
-	@echo "For the command itself: . $(BIN)/activate    To stop everything: cyclery down"
+	@cd demo && $(CURDIR)/$(BIN)/cyclery run cancer.yaml && echo "Flower: $$($(CURDIR)/$(BIN)/cyclery flower)"
+	@echo "Go on there, where the stack lives: cd demo && . ../$(BIN)/activate    To stop everything: cyclery down"
 
 check: env
 	$(BIN)/ruff check .
