@@ -71,7 +71,13 @@ def flower(output: Output, *, opened: bool) -> None:
     """Say where Flower is."""
     from orchestrator.local import status
 
-    state = status(read_settings())
+    settings = read_settings()
+    if settings.redis_url is not None:
+        raise Unreachable(
+            "CYCLERY_REDIS_URL is set: Flower is where that Redis's stack publishes it, with compose.yaml at "
+            "http://127.0.0.1:5555 on its host (CYCLERY_FLOWER_BIND and the password of user cyclery are in its .env)"
+        )
+    state = status(settings)
     if state is None or state.flower_url is None:
         raise Unreachable("no Flower runs in this home: `cyclery up` starts the stack with it")
     if opened:

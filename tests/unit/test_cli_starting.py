@@ -102,6 +102,15 @@ def test_verbs_that_read_say_so_when_there_is_nothing_and_start_nothing(tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_with_a_redis_elsewhere_flower_is_where_that_stack_publishes_it(monkeypatch, capsys):
+    monkeypatch.setenv("CYCLERY_REDIS_URL", "redis://127.0.0.1:1/0")
+    assert answer("flower") == 5
+    said = capsys.readouterr().err
+    assert "CYCLERY_REDIS_URL is set" in said
+    assert "http://127.0.0.1:5555" in said
+    assert "cyclery up" not in said
+
+
 def test_a_wrong_setting_is_one_line(monkeypatch, capsys):
     monkeypatch.setenv("CYCLERY_LEASE_S", "soon")
     assert answer("runs") == 2
