@@ -40,7 +40,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     words = f"  {len(record.stages)} stages" + (f", {cached} cached" if cached else "")
     head = Text.assemble((record.run, "bold"), " ", (status, STYLES.get(status, "")))
     output.show(head + Text(f" in {duration(document['seconds'])}{words}"))
-    show_trials(output, document["trials"][:SHOWN], len(document["trials"]))
+    show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
     show_champion(output, document["champion"])
     show_gates(output, document["gates"])
     _errors(output, record, document)
@@ -52,7 +52,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
         output.show(f"Next: {command}")
 
 
-def show_trials(output: Output, trials: list[dict[str, Any]], total: int) -> None:
+def show_trials(output: Output, trials: list[dict[str, Any]], total: int, run: str) -> None:
     """Ranked candidates with mean and spread of their fold scores."""
     if not trials:
         return
@@ -63,7 +63,7 @@ def show_trials(output: Output, trials: list[dict[str, Any]], total: int) -> Non
     ]
     output.table(("", "candidate", "score", "folds", "parameters"), rows, right=("", "score"))
     if total > len(trials):
-        output.show(f"… {total - len(trials)} more: cyclery trials last")
+        output.show(f"… {total - len(trials)} more: cyclery trials {run}")
 
 
 def show_champion(output: Output, champion: dict[str, Any] | None) -> None:
