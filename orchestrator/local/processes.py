@@ -50,6 +50,11 @@ def sweep(marker: str, patience: float = 5.0) -> int:
     return len(found)
 
 
+def await_end(marker: str, module: str, patience: float) -> None:
+    """Wait until the members of a stack that run this module (`python -m MODULE`) have ended."""
+    psutil.wait_procs([process for process in members(marker) if module in _command(process)], timeout=patience)
+
+
 def _boot() -> str:
     known = Path("/proc/sys/kernel/random/boot_id")
     return known.read_text().strip() if known.exists() else str(int(psutil.boot_time()))
@@ -79,6 +84,13 @@ def _name(process: psutil.Process) -> str:
         return process.name()
     except psutil.Error:
         return ""
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
 
 
 def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None:

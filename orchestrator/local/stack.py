@@ -22,6 +22,7 @@ from orchestrator.local.state import StackState, running
 from orchestrator.settings import Settings
 
 _START_PATIENCE = 660.0  # Redis may have a long file to read
+_WARDEN_PATIENCE = 30.0  # it waits for a lock, then asks processes to stop and kills those that have not
 _STOP_PATIENCE = 120.0  # the pools' soft shutdown, then the others, then Redis's file
 _HEAVY = ("pandas", "pyarrow", "sklearn", "skops", "workers")
 
@@ -105,8 +106,10 @@ def _ensure(settings: Settings, announce: Announce, *, pools: bool) -> tuple[Sta
 
 def _launch(place: Place, settings: Settings, *, full: bool) -> None:
     """Start the supervisor, detached, and wait for its report."""
-    from orchestrator.local.processes import MARKER
+    from orchestrator.local.processes import MARKER, await_end
 
+    # The warden of a killed supervisor clears away all that belongs to this home: it would take the next one with it.
+    await_end(place.marker(), "orchestrator.local.warden", _WARDEN_PATIENCE)
     # SPT_NOENV: where the setproctitle package is installed, Celery's titles would be written over the environment.
     reader, writer = os.pipe()
     command = [sys.executable, "-P", "-m", "orchestrator.local.supervisor", str(place.home), "--report", str(writer)]

@@ -116,6 +116,16 @@ def test_a_killed_supervisor_leaves_nothing_and_the_next_up_goes_on(home: Settin
     assert set(pids(now(home))) == NAMES
 
 
+def test_an_up_at_once_after_the_supervisor_was_killed_waits_for_its_warden(home: Settings) -> None:
+    supervisor = psutil.Process(now(home).pid)
+    supervisor.kill()
+    supervisor.wait(10)
+    state, started = up(home, silent)
+    assert started
+    wait_until(lambda: set(pids(now(home))) == NAMES and None not in pids(now(home)).values())
+    assert now(home).pid == state.pid
+
+
 def test_logs_tell_of_each_process(home: Settings) -> None:
     logs = {path.stem for path in Place(home.home).logs.glob("*.log")}
     assert logs >= NAMES | {"supervisor"}
