@@ -47,7 +47,7 @@ class Bench:
     history: History
     folder: Path
 
-    def submit(self, *calls: StageCall, new: bool = True, refresh: bool = True) -> str:
+    def submit(self, *calls: StageCall, new: bool = True, refresh: bool = False) -> str:
         plan = Plan(workflow="w", stages=calls, on_failure="continue")
         skipped = frozenset(call.id for call in calls) if refresh else frozenset()
         return self.ledger.submit(Submission(plan, new=new, refresh=skipped)).run
