@@ -14,7 +14,6 @@ from orchestrator.cli.main import cyclery
 from orchestrator.cli.verbs import GROUPS, VERBS
 from orchestrator.contracts.errors import CycleryError
 from orchestrator.contracts.status import EXIT_CODES
-from orchestrator.contracts.status import EXIT_CODES
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.settings import Settings
 from orchestrator.spec.loading import load
