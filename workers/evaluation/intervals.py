@@ -1,4 +1,4 @@
-"""A metric's interval by the method that fits metric and rows: docs/decisions/intervals.md says which and why."""
+"""A metric's interval by the method that fits metric and rows: docs/decisions/0004-intervals.md says which and why."""
 
 from __future__ import annotations
 
