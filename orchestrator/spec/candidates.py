@@ -48,6 +48,8 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> st
 
 
 def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> str:
+    if candidate.requires:
+        review.note((*at, "requires"), "`requires` is for code of your own; scikit-learn is on every worker", key=True)
     estimator = _find(review, candidate, at)
     if estimator is None:
         return candidate.estimator

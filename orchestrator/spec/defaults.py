@@ -17,6 +17,8 @@ def with_defaults(document: Any) -> Any:
     objective = document.get("objective")
     task = objective.get("task") if isinstance(objective, dict) else None
     seed = document.get("seed", 0)
+    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+        seed = 0  # what is wrong with it is said once, where it is written
     filled = dict(document)
     if task == "classification":
         _default(filled, "split", "method", "stratified")

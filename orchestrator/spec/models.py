@@ -12,7 +12,7 @@ from orchestrator.contracts.evaluation import BeatsGate, MetricGate
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
-from orchestrator.spec.shorthand import Duration, Memory, OneOrMany, Share
+from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Share
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 WorkflowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
@@ -76,6 +76,8 @@ class Check(data.ColumnCheck):
     """What is asked of one column of the source; each part is optional."""
 
     missing: Share | None = Field(None, ge=0, le=1, description="largest share of missing values: 0.01, 1%, '<= 1%'")
+    min: Bound | None = Field(None, description="inclusive; a date is written as text")
+    max: Bound | None = None
 
 
 class Data(Value):
@@ -115,7 +117,7 @@ class Prepare(data.PrepareParams):
 class Split(Value):
     """Which rows are held back for the test; folds are made the same way (their number: `train.search.folds`)."""
 
-    test: float = Field(0.2, gt=0, lt=1, description="share of rows (of groups, with method group)")
+    test: Share = Field(0.2, gt=0, lt=1, description="share of rows (of groups, with method group)")
     method: data.SplitMethod = Field(
         "random", description="stratified by default for classifications, random for regressions"
     )

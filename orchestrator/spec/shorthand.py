@@ -38,6 +38,12 @@ def _share(value: Any) -> Any:
     return float(found[1]) / (100 if found[2] else 1)
 
 
+def _bound(value: Any) -> Any:
+    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}(?!\d)", value):
+        raise ValueError(f"{value!r} is neither a number nor a date (write dates as '2024-12-31')")
+    return value
+
+
 def _several(value: Any) -> Any:
     if isinstance(value, list):
         return tuple(value)
@@ -47,6 +53,7 @@ def _several(value: Any) -> Any:
 Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str)]
 Memory = Annotated[int, BeforeValidator(_memory, json_schema_input_type=int | str)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
+Bound = Annotated[float | str, BeforeValidator(_bound, json_schema_input_type=float | str)]
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])]
 
 

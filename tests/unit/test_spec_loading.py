@@ -145,6 +145,7 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_file(tmp_path):
             "(did you mean 'classification'?)"
         ),
         "2:56: the data has no column 'agee' (did you mean 'age'?)",
+        "2:68: 'x' is neither a number nor a date (write dates as '2024-12-31')",
         "5:3: duplicate key 'drop' (first on line 4)",
         "6:12: the data has no column 'incme' (did you mean 'income'?)",
         "7:9: unknown key 'canidates' in train (did you mean 'candidates'?)",
@@ -158,7 +159,7 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_file(tmp_path):
     [
         ("splt: {}", "3:1: unknown key 'splt' (did you mean 'split'?)"),
         ("split: 3", "3:8: split should be a mapping, not 3"),
-        ("split: {test: '0.2'}", "3:15: split.test should be a number, not '0.2'"),
+        ("split: {test: a fifth}", "3:15: 'a fifth' is not a share (write 0.01, 1% or '<= 1%')"),
         ("split: {test: 2}", "3:15: split.test should be less than 1, not 2"),
         ("split: {seed: true}", "3:15: split.seed should be a whole number, not true"),
         ("split: {seed: 1.5}", "3:15: split.seed should be a whole number, not 1.5"),

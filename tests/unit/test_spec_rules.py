@@ -68,6 +68,10 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "3:55: a confidence lies between 0.5 and 1, not 95",
         ),
         ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
+        (
+            "train: {candidates: [{svc: {requires: numpy}}]}",
+            "3:29: `requires` is for code of your own; scikit-learn is on every worker",
+        ),
         ("gates: [acuracy >= 0.5]", "3:9: unknown metric 'acuracy' (did you mean 'accuracy'?)"),
     ],
 )
@@ -96,6 +100,7 @@ def test_impossible_combinations_are_problems(tmp_path, more, expected):
         ),
         ("{sources: {people: people.csv}, checks: {city: {pattern: '('}}}", "2:64: the pattern is not a regular"),
         ("{sources: {people: people.csv}, checks: {city: {allowed: []}}}", "2:64: `allowed` lists no value"),
+        ("{sources: {people: people.csv}, checks: {age: {max: old}}}", "2:59: 'old' is neither a number nor a date"),
         ("{sources: {people: people.csv}, rows: {min: 9, max: 1}}", "2:59: `max` 1 is below `min` 9"),
         (
             "{sources: {people: people.csv}, checks: {age: {missing: 2}}}",
@@ -310,3 +315,11 @@ def test_a_stage_that_changes_the_table_leaves_later_columns_open(tmp_path):
         "3:17: the data has no column 'made' (there are: id, age, income, city, when, bought)"
     ]
     assert found(tmp_path, later + stage % "evaluate") != []
+
+
+def test_a_wrong_seed_is_said_once_where_it_is_written(tmp_path):
+    assert found(tmp_path, "split: {test: 0.3}\nseed: -1\n") == ["4:7: seed should be at least 0, not -1"]
+
+
+def test_the_share_of_the_test_may_be_written_in_percent(tmp_path):
+    assert loaded(tmp_path, "split: {test: 25%}\n").split.test == 0.25
