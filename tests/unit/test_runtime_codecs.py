@@ -100,6 +100,7 @@ def test_rows_survive_a_lost_index_name(tmp_path: Path) -> None:
         (pd.DataFrame({"x": [1, "a"]}), "column 'x' holds int and str values"),
         (pd.DataFrame({"x": [object()]}), "column 'x' holds object values"),
         (pd.DataFrame({"__row__": [1]}), "reserved"),
+        (pd.DataFrame({"x": [1, 2]}, index=pd.Index([4, 4], name="row")), r"row 5 of the source stands.*reset_index"),
         (pd.DataFrame([[1]], columns=pd.MultiIndex.from_tuples([("a", "b")])), "several levels"),
     ],
 )

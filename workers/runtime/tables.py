@@ -74,6 +74,7 @@ def _row_column(frame: pd.DataFrame) -> Any:
     index = frame.index
     if index.nlevels == 1 and pd.api.types.is_integer_dtype(index.dtype):
         if index.name == ROW:
+            _check_rows(index)
             return index.to_numpy(dtype="int64")
         if index.name is None:
             counted = isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
@@ -85,6 +86,15 @@ def _row_column(frame: pd.DataFrame) -> Any:
         return None
     named = ", ".join(str(name) for name in index.names if name is not None) or "without a name"
     raise DataError(f"the table's index ({named}) would be lost: make it a column (frame.reset_index())")
+
+
+def _check_rows(index: pd.Index[Any]) -> None:
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        raise DataError(
+            f"row {twice + 1} of the source stands in the table more than once, so its rows cannot be told apart: "
+            "count them anew (frame.reset_index(drop=True))"
+        )
 
 
 def _arrow(frame: pd.DataFrame) -> pa.Table:
