@@ -15,10 +15,13 @@ if TYPE_CHECKING:
 
 @click.group(invoke_without_command=True)
 @click.pass_context
-def data(context: click.Context) -> None:
+@verb
+def data(output: Output, context: click.Context) -> None:
     """List and show the data that runs have seen."""
     if context.invoked_subcommand is None:
-        context.invoke(listed)
+        context.invoke(listed, as_json=output.as_json)
+    elif output.as_json:
+        raise click.UsageError(f"write --json at the end: cyclery data {context.invoked_subcommand} … --json", context)
 
 
 @data.command(name="list")
@@ -47,10 +50,11 @@ def listed(output: Output) -> None:
 @verb
 def show(output: Output, reference: str) -> None:
     """Show the columns of a table: by the beginning of its digest, its source's name, or a run of it."""
-    from orchestrator.client.datasets import choose, profile_of
+    from orchestrator.client.datasets import choose, datasets, profile_of
 
-    found = choose(_datasets(output), reference)
-    profile = profile_of(client_for(output).session(), found)
+    session = client_for(output).session()
+    found = choose(session, datasets(session), reference)
+    profile = profile_of(session, found)
     if output.as_json:
         output.document(found.document() | {"profile": profile.model_dump(mode="json")})
         return

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.client.resolving import record_of
+from orchestrator.client.resolving import record_of, resolve_run
 from orchestrator.client.session import Session
 from orchestrator.contracts.calls import ArtifactRef
 from orchestrator.contracts.documents import Profile
@@ -77,14 +77,25 @@ def datasets(session: Session) -> list[Dataset]:
     return list(found.values())
 
 
-def choose(known: Sequence[Dataset], reference: str) -> Dataset:
-    """The newest dataset with this digest (or its beginning), of this source, or of this run."""
+def choose(session: Session, known: Sequence[Dataset], reference: str) -> Dataset:
+    """The newest dataset with this digest (or its beginning), of this source, or of this run as people type it."""
     wanted = reference.removeprefix("sha256:")
     for one in known:
         by_digest = len(wanted) >= 4 and one.digest.removeprefix("sha256:").startswith(wanted)
-        if by_digest or one.source == reference or any(run == reference for run in one.runs):
+        if by_digest or one.source == reference:
+            return one
+    run = _run(session, reference)
+    for one in known:
+        if run in one.runs:
             return one
     raise InvalidInput(f"no data is known as {reference!r}; `cyclery data list` shows what runs have seen")
+
+
+def _run(session: Session, reference: str) -> str | None:
+    try:
+        return resolve_run(session, reference)
+    except InvalidInput:
+        return None
 
 
 def profile_of(session: Session, dataset: Dataset) -> Profile:

@@ -11,15 +11,18 @@ from orchestrator.client.session import Session
 from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import Plan, Purity, StageCall
-from orchestrator.contracts.errors import Unreachable
+from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
 from orchestrator.plan.build import build
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
 from orchestrator.plan.fingerprints import Fingerprints, Rival
+from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.stages import rival_of
 from orchestrator.settings import Settings
+from orchestrator.spec.models import Spec
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None,
     rival = rival_of(spec)
     rivals: dict[str, Rival] = {}
     if rival is not None and session is not None:
-        version = session.registry.get(rival)
+        version = _registered(session, spec, rival)
         rivals[rival] = Rival(version.bundle, version.rows)
     return Fingerprints(
         sources=refs,
@@ -113,6 +116,15 @@ def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None,
         environments=_environments(session),
         rivals=rivals,
     )
+
+
+def _registered(session: Session, spec: Spec, rival: str) -> ModelVersion:
+    """The version that the gates compare with; raises CannotPlan at the gate that names it."""
+    try:
+        return session.registry.get(rival)
+    except InvalidInput as error:
+        at = next(index for index, gate in enumerate(spec.gates) if getattr(gate, "beats", None) == rival)
+        raise CannotPlan([Problem(("gates", at), str(error))]) from None
 
 
 def _environments(session: Session | None) -> dict[str, str | None]:

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 
 from orchestrator import Client, Workflow
+from orchestrator.client.datasets import choose, datasets
 from orchestrator.client.logs import follow, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.documents import Changes, Registration, SplitSummary
-from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
 from orchestrator.contracts.tasks import TASKS
@@ -174,6 +175,22 @@ def test_an_outlook_tells_what_is_cached_what_changed_and_how_long_it_takes(clie
 def test_planning_uploads_nothing(client, workers, file):
     client.plan(Workflow.load(file))
     assert list(client.session().store.digests()) == []
+
+
+def test_a_rival_that_nobody_registered_is_said_at_its_gate(client, file):
+    workflow = Workflow.load(file, ['gates=["roc_auc >= 0.5", "beats: nobody@3"]'])
+    with pytest.raises(SpecError, match=r"^.*churn\.yaml(:\d+:\d+)?: no model is called 'nobody'"):
+        client.plan(workflow)
+
+
+def test_data_is_found_by_digest_source_and_run(client, workers, file):
+    run = finish(client, workers, file)
+    session = client.session()
+    known = datasets(session)
+    for reference in (known[0].short, "customers", run.id, run.id[:-2], "last"):
+        assert choose(session, known, reference).runs == (run.id,)
+    with pytest.raises(InvalidInput, match="no data is known as 'nope'"):
+        choose(session, known, "nope")
 
 
 def test_without_anything_to_reach_a_plan_is_made_offline(file, tmp_path):

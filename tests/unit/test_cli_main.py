@@ -31,7 +31,7 @@ def test_each_verb_is_where_the_table_says_with_help_json_and_debug(name):
     command = getattr(import_module(f"orchestrator.cli.{VERBS[name].module}"), name)
     assert isinstance(command, click.Command)
     assert command.name == name
-    commands = command.commands.values() if isinstance(command, click.Group) else [command]
+    commands = [command, *(command.commands.values() if isinstance(command, click.Group) else ())]
     for one in commands:
         options = {option for parameter in one.params for option in parameter.opts}
         assert {"--json", "--debug"} <= options, name
