@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
@@ -48,7 +49,7 @@ class Sources:
     def _read(self) -> dict[str, dict[str, object]]:
         try:
             found: dict[str, dict[str, object]] = json.loads(self._ledger.read_text())
-        except (FileNotFoundError, ValueError):  # the first time, or cut off: it only saves work
+        except (OSError, ValueError):  # the first time, unreadable, or cut off: it only saves work
             return {}
         return found
 
@@ -59,10 +60,11 @@ class Sources:
         entries.pop(str(path.absolute()), None)
         entries[str(path.absolute())] = {"mark": mark, "digest": digest}
         kept = dict(list(entries.items())[-REMEMBERED:])
-        self._ledger.parent.mkdir(parents=True, exist_ok=True)
         draft = self._ledger.with_name(f".{self._ledger.name}.{secrets.token_hex(4)}")
-        draft.write_text(json.dumps(kept))
-        draft.replace(self._ledger)
+        with suppress(OSError):  # a home that cannot be written: files are read again the next time
+            self._ledger.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(json.dumps(kept))
+            draft.replace(self._ledger)
 
 
 def _mark(path: Path) -> list[int]:

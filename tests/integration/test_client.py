@@ -177,6 +177,13 @@ def test_planning_uploads_nothing(client, workers, file):
     assert list(client.session().store.digests()) == []
 
 
+def test_a_plan_is_made_where_the_home_cannot_be_written(file, tmp_path):
+    (tmp_path / "a-file").touch()
+    os.utime(tmp_path / "customers.csv", (1, 1))  # old enough to be remembered
+    outlook = Client(Settings(home=tmp_path / "a-file" / "home")).plan(Workflow.load(file))
+    assert len(outlook.plan.stages) == 10
+
+
 def test_a_rival_that_nobody_registered_is_said_at_its_gate(client, file):
     workflow = Workflow.load(file, ['gates=["roc_auc >= 0.5", "beats: nobody@3"]'])
     with pytest.raises(SpecError, match=r"^.*churn\.yaml(:\d+:\d+)?: no model is called 'nobody'"):
