@@ -89,6 +89,11 @@ def test_rows_of_json_predict_as_those_of_a_table(bundle: Bundle) -> None:
     np.testing.assert_array_equal(bundle.predict([without]), bundle.predict([row(**{"plan kind": None})]))
 
 
+def test_nested_json_is_taken_as_ingest_keeps_it(bundle: Bundle) -> None:
+    nested = bundle.predict([row(**{"plan kind": {"b": 1, "a": [2.5]}})])
+    np.testing.assert_array_equal(nested, bundle.predict([row(**{"plan kind": '{"a": [2.5], "b": 1}'})]))
+
+
 @pytest.mark.parametrize(
     ("bad", "text"),
     [

@@ -12,6 +12,7 @@ import pandas as pd
 
 from orchestrator.contracts.documents import SignatureColumn
 from orchestrator.contracts.errors import DataError
+from workers.data.cells import cell_text
 
 Rows = pd.DataFrame | Sequence[Mapping[str, Any]]
 
@@ -94,6 +95,8 @@ def _integer(value: Any) -> int | None:
 
 
 def _text(value: Any) -> str | None:
+    if isinstance(value, dict | list):
+        return cell_text(value)  # as ingest keeps nested JSON
     return value if isinstance(value, str) else None
 
 
