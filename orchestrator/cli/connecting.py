@@ -19,6 +19,8 @@ FILE = click.Path(path_type=Path, dir_okay=True)
 
 def read_settings() -> Settings:
     """The settings of this directory and environment; what is wrong with them is one line."""
+    from tomllib import TOMLDecodeError
+
     from pydantic import ValidationError
 
     from orchestrator.contracts.errors import InvalidInput
@@ -26,6 +28,8 @@ def read_settings() -> Settings:
 
     try:
         return Settings()
+    except TOMLDecodeError as error:
+        raise InvalidInput(f'cyclery.toml is not TOML: {error}; write for example namespace = "team"') from None
     except ValidationError as error:
         problems = [f"CYCLERY_{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
         raise InvalidInput("\n".join(problems)) from None

@@ -9,6 +9,7 @@ import click
 
 from orchestrator.cli.connecting import FILE, client_for, run_argument
 from orchestrator.cli.output import Output, verb
+from orchestrator.contracts.errors import Unreachable
 
 if TYPE_CHECKING:
     from orchestrator.client.client import Client
@@ -116,8 +117,19 @@ def follow(output: Output, client: Client, run: Run) -> int:
         if output.as_json:
             output.document(run.document())
         return INTERRUPTED
+    except _outages() as error:
+        raise Unreachable(
+            f"Redis went away ({error}); {run.id} goes on without this command: cyclery watch {run.id}"
+        ) from error
     if output.as_json:
         output.document(document)
     else:
         show_end(output, record, document)
     return exit_code(record)
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    """What is raised when the connection to Redis breaks; redis-py is loaded by now."""
+    import redis
+
+    return Unreachable, redis.ConnectionError, redis.TimeoutError
