@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.conditions import PROCESSES, Server, running, until
-from orchestrator.contracts.calls import Plan, StageCall
+from orchestrator.contracts.calls import Plan, Purity, StageCall
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
@@ -21,10 +20,15 @@ PROBE = TASKS["ops.probe"]
 
 
 def _stage(identifier: str, *after: str) -> StageCall:
-    # A parameter of its own for each stage of each run: nothing is taken from the cache.
-    params = {"echo": f"{identifier}-{secrets.token_hex(4)}"}
-    task, queue = PROBE.name, PROBE.queue.value
-    return StageCall(id=identifier, task=task, queue=queue, version=PROBE.version, params=params, after=after)
+    # Volatile: it runs each time, and neither looks up nor leaves a cached result, as canvas's tasks do.
+    return StageCall(
+        id=identifier,
+        task=PROBE.name,
+        queue=PROBE.queue.value,
+        version=PROBE.version,
+        after=after,
+        purity=Purity.VOLATILE,
+    )
 
 
 def _chain(length: int) -> tuple[StageCall, ...]:
@@ -70,7 +74,7 @@ class Cyclery:
     def _wait(self, runs: list[str]) -> None:
         for run in runs:
             key = self.ledger.keys.run(run)
-            until(lambda key=key: self.ledger.redis.hget(key, "status") != "running", seconds=300)
+            until(lambda key=key: self.ledger.redis.hget(key, "status") != "running", seconds=300, every=0.01)
             assert self.ledger.redis.hget(key, "status") == "succeeded", run
 
 

@@ -50,7 +50,7 @@ class History:
             finished=int(fields["finished"]) / 1000 if "finished" in fields else None,
             seed=int(fields["seed"]),
             spec=json.loads(fields["spec"]),
-            plan_digest=fields["plan_digest"],
+            plan_digest=fields["identity"],
             plan_version=int(fields["plan_version"]),
             notes=tuple(json.loads(fields["notes"])),
             position=last[0][0] if last else "0-0",

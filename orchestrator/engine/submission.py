@@ -223,7 +223,6 @@ def run_fields(submission: Submission, hits: Mapping[str, CacheRecord]) -> dict[
     fields = {
         "workflow": plan.workflow,
         "plan_version": str(plan.version),
-        "plan_digest": submission.identity(),
         "author": submission.author,
         "seed": str(submission.seed),
         "on_failure": plan.on_failure,
