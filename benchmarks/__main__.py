@@ -2,6 +2,8 @@
 
 Each shape is measured in turns (Cyclery, canvas under the same conditions, canvas at its fastest, and again), and the
 figures are medians, so that a machine whose speed drifts treats all alike. ratio = Cyclery ÷ canvas, same conditions.
+The no-ops of the first three shapes leave nothing but their record, as canvas's tasks do; those of runs_kept are pure
+stages, each with an artifact and a cached result, which canvas has nothing like.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ SHAPES: dict[str, Measure] = {
     "chain": lambda side: side.chain(CHAIN),
     "fanout": lambda side: side.fanout(WIDTH),
     "runs": lambda side: side.runs(RUNS, LENGTH),
+    "runs_kept": lambda side: side.runs_kept(RUNS, LENGTH),
 }
 
 

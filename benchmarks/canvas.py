@@ -51,6 +51,9 @@ class Canvas:
             result.get(timeout=WAIT_S)
         return (time.perf_counter() - begun) * 1000 / (count * length)
 
+    # Canvas keeps no artifacts and looks nothing up: the nearest it has is the same chains.
+    runs_kept = runs
+
 
 @contextmanager
 def canvas(server: Server, folder: Path, *, fastest: bool) -> Iterator[Canvas]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,20 +20,22 @@ from orchestrator.store.connection import connect
 PROBE = TASKS["ops.probe"]
 
 
-def _stage(identifier: str, *after: str) -> StageCall:
+def _stage(identifier: str, *after: str, kept: bool = False) -> StageCall:
     # Volatile: it runs each time, and neither looks up nor leaves a cached result, as canvas's tasks do.
+    # Kept: pure, as most real stages are: it looks up its content, writes an artifact and leaves a cached result.
     return StageCall(
         id=identifier,
         task=PROBE.name,
         queue=PROBE.queue.value,
         version=PROBE.version,
         after=after,
-        purity=Purity.VOLATILE,
+        params={"echo": f"{identifier}-{secrets.token_hex(4)}"} if kept else {},
+        purity=Purity.PURE if kept else Purity.VOLATILE,
     )
 
 
-def _chain(length: int) -> tuple[StageCall, ...]:
-    return tuple(_stage(f"s{i}", *([f"s{i - 1}"] if i else [])) for i in range(length))
+def _chain(length: int, *, kept: bool = False) -> tuple[StageCall, ...]:
+    return tuple(_stage(f"s{i}", *([f"s{i - 1}"] if i else []), kept=kept) for i in range(length))
 
 
 class Cyclery:
@@ -63,7 +66,14 @@ class Cyclery:
 
     def runs(self, count: int, length: int) -> float:
         """Many short workflows at once, each a submission of its own."""
-        plans = [Plan(workflow="runs", stages=_chain(length)) for _ in range(count)]
+        return self._runs(count, length, kept=False)
+
+    def runs_kept(self, count: int, length: int) -> float:
+        """The same with pure stages: each writes an artifact and leaves a cached result."""
+        return self._runs(count, length, kept=True)
+
+    def _runs(self, count: int, length: int, *, kept: bool) -> float:
+        plans = [Plan(workflow="runs", stages=_chain(length, kept=kept)) for _ in range(count)]
         begun = time.perf_counter()
         self._wait([self._submit(plan) for plan in plans])
         return (time.perf_counter() - begun) * 1000 / (count * length)
