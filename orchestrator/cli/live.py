@@ -33,7 +33,7 @@ def progress(output: Output, client: Client) -> Iterator[Show]:
 
     from orchestrator.cli.left import TimeLeft
 
-    left = TimeLeft(client.session().history.count_slots())
+    left = TimeLeft(client.session().history.slots())
     shown: list[RunRecord] = []
 
     def current() -> RenderableType:

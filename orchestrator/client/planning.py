@@ -63,7 +63,7 @@ def look_ahead(session: Session, workflow: Workflow) -> Outlook:
         earlier = calls_of(session, previous)
         changed = tuple(changes(earlier, plan.stages)) if earlier else ()
     seconds = measured_seconds(session, previous) | _seconds(plan, hits)
-    slots = session.history.count_slots()
+    slots = session.history.slots()
     return Outlook(plan, frozenset(hits), estimate(plan, hits.keys(), seconds, slots), previous, changed)
 
 

@@ -155,11 +155,16 @@ class History:
         texts = cast("list[str | None]", self.redis.mget([self.keys("pool", node) for node in nodes]))
         return [Pool(**json.loads(text)) for text in texts if text]
 
-    def count_slots(self) -> Mapping[str, int]:
-        """Processes by queue, noted where the ledger's steps read them."""
+    def slots(self) -> Mapping[str, int]:
+        """Processes by queue."""
         slots: dict[str, int] = {}
         for pool in self.pools():
             slots[pool.queue] = slots.get(pool.queue, 0) + pool.processes
+        return slots
+
+    def count_slots(self) -> Mapping[str, int]:
+        """The same, noted where the ledger's steps read them: by pools and the service, whose users may write that."""
+        slots = self.slots()
         if slots:
             self.redis.hset(self.keys("slots"), mapping=cast("Any", slots))
         return slots
