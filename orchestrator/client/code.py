@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.plan.signature import Signature, read_signature
 from orchestrator.spec.models import Candidate, Spec
 from orchestrator.store.artifacts import ArtifactStore
+
+if TYPE_CHECKING:
+    from orchestrator.plan.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,7 @@ class _Snapshots:
     folders: Sequence[Path]
     include: tuple[str, ...]
     store: ArtifactStore | None
+    kept: dict[str, ArtifactRef] = field(default_factory=dict)  # by digest: most stages share one snapshot
 
     def code(self, entries: Sequence[str], requires: tuple[str, ...]) -> Code:
         """One snapshot with all these entries, called by the first."""
@@ -59,11 +64,14 @@ class _Snapshots:
         root = self._root(entries)
         others = [name for entry in entries[1:] for name in snapshot(root, entry).files]
         taken = snapshot(root, entries[0], (*self.include, *others))
+        if taken.digest not in self.kept:
+            self.kept[taken.digest] = self._keep(taken)
+        return Code(snapshot=self.kept[taken.digest], entry=entries[0], requires=requires)
+
+    def _keep(self, taken: Snapshot) -> ArtifactRef:
         if self.store is not None:
-            ref = self.store.put_bytes(taken.data, Kind.FILE, durable=True)
-        else:
-            ref = ArtifactRef(kind=Kind.FILE, digest=taken.digest, size=len(taken.data))
-        return Code(snapshot=ref, entry=entries[0], requires=requires)
+            return self.store.put_bytes(taken.data, Kind.FILE, durable=True)
+        return ArtifactRef(kind=Kind.FILE, digest=taken.digest, size=len(taken.data))
 
     def _root(self, entries: Sequence[str]) -> Path:
         """The one folder that has all entries; the first where none has, whose search says what is missing."""

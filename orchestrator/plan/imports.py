@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from orchestrator.contracts.errors import InvalidInput
@@ -24,9 +25,7 @@ class Import:
 def parse(path: Path, shown: str) -> ast.Module:
     """A file's syntax tree; `shown` is the path in messages. Raises InvalidInput as file:line:column."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about odd escapes in a team's own strings
-            return ast.parse(path.read_bytes(), filename=shown)
+        return _parse(path.read_bytes(), shown)
     except SyntaxError as error:
         raise InvalidInput(
             f"{shown}:{error.lineno or 1}:{error.offset or 1}: {error.msg}: correct the Python"
@@ -37,11 +36,19 @@ def parse(path: Path, shown: str) -> ast.Module:
         raise InvalidInput(f"{shown}: cannot be read ({error.strerror}): give a file that you may read") from None
 
 
-def imports(tree: ast.Module) -> list[Import]:
+@lru_cache(maxsize=256)  # a workflow of thousands of stages names the same few files
+def _parse(source: bytes, shown: str) -> ast.Module:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd escapes in a team's own strings
+        return ast.parse(source, filename=shown)
+
+
+@lru_cache(maxsize=256)
+def imports(tree: ast.Module) -> tuple[Import, ...]:
     """All imports of a module, wherever they stand: in functions, in conditions, as calls with a literal name."""
     found: list[Import] = []
     _collect(tree, guarded=False, found=found)
-    return found
+    return tuple(found)
 
 
 def _collect(node: ast.AST, *, guarded: bool, found: list[Import]) -> None:
@@ -66,7 +73,8 @@ def _imports_of(node: ast.AST, guarded: bool) -> list[Import]:
     return []
 
 
-def bound_names(tree: ast.Module) -> set[str] | None:
+@lru_cache(maxsize=256)
+def bound_names(tree: ast.Module) -> frozenset[str] | None:
     """The names that a module defines; None when they cannot be known (`import *`, `__getattr__`, `exec`)."""
     names: set[str] = set()
     pending: list[ast.AST] = list(tree.body)
@@ -82,7 +90,7 @@ def bound_names(tree: ast.Module) -> set[str] | None:
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("exec", "globals"):
             return None
         pending.extend(ast.iter_child_nodes(node))
-    return None if names & {"*", "__getattr__"} else names
+    return None if names & {"*", "__getattr__"} else frozenset(names)
 
 
 def exported(tree: ast.Module) -> tuple[str, ...]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.spec.problems import did_you_mean
@@ -47,30 +49,79 @@ def in_order(spine: Sequence[str], wishes: Sequence[Wish]) -> list[str]:
     problems = _names(spine, wishes)
     if problems:
         raise CannotPlan(problems)
-    before = _predecessors(spine, wishes)
-    early = {wish.name for wish in wishes if wish.after or wish.implied}
-    line: list[str] = []
-    spine_left, own_left = list(spine), [wish.name for wish in wishes]
-    while spine_left or own_left:
-        chosen = _next(spine_left, own_left, before, set(line), early)
+    return _Line(spine, wishes).drawn()
+
+
+class _Line:
+    """Stages put in a line one by one; each is looked at once, when the last one before it has its place."""
+
+    def __init__(self, spine: Sequence[str], wishes: Sequence[Wish]) -> None:
+        self._spine, self._wishes = spine, wishes
+        self._before = _predecessors(spine, wishes)
+        self._number = {wish.name: number for number, wish in enumerate(wishes)}  # own stages keep their order
+        self._early = {wish.name for wish in wishes if wish.after or wish.implied}
+        self._missing = {name: len(before) for name, before in self._before.items()}
+        self._after: dict[str, list[str]] = {}
+        for name, before in self._before.items():
+            for earlier in before:
+                self._after.setdefault(earlier, []).append(name)
+        self._needed: dict[str, set[str]] = {}
+        self._line: list[str] = []
+        self._soon: list[int] = []  # heaps of own stages that wait for nothing: those to stand early, and others
+        self._late: list[int] = []
+        for wish in wishes:
+            if not self._missing[wish.name]:
+                self._ready(wish.name)
+
+    def drawn(self) -> list[str]:
+        """All stages; raises CannotPlan where they wait for each other in a circle."""
+        spine = deque(self._spine)
+        while True:
+            while self._soon:
+                self._place(self._wishes[heappop(self._soon)].name)
+            if not spine:
+                break
+            if self._missing[spine[0]]:
+                self._place(self._just_in_time(spine[0]))
+            else:
+                self._place(spine.popleft())
+        while self._late or self._soon:
+            self._place(self._wishes[heappop(self._soon or self._late)].name)
+        if len(self._line) < len(self._before):
+            raise self._stuck()
+        return self._line
+
+    def _just_in_time(self, name: str) -> str:
+        """The first stage without `after` that the next one of the spine waits for."""
+        if name not in self._needed:
+            self._needed[name] = _ancestors(name, self._before)
+        others: list[int] = []
+        chosen = None
+        while self._late and chosen is None:
+            number = heappop(self._late)
+            if self._wishes[number].name in self._needed[name]:
+                chosen = self._wishes[number].name
+            else:
+                others.append(number)
+        for number in others:
+            heappush(self._late, number)
         if chosen is None:
-            raise CannotPlan(_circles(spine, [wish for wish in wishes if wish.name in own_left]))
-        (own_left if chosen in own_left else spine_left).remove(chosen)
-        line.append(chosen)
-    return line
+            raise self._stuck()
+        return chosen
 
+    def _place(self, name: str) -> None:
+        self._line.append(name)
+        for later in self._after.get(name, ()):
+            self._missing[later] -= 1
+            if not self._missing[later] and later in self._number:
+                self._ready(later)
 
-def _next(
-    spine: list[str], own: list[str], before: Mapping[str, set[str]], done: set[str], early: set[str]
-) -> str | None:
-    ready = [name for name in own if before[name] <= done]
-    wanted = next((name for name in ready if name in early), None)
-    if wanted is not None or not spine:
-        return wanted or next(iter(ready), None)
-    if before[spine[0]] <= done:
-        return spine[0]
-    needed = _ancestors(spine[0], before)
-    return next((name for name in ready if name in needed), None)
+    def _ready(self, name: str) -> None:
+        heappush(self._soon if name in self._early else self._late, self._number[name])
+
+    def _stuck(self) -> CannotPlan:
+        placed = set(self._line)
+        return CannotPlan(_circles(self._spine, [wish for wish in self._wishes if wish.name not in placed]))
 
 
 def _ancestors(name: str, before: Mapping[str, set[str]]) -> set[str]:

@@ -11,9 +11,9 @@ from orchestrator.spec import scalars
 from orchestrator.spec.problems import Problems
 from orchestrator.spec.written import Place, Written
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 10_000_000
 MAX_DEPTH = 40
-MAX_VALUES = 50_000
+MAX_REPEATED = 50_000  # values that stand there again by an alias
 
 _PLAIN = "!plain"
 _TEXT = "tag:yaml.org,2002:str"
@@ -101,16 +101,18 @@ class _Reader:
         self._place_of = place_of
         self._environment = environment
         self._problems = problems
-        self._values = 0
+        self._seen: set[int] = set()
+        self._repeated = 0
         self._open: set[int] = set()
 
     def read(self, node: yaml.Node) -> Written | None:
         place = self._place_of(node.start_mark.line, node.start_mark.column)
-        self._values += 1
-        if self._values > MAX_VALUES or id(node) in self._open:
-            if self._values <= MAX_VALUES + 1:
-                self._values = MAX_VALUES + 2
-                self._problems.add(place, f"aliases expand to themselves, or to more than {MAX_VALUES} values")
+        self._repeated += id(node) in self._seen
+        self._seen.add(id(node))
+        if self._repeated > MAX_REPEATED or id(node) in self._open:
+            if self._repeated <= MAX_REPEATED + 1:
+                self._repeated = MAX_REPEATED + 2
+                self._problems.add(place, f"aliases expand to themselves, or to more than {MAX_REPEATED} values")
             return None
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -148,13 +149,18 @@ def parse_source(file: Path) -> ast.Module:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise NotFoundError(f"{file} is larger than {_MAX_BYTES} bytes")
-        return ast.parse(file.read_bytes(), str(file))
+        return _parse(file.read_bytes(), str(file))
     except SyntaxError as error:
         raise NotFoundError(f"{file}:{error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
         raise NotFoundError(f"{file} cannot be read as Python: {error}") from None
     except OSError as error:
         raise NotFoundError(f"{file} cannot be read: {error.strerror}") from None
+
+
+@lru_cache(maxsize=256)  # thousands of stages may be functions of one file
+def _parse(source: bytes, shown: str) -> ast.Module:
+    return ast.parse(source, shown)
 
 
 def _find(tree: ast.Module, name: str) -> Definition | ast.ImportFrom | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from orchestrator.spec.models import CustomStage, Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
@@ -16,25 +18,31 @@ STANDARD = (
 
 def changes_table(spec: Spec, *, before: str) -> bool:
     """Whether a stage of the team's own may change the columns that the standard stage `before` is given."""
-    upstream = set(STANDARD[: STANDARD.index(before)])
-    for _ in spec.stages:  # a stage after such a stage is one too
-        for stage in spec.stages:
-            waits_for = {*stage.after, *(source.partition(".")[0] for source in stage.inputs.values())}
-            if waits_for & upstream or set(stage.before) & {*upstream, before}:
-                upstream.add(stage.name)
+    followers: dict[str, list[str]] = {}  # place → stages that make what is upstream of `before` wider, once it is
+    for stage in spec.stages:
+        for place in (*stage.after, *(source.partition(".")[0] for source in stage.inputs.values()), *stage.before):
+            followers.setdefault(place, []).append(stage.name)
+    pending = [*STANDARD[: STANDARD.index(before)], *(stage.name for stage in spec.stages if before in stage.before)]
+    upstream: set[str] = set()
+    while pending:
+        place = pending.pop()
+        if place not in upstream:
+            upstream.add(place)
+            pending.extend(followers.get(place, ()))
     return any(stage.name in upstream for stage in spec.stages)
 
 
 def check_stages(review: Review) -> None:
     """Note names that clash or lead nowhere, and values that a function does not take."""
-    names = [stage.name for stage in review.spec.stages]
-    known = [*STANDARD, *names]
+    known = dict.fromkeys([*STANDARD, *(stage.name for stage in review.spec.stages)])
+    seen: set[str] = set()
     for index, stage in enumerate(review.spec.stages):
         at: tuple[Step, ...] = ("stages", index)
         if stage.name in STANDARD:
             review.note((*at, "name"), f"{stage.name!r} is a stage of Cyclery's own: choose another name")
-        elif names.index(stage.name) != index:
+        elif stage.name in seen:
             review.note((*at, "name"), f"there are two stages {stage.name!r}")
+        seen.add(stage.name)
         for key, places in (("after", stage.after), ("before", stage.before)):
             for position, place in enumerate(places):
                 if place not in known or place == stage.name:
@@ -47,7 +55,7 @@ def check_stages(review: Review) -> None:
         _check_call(review, stage, at)
 
 
-def _near(name: str, known: list[str]) -> str:
+def _near(name: str, known: Collection[str]) -> str:
     hint = did_you_mean(name, known)
     return hint if "did you mean" in hint and name not in known else ""
 

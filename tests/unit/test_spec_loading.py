@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.spec import scalars
 from orchestrator.spec.loading import load
+from orchestrator.spec.reading import MAX_BYTES
 from orchestrator.spec.models import Spec
 from tests.unit.spec_case import SMALLEST, found, loaded, problems, write
 
@@ -318,7 +319,7 @@ def test_files_that_are_none_are_said_so(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"name: caf\xe9\n")
     with pytest.raises(InvalidInput, match="not UTF-8"):
         load(tmp_path / "latin.yaml", environment={})
-    (tmp_path / "big.yaml").write_bytes(b"#" * 1_000_001)
+    (tmp_path / "big.yaml").write_bytes(b"#" * (MAX_BYTES + 1))
     with pytest.raises(InvalidInput, match="larger"):
         load(tmp_path / "big.yaml", environment={})
 
