@@ -28,10 +28,19 @@ def _die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def start(command: list[str], log: Path) -> subprocess.Popen[bytes]:
+def start(
+    command: list[str], log: Path, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """A server process whose output goes to `log`."""
     with log.open("ab") as sink:
-        return subprocess.Popen(command, stdout=sink, stderr=sink, preexec_fn=_die_with_parent)  # noqa: PLW1509
+        return subprocess.Popen(
+            command,
+            stdout=sink,
+            stderr=sink,
+            cwd=cwd,
+            env=env,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509
+        )
 
 
 def stop(process: subprocess.Popen[bytes], patience: float = 5.0) -> None:
