@@ -59,15 +59,14 @@ class Ledger:
         for _ in range(10):
             epoch = self.redis.get(self.keys("epoch")) or "0"
             hits = self._hits(request, has)
-            staging.stage(self.redis, self.keys, request, hits)
             run = request.run or staging.new_run_id(request.plan.workflow)
-            reply = self._flip(request, run, str(epoch), hits)
+            reply = self._put(request, run, str(epoch), hits)
             match reply[0]:
                 case "accepted" | "again":
                     wait_durable(self.redis)
                     return Accepted(run, bells=self._conclude(run, reply))
                 case "attached":
-                    self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
+                    self._unstage(request)
                     return Accepted(str(reply[1]), attached=True)
                 case "open":
                     raise InvalidInput(f"{run} is still under way; cancel it first, or wait for its end")
@@ -78,6 +77,20 @@ class Ledger:
             if reply[0] == "exists" and request.run:
                 raise InvalidInput(f"{run} was retried by somebody else just now; look at `cyclery status {run}`")
         raise Unreachable("the ledger could not take the submission in ten tries; try again")
+
+    def _put(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
+        """Stage and flip; what a full Redis refuses half way is taken away again at once."""
+        try:
+            with answering(self.redis):
+                staging.stage(self.redis, self.keys, request, hits)
+            return self._flip(request, run, epoch, hits)
+        except Unreachable as error:
+            if isinstance(error.__cause__, redis.OutOfMemoryError):
+                self._unstage(request)
+            raise
+
+    def _unstage(self, request: staging.Submission) -> None:
+        self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
 
     def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
         entry = json.dumps({"event": "submitted", "run": run, "by": request.author, "at": time.time()})
@@ -180,7 +193,10 @@ class Ledger:
         outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
         digests = [ref.digest for ref in completion.outputs.values()]
         grown = completion.expansion
-        nonce = staging.stage_expansion(self.redis, self.keys, lease.run, grown) if grown else ""
+        nonce = ""
+        if grown:
+            with answering(self.redis):
+                nonce = staging.stage_expansion(self.redis, self.keys, lease.run, grown)
         known = json.dumps({name: fact for name, fact in facts.items() if fact is not None})
         record = completion.record().encode() if completion.keys else ""
         kept_ms = 0 if completion.lasting else self._ms(self.settings.cache_expire_s)
@@ -230,7 +246,8 @@ class Ledger:
         for line in lines:
             entry: dict[Any, Any] = {"stage": stage, "attempt": attempt, "line": line}
             pipe.xadd(self.keys.run(run, "log"), entry, maxlen=LOG_ENTRIES, approximate=True)
-        pipe.execute()
+        with answering(self.redis):
+            pipe.execute()
 
     # — deciding
 

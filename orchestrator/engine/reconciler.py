@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Bell
+from orchestrator.store.connection import answering
 
 LIMIT = 200  # of each kind in one step, since a step stops all of Redis
 GRACE_MS = 2000  # until a bell that ought to have been heard is missed
@@ -30,7 +31,6 @@ class Reconciler:
 
     def tick(self) -> Repairs:
         """One round, repeated while a step reaches its limit."""
-        self._widen()
         actions, bells = 0, list[Bell]()
         while True:
             count, rung = self.ledger.repair(LIMIT, GRACE_MS)
@@ -41,10 +41,13 @@ class Reconciler:
         for run in self.ledger.unfinished():
             actions += 1
             bells += self.ledger.sweep(run)
+        self._widen()  # last: a full Redis refuses it, and repairs what it is asked to
         return Repairs(actions, tuple(bells))
 
     def _widen(self) -> None:
         """A run's window follows the pools: it must never leave processes idle."""
-        slots = self.history.count_slots()
-        widest = max([self.ledger.settings.window, *(WINDOW_PER_SLOT * count for count in slots.values())])
-        self.ledger.redis.set(self.ledger.keys("window"), widest)
+        with answering(self.ledger.redis):
+            slots = self.history.count_slots()
+            widest = max([self.ledger.settings.window, *(WINDOW_PER_SLOT * count for count in slots.values())])
+            if self.ledger.redis.get(self.ledger.keys("window")) != str(widest):
+                self.ledger.redis.set(self.ledger.keys("window"), widest)

@@ -67,6 +67,7 @@ def answering(client: redis.Redis) -> Iterator[None]:
     except redis.OutOfMemoryError as error:
         raise Unreachable(f"Redis at {_pool_place(client)} is full: raise its maxmemory or free some") from error
     except redis.ReadOnlyError as error:
+        client.connection_pool.disconnect(inuse_connections=False)  # its name may lead to another server by now
         raise Unreachable(
             f"Redis at {_pool_place(client)} became a read-only replica: point CYCLERY_REDIS_URL at the primary"
         ) from error

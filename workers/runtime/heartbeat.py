@@ -104,7 +104,7 @@ class Heartbeat:
                 self._shown = now
                 self.live(self._open(), running)
             self._silent = False
-        except (TransientError, redis_py.ConnectionError, redis_py.TimeoutError) as error:
+        except (TransientError, redis_py.RedisError) as error:
             if not self._silent:
                 log.warning("%s: the lease is renewed when Redis is back (%s)", running.lease, error)
             self._silent = True
