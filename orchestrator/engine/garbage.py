@@ -8,7 +8,6 @@ refers to an artifact under deletion is refused and tried again: so a hit is nev
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
@@ -79,7 +78,7 @@ class Collector:
         return cast("set[str]", self.ledger.redis.smembers(self.ledger.keys("deleting")))
 
     def _condemn(self, live: set[str]) -> None:
-        now = time.time()
+        now = self._now()
         doomed = {
             digest: int(now * 1000)
             for digest, _, written in self.store.digests()
@@ -91,6 +90,11 @@ class Collector:
         pipe.zadd(self.ledger.keys("condemned"), cast("Any", doomed), nx=True)
         pipe.incr(self.ledger.keys("epoch"))  # a submission that read its hits before this reads them again
         pipe.execute()
+
+    def _now(self) -> float:
+        """Redis's clock, on which `condemn` looks too: this host's may be an hour wrong, or be set at any moment."""
+        seconds, micros = self.ledger.redis.time()
+        return seconds + micros / 1e6
 
 
 def _literal(pattern: str) -> str:

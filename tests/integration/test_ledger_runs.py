@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -213,6 +214,18 @@ def test_garbage_is_condemned_then_deleted_and_what_is_referred_to_stays(hand: H
     assert collector.collect() == 0
     assert collector.collect() == 1
     assert shelf.kept == {ref(0).digest}
+
+
+def test_a_wrong_clock_of_the_service_deletes_nothing_early(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
+    accepted = hand.submit(call("a"))
+    hand.work(accepted.bells)
+    shelf = Shelf(ref(9).digest)
+    collector = Collector(hand.ledger, shelf, grace_s=1800)
+    right = time.time
+    for wrong in (-7200, 7200, 0):
+        monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
+        assert collector.collect() == 0
+    assert shelf.kept == {ref(9).digest}
 
 
 def test_a_completion_saves_a_condemned_artifact(hand: Hand) -> None:
