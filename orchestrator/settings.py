@@ -38,7 +38,9 @@ class Settings(BaseSettings):
     lease_s: float = Field(20.0, gt=0, description="a stage whose worker is silent for so long is given to another")
     heartbeat_s: float = Field(4.0, gt=0, description="how often a worker renews its leases")
     reconcile_s: float = Field(2.0, gt=0, description="how often the orchestrator service looks for what to repair")
-    window: int = Field(32, ge=1, description="messages that one run may have in flight: runs take turns")
+    window: int = Field(
+        4, ge=1, description="messages that one run may have in flight for each worker process: runs take turns"
+    )
     max_deaths: int = Field(3, ge=1, description="workers that one stage may kill before it counts as poison")
     expire_s: float = Field(
         30 * 86400.0, gt=0, description="a finished run leaves Redis after so long; its manifest stays"

@@ -11,7 +11,7 @@ from orchestrator.store.connection import answering
 
 LIMIT = 200  # of each kind in one step, since a step stops all of Redis
 GRACE_MS = 2000  # until a bell that ought to have been heard is missed
-WINDOW_PER_SLOT = 4
+PROCESSES = 8  # of the widest pool, until one has told of itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +45,8 @@ class Reconciler:
         return Repairs(actions, tuple(bells))
 
     def _widen(self) -> None:
-        """A run's window follows the pools: it must never leave processes idle."""
+        """A run's window follows the pools: it must neither leave processes idle nor make others wait long."""
         with answering(self.ledger.redis):
-            slots = self.history.count_slots()
-            widest = max([self.ledger.settings.window, *(WINDOW_PER_SLOT * count for count in slots.values())])
+            widest = self.ledger.settings.window * max(self.history.count_slots().values(), default=PROCESSES)
             if self.ledger.redis.get(self.ledger.keys("window")) != str(widest):
                 self.ledger.redis.set(self.ledger.keys("window"), widest)

@@ -29,7 +29,7 @@ class Draft:
     source: Output  # the table as it is ingested
     table: Output  # the table as it stands: the stream
     calls: list[StageCall] = field(default_factory=list)
-    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)  # name → ids: train → its trials
+    groups: dict[str, list[str]] = field(default_factory=dict)  # name → ids: train → its trials
     offers: dict[str, tuple[tuple[str, Carries], ...]] = field(default_factory=dict)  # name → outputs
     notes: list[str] = field(default_factory=list)
     steps: list[CustomStep] = field(default_factory=list)  # own stages that the table went through
@@ -69,7 +69,7 @@ class Draft:
         """Write a stage; it also waits for the own stages that asked to stand before it."""
         waiting = [one for one in self.waits.get(name, ()) if one not in call.upstream()]
         self.calls.append(call.model_copy(update={"after": (*call.after, *waiting)}) if waiting else call)
-        self.groups[name] = (*self.groups.get(name, ()), call.id)
+        self.groups.setdefault(name, []).append(call.id)
 
     def has(self, name: str) -> bool:
         """Whether a stage of this name was written."""
@@ -78,7 +78,7 @@ class Draft:
     def output(self, name: str, output: str) -> Input:
         """An output of a stage: of the search, of all its trials."""
         ids = self.groups[name]
-        return Gather(stages=ids, output=output) if name == "train" else Output(stage=ids[0], output=output)
+        return Gather(stages=tuple(ids), output=output) if name == "train" else Output(stage=ids[0], output=output)
 
 
 def _carried(output: str) -> Carries:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from orchestrator.contracts.calls import StageCall
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Expansion
-from orchestrator.engine.reconciler import Reconciler
+from orchestrator.engine.reconciler import PROCESSES, Reconciler
 from orchestrator.engine.submission import Submission, stage
 from orchestrator.settings import Settings
 from tests.integration.ledger_case import Hand, call, error, plan, ref
@@ -118,7 +118,7 @@ def test_going_on_runs_what_does_not_depend_on_the_failure(hand: Hand) -> None:
 def test_a_run_has_no_more_in_flight_than_its_window_and_others_get_their_turn(hand: Hand) -> None:
     wide = hand.submit(*(call(f"w{i}") for i in range(200)))
     small = hand.submit(call("s"))
-    assert len(wide.bells) == hand.ledger.settings.window
+    assert len(wide.bells) == hand.ledger.settings.window * PROCESSES
     assert [bell.stages for bell in small.bells] == [("s",)]
     hand.work(wide.bells)
     assert hand.record(wide.run).status == "succeeded"
@@ -187,7 +187,7 @@ def test_graph_work_that_somebody_left_is_finished_by_the_reconciler(hand: Hand)
     assert int(reply[1]) == 1
     Reconciler(hand.ledger).tick()
     assert not hand.ledger.unfinished()
-    assert hand.ledger.redis.llen(hand.ledger.keys.run("case-left", "parked")) == 1700 - hand.ledger.settings.window
+    assert hand.ledger.redis.llen(hand.ledger.keys.run("case-left", "parked")) == 1700 - hand.ledger.settings.window * PROCESSES
 
 
 def test_a_run_that_was_stopped_as_it_began_leaves_no_list_behind(hand: Hand) -> None:
