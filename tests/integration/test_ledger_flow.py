@@ -187,7 +187,8 @@ def test_graph_work_that_somebody_left_is_finished_by_the_reconciler(hand: Hand)
     assert int(reply[1]) == 1
     Reconciler(hand.ledger).tick()
     assert not hand.ledger.unfinished()
-    assert hand.ledger.redis.llen(hand.ledger.keys.run("case-left", "parked")) == 1700 - hand.ledger.settings.window * PROCESSES
+    window = hand.ledger.settings.window * PROCESSES
+    assert hand.ledger.redis.llen(hand.ledger.keys.run("case-left", "parked")) == 1700 - window
 
 
 def test_a_run_that_was_stopped_as_it_began_leaves_no_list_behind(hand: Hand) -> None:
