@@ -14,7 +14,7 @@ import psutil
 from celery import Celery, Task, signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
-from orchestrator.contracts.tasks import TASKS
+from orchestrator.contracts.tasks import TASKS, names_of
 from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
 from workers.runtime.broker import PromptConnection
@@ -45,6 +45,7 @@ class Worker:
         self.app = make_app(self.settings)
         self.app.amqp.Connection = PromptConnection
         self.app.conf.update(
+            worker_consumer="workers.runtime.consumer:Consumer",
             worker_max_tasks_per_child=STAGES_PER_CHILD,
             # Half of the host for all children of a pool together; a larger one is replaced when its stage has ended.
             worker_max_memory_per_child=psutil.virtual_memory().total // (2 * self.processes) // 1024,
@@ -66,6 +67,7 @@ class Worker:
         warnings.simplefilter("ignore", SecurityWarning)  # root is no danger where nothing is unpickled
         signals.celeryd_after_setup.connect(_no_advice, weak=False)
         presence = Presence(self.settings, self.queue, self.processes)
+        self.app.refuse = presence.refuse
         signals.worker_process_init.connect(self._begin_child, weak=False)
         signals.worker_process_shutdown.connect(self._end_child, weak=False)
         signals.worker_ready.connect(presence.begin, weak=False)
@@ -104,14 +106,15 @@ def _no_advice(**_: Any) -> None:
 
 
 def register_tasks(app: Celery, worker: Worker) -> None:
-    """Every task of the table, behind the same body."""
-    for name in TASKS:
-        app.task(_body(worker), name=name, bind=True, shared=False)
+    """Every task of the table, under each name that its messages may have, behind the same body."""
+    for task in TASKS.values():
+        for name in names_of(task):
+            app.task(_body(worker), name=name, bind=True, shared=False)
 
 
 def _body(worker: Worker) -> Any:
     def run_stages(task: Task, run: str, stages: list[str]) -> None:
         """Do what a doorbell asks for."""
-        perform(worker.child, run, stages, str(task.request.get("stamp") or ""))
+        perform(worker.child, run, stages, str(task.request.get("stamp") or ""), task.name)
 
     return run_stages

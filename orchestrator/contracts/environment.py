@@ -11,6 +11,11 @@ from orchestrator.contracts.values import digest_of
 # A team's own requirements are no part of it: they stand in the stage call, and enter its key there.
 PACKAGES = ("cyclery", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 
+# The first release that computes what this one computes, which stands for this one in keys: so releases share their
+# cached results. What a task computes has its own version (contracts.tasks); this is raised, to the release that
+# does it, by a change of what lies under all of them: how tables are written, how a team's code is called.
+COMPUTES_AS = "0.1.0"
+
 
 def environment() -> dict[str, str]:
     """Name → version of the interpreter, the machine and the libraries; `absent` where one is not installed."""
@@ -21,7 +26,7 @@ def environment() -> dict[str, str]:
 @functools.cache
 def environment_digest() -> str:
     """The digest of this process's environment, as keys hold it."""
-    return digest_of(environment())
+    return digest_of(environment() | {"cyclery": COMPUTES_AS})
 
 
 def _version(package: str) -> str:

@@ -59,6 +59,12 @@ class Unreachable(TransientError):
     exit_code = 5
 
 
+class Outdated(CycleryError):
+    """What was met is of a newer release than this one, which leaves it alone."""
+
+    exit_code = 5
+
+
 class ArtifactMissing(CycleryError):
     """Bytes that a reference names are not in the store; `digest` names them."""
 
@@ -73,6 +79,20 @@ class ArtifactCorrupt(ArtifactMissing):
 
 class RecordConflict(CycleryError):
     """A create-only record exists already with other content."""
+
+
+class RecordDamaged(CycleryError):
+    """A record in the store cannot be read; `name` is its name there."""
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
+class LedgerBehind(CycleryError):
+    """Redis knows less than the store: it has lost its data, or is another Redis."""
+
+    exit_code = 5
 
 
 class NotPermitted(CycleryError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.metrics import METRICS
@@ -16,7 +16,17 @@ RECORD_VERSION = 1
 Family = Literal["data", "user", "requires", "transient", "timeout", "memory", "poison", "rejected", "internal"]
 
 
-class StageError(Value):
+class Record(Value):
+    """What is only read: of a newer release it may say more than this one knows, which is passed over.
+
+    A call, which is executed, refuses what it does not know. What changes the meaning of what is there raises
+    RECORD_VERSION.
+    """
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class StageError(Record):
     """Why a stage failed. Only the family `transient` is retried."""
 
     family: Family
@@ -24,7 +34,7 @@ class StageError(Value):
     frames: tuple[str, ...] = ()  # of a team's own code only
 
 
-class Decision(Value):
+class Decision(Record):
     """A person's answer to a held stage."""
 
     verdict: Literal["approved", "rejected"]
@@ -34,7 +44,7 @@ class Decision(Value):
     identity: Literal["unverified", "verified"] = "unverified"
 
 
-class StageRecord(Value):
+class StageRecord(Record):
     """One stage of a run as it stands. Times are seconds since the epoch on Redis's clock."""
 
     id: str
@@ -62,7 +72,7 @@ class StageRecord(Value):
     code: Code | None = None  # a team's own
 
 
-class RunRecord(Value):
+class RunRecord(Record):
     """A run with all its stages: the ledger's snapshot, and the manifest once it ended."""
 
     version: int = RECORD_VERSION
@@ -86,7 +96,7 @@ class RunRecord(Value):
         return next((record for record in self.stages if record.id == identifier), None)
 
 
-class RunSummary(Value):
+class RunSummary(Record):
     """One line of `cyclery runs`."""
 
     run: str
@@ -99,7 +109,7 @@ class RunSummary(Value):
     author: str = "unknown"
 
 
-class Event(Value):
+class Event(Record):
     """One change, as watchers see it: a stage's new state or progress, or a run's new status."""
 
     position: str  # of the stream
@@ -109,7 +119,7 @@ class Event(Value):
     state: str  # a StageState, a RunStatus or `cancelling`; of progress the share, 0 to 1
 
 
-class ModelVersion(Value):
+class ModelVersion(Record):
     """One version in the registry, with what later gates and people need to know of it."""
 
     model: str

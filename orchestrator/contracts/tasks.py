@@ -1,7 +1,8 @@
 """The table of tasks: name → version, queue, purity, parameter schema, inputs and outputs.
 
 The orchestrator names a task and never imports the function behind it. A change of what a task computes raises its
-version here, which changes every recipe key that it enters.
+version here, which changes every recipe key that it enters, and the name under which its messages are sent: so a worker
+is handed nothing that its release does otherwise.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from orchestrator.contracts import data, evaluation, release, training
-from orchestrator.contracts.calls import Purity, StageCall
+from orchestrator.contracts.calls import PLAN_VERSION, Purity, StageCall
 from orchestrator.contracts.values import Value
 
 
@@ -46,6 +47,7 @@ class Task:
     params: type[Value] | None  # None: a team's own stage, checked against its signature
     inputs: tuple[str, ...]  # names; a trailing "?" marks an optional one
     outputs: tuple[str, ...]
+    since: int = 1  # calls of this version on are understood: raised where older parameters or inputs no longer are
 
 
 _ROWS = ("frame", "rows", "preparation")
@@ -72,6 +74,35 @@ TASKS: dict[str, Task] = {
         Task("ops.probe", 1, Queue.OPS, Purity.PURE, ProbeParams, ("before?",), ("echo",)),
     )
 }  # fmt: skip
+
+
+def message_name(task: str, version: int, plan: int) -> str:
+    """The name under which a task's messages are sent: `train.trial`, later `train.trial@2` or `train.trial@2/plan3`.
+
+    A worker listens to the names that it knows. One of an older release, the first included, never runs what it would
+    run wrongly: it does not know the name.
+    """
+    return task + (f"@{version}" if version > 1 else "") + (f"/plan{plan}" if plan > 1 else "")
+
+
+def names_of(task: Task) -> tuple[str, ...]:
+    """The names of all messages of a task that this release does: of its own version, and of those before it."""
+    versions, plans = range(task.since, task.version + 1), range(1, PLAN_VERSION + 1)
+    return tuple(message_name(task.name, version, plan) for version in versions for plan in plans)
+
+
+def spoken(name: str) -> str:
+    """A message's name as people read it: `train.trial`, `train.trial v2`, `train.trial v2 of plan v3`."""
+    task, _, plan = name.partition("/plan")
+    return task.replace("@", " v") + (f" of plan v{plan}" if plan else "")
+
+
+def as_done_here(call: StageCall) -> StageCall:
+    """The call as this release does it: of an older version by today's, which is what its result is kept as."""
+    task = TASKS.get(call.task)
+    if task is None or call.version >= task.version:
+        return call
+    return call.model_copy(update={"version": task.version})
 
 
 def purity_of(call: StageCall) -> Purity:

@@ -153,7 +153,7 @@ class History:
         if not nodes:
             return []
         texts = cast("list[str | None]", self.redis.mget([self.keys("pool", node) for node in nodes]))
-        return [Pool(**json.loads(text)) for text in texts if text]
+        return [Pool.decode(text) for text in texts if text]
 
     def slots(self) -> Mapping[str, int]:
         """Processes by queue."""

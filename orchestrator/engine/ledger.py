@@ -39,6 +39,8 @@ from orchestrator.store.keys import Keys
 from orchestrator.store.steps import wait_durable
 
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
+REFUSED_MS, LONGEST_REFUSED_MS = 1000, 16_000  # until a stage that a worker did not know is rung again: doubles
+REFUSALS = 10  # of a claimed call that no worker can read, until it fails
 
 
 class Ledger:
@@ -74,6 +76,8 @@ class Ledger:
                     raise TransientError(f"{reply[1]} is being collected as garbage just now; submit again")
                 case "gone":
                     raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
+                case "restoring":
+                    raise Unreachable("the ledger is being restored: submit again when `cyclery restore` has ended")
             if reply[0] == "exists" and request.run:
                 raise InvalidInput(f"{run} was retried by somebody else just now; look at `cyclery status {run}`")
         raise Unreachable("the ledger could not take the submission in ten tries; try again")
@@ -93,7 +97,8 @@ class Ledger:
         self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
 
     def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
-        entry = json.dumps({"event": "submitted", "run": run, "by": request.author, "at": time.time()})
+        told = {"workflow": request.plan.workflow, "generation": request.generation, "by": request.author}
+        entry = json.dumps({"event": "submitted", "run": run, **told, "at": time.time()})
         fields = json.dumps(staging.run_fields(request, hits))
         head = (request.nonce, run, request.identity(), int(request.new), request.generation, epoch, fields, entry)
         return self._run("submit", *head, *staging.named_digests(request.plan))
@@ -128,9 +133,21 @@ class Ledger:
     # — working
 
     def claim(
-        self, run: str, stage: str, *, worker: str, host: str, pid: int, stamp: str = "", nonce: str | None = None
+        self,
+        run: str,
+        stage: str,
+        *,
+        worker: str,
+        host: str,
+        pid: int,
+        stamp: str = "",
+        task: str = "",
+        nonce: str | None = None,
     ) -> Claim | None:
-        """Take a ready stage under a lease; None: a duplicate or late bell, to be dropped."""
+        """Take a ready stage under a lease; None: a duplicate or late bell, to be dropped.
+
+        `task` is what the message named: a stage that is sent under another name by now is not claimed by it.
+        """
         reply = self._run(
             "claim",
             run,
@@ -141,6 +158,7 @@ class Ledger:
             pid,
             stamp,
             self._ms(self.settings.lease_s),
+            task,
         )
         if reply[0] != "claimed":
             return None
@@ -149,7 +167,8 @@ class Ledger:
         try:
             call = StageCall.model_validate_json(reply[1])
         except ValidationError:
-            self.fail(lease, _unknown_call(worker))
+            if not self._refuse(run, stage, fence=lease.fence):
+                self.fail(lease, _unknown_call(worker))
             return None
         outputs = {
             str(name): decode_refs(json.loads(text)) for name, text in zip(reply[6::2], reply[7::2], strict=True)
@@ -223,6 +242,16 @@ class Ledger:
         """Return a stage unfinished, because this worker shuts down; it does not count as a death."""
         reply = self._run("give_back", lease.run, lease.stage, lease.fence, 0, self.settings.max_deaths)
         return Settled(reply[0], self._conclude(lease.run, reply))
+
+    def refuse(self, run: str, stage: str, task: str, stamp: str = "") -> bool:
+        """A worker heard of a task that its release does not know: the stage is rung again soon, for a newer one."""
+        return self._refuse(run, stage, task=task, stamp=stamp)
+
+    def _refuse(self, run: str, stage: str, *, task: str = "", fence: str = "", stamp: str = "") -> bool:
+        pauses = (REFUSED_MS, LONGEST_REFUSED_MS, REFUSALS)
+        reply = self._run("refuse", run, stage, task, fence, stamp, *pauses)
+        self._conclude(run, reply)
+        return bool(reply[0] != "too often")
 
     def leases_of(self, host: str) -> dict[tuple[str, str], int]:
         """(run, stage) → process id, of every lease that this host holds."""

@@ -10,6 +10,12 @@ from typing import Any, Literal
 from orchestrator.contracts.calls import ArtifactRef, StageCall
 from orchestrator.contracts.records import StageError
 
+# What workers of 0.1.0 know, which do not say so.
+FIRST_NAMES = (
+    "data.ingest", "data.check", "data.prepare", "data.split", "features.build", "train.trial", "train.select",
+    "evaluate.model", "evaluate.gates", "release.package", "release.approve", "release.register", "custom", "ops.probe",
+)  # fmt: skip
+
 LeaseState = Literal["held", "cancelled", "lost"]
 
 
@@ -175,7 +181,18 @@ class Pool:
     environment: str  # digest
     version: str  # of cyclery
     plan_version: int
-    details: Mapping[str, Any] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)  # what later releases add stands here: 0.1.0 reads no more
+
+    @classmethod
+    def decode(cls, text: str) -> Pool:
+        """From JSON; what a newer release says more is passed over."""
+        value = json.loads(text)
+        return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+
+    @property
+    def tasks(self) -> frozenset[str]:
+        """The names of the messages that it knows."""
+        return frozenset(self.details.get("tasks", FIRST_NAMES))
 
 
 def encode_refs(outputs: Mapping[str, ArtifactRef]) -> dict[str, Any]:

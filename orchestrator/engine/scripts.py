@@ -8,19 +8,20 @@ from typing import Any
 
 import redis
 
-from orchestrator.store.steps import Script
+from orchestrator.store.steps import Script, guarded
 
 
 @cache
-def _script(name: str) -> Script:
+def _scripts() -> dict[str, Script]:
+    """All steps, read at once: a release that is installed over this one while it runs must not mix with it."""
     folder = files("orchestrator.engine") / "lua"
-    body = (folder / f"{name}.lua").read_text()
-    library = (folder / "_library.lua").read_text()
-    flags, rest = body.split("\n", 1) if body.startswith("#!") else ("#!lua", body)
-    return Script.of(f"{flags}\n{library}\n{rest}")
+    texts = {file.name.removesuffix(".lua"): file.read_text() for file in folder.iterdir()}
+    library = texts.pop("_library")
+    flagged = {name: text if text.startswith("#!") else f"#!lua\n{text}" for name, text in texts.items()}
+    return {name: guarded(text, library) for name, text in flagged.items()}
 
 
 def run_script(client: redis.Redis, name: str, prefix: str, *arguments: str | int | float) -> list[Any]:
     """Run one of the ledger's steps. Raises redis.exceptions.RedisError."""
-    reply = _script(name).run(client, prefix, *arguments)
+    reply = _scripts()[name].run(client, prefix, *arguments)
     return reply if isinstance(reply, list) else [reply]

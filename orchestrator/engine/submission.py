@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import ArtifactRef, Gather, Output, Plan, Purity, StageCall
-from orchestrator.contracts.tasks import purity_of
+from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef, Gather, Output, Plan, Purity, StageCall
+from orchestrator.contracts.tasks import message_name, purity_of
 from orchestrator.contracts.values import digest_of
 from orchestrator.engine.messages import CacheRecord, Expansion, encode_refs
 from orchestrator.store.keys import Keys
@@ -70,14 +70,15 @@ def encode_call(call: StageCall) -> str:
     return call.model_dump_json(exclude_defaults=True)
 
 
-def initial_record(call: StageCall, pending: int, attempt: int = 0) -> dict[str, Any]:
-    """What moves of a stage, at its beginning; the Lua steps read these names."""
+def initial_record(call: StageCall, pending: int, attempt: int = 0, plan: int = PLAN_VERSION) -> dict[str, Any]:
+    """What moves of a stage, at its beginning; the Lua steps read these names. Its task is what its messages name."""
     policy = call.policy
+    named = message_name(call.task, call.version, plan)
     record: dict[str, Any] = {
         "state": "waiting",
         "pending": pending,
         "queue": call.queue,
-        "task": call.task,
+        "task": named,
         "attempt": attempt,
         "attempts": policy.attempts,
         "backoff": policy.backoff_s * 1000,
@@ -87,7 +88,7 @@ def initial_record(call: StageCall, pending: int, attempt: int = 0) -> dict[str,
     if needs and len(needs) <= NEEDS:
         record["needs"] = needs
     optional = {
-        "shadow": call.shadow,
+        "shadow": call.shadow or (call.task if named != call.task else None),
         "tolerate": policy.tolerate or None,
         "min_success": policy.min_success,
         "max_failures": policy.max_failures,
@@ -106,8 +107,8 @@ class _Row:
     outputs: str | None  # JSON of a stage that is already done
 
 
-def _done_record(call: StageCall, hit: CacheRecord, attempt: int) -> dict[str, Any]:
-    record = initial_record(call, 0, attempt) | {"state": "done", "cached": True}
+def _done_record(call: StageCall, hit: CacheRecord, attempt: int, plan: int) -> dict[str, Any]:
+    record = initial_record(call, 0, attempt, plan) | {"state": "done", "cached": True}
     if hit.seconds is not None:
         record["seconds"] = hit.seconds
     if hit.measured:
@@ -118,15 +119,17 @@ def _done_record(call: StageCall, hit: CacheRecord, attempt: int) -> dict[str, A
 
 
 def _rows(submission: Submission, hits: Mapping[str, CacheRecord]) -> Iterator[_Row]:
+    plan = submission.plan.version
     tolerated = {call.id for call in submission.plan.stages if call.policy.tolerate}
     for call in submission.plan.stages:
         attempt = submission.attempts.get(call.id, 0)
         if call.id in hits:
             hit = hits[call.id]
-            yield _Row(call, _done_record(call, hit, attempt), json.dumps(encode_refs(hit.outputs)))
+            yield _Row(call, _done_record(call, hit, attempt, plan), json.dumps(encode_refs(hit.outputs)))
             continue
         upstream = call.upstream()
-        record = initial_record(call, sum(1 for one in upstream if one not in hits), attempt)
+        pending = sum(1 for one in upstream if one not in hits)
+        record = initial_record(call, pending, attempt, plan)
         if call.id in submission.refresh:
             record["fresh"] = True
         got = sum(1 for one in upstream if one in hits and one in tolerated)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.contracts.errors import Unreachable
 from orchestrator.store.connection import answering
+from orchestrator.store.format import NEWER, guard, too_new
 from orchestrator.store.keys import Keys
 
 if TYPE_CHECKING:
@@ -33,20 +34,31 @@ class Script:
     def run(self, client: redis.Redis, prefix: str, *arguments: str | int | float) -> Any:
         """Run it on a namespace's prefix; each step bears being sent again, so redis-py's own retries are welcome.
 
-        Raises redis.exceptions.RedisError.
+        Raises redis.exceptions.RedisError, and Outdated where the namespace is of a later format.
         """
-        from redis.exceptions import NoScriptError
+        from redis.exceptions import NoScriptError, ResponseError
 
         try:
-            return client.evalsha(self.digest, 1, prefix, *arguments)
-        except NoScriptError:
-            return client.eval(self.text, 1, prefix, *arguments)
+            try:
+                return client.evalsha(self.digest, 1, prefix, *arguments)
+            except NoScriptError:
+                return client.eval(self.text, 1, prefix, *arguments)
+        except ResponseError as error:
+            if not str(error).startswith(NEWER):
+                raise
+            raise too_new(prefix, str(error).split()[1]) from None
+
+
+def guarded(text: str, library: str = "") -> Script:
+    """A step behind what they share: one that meets a ledger of a later format answers so and changes nothing."""
+    flags, body = text.split("\n", 1) if text.startswith("#!") else ("", text)
+    return Script.of("\n".join(part for part in (flags, guard(), library, body) if part))
 
 
 def step(client: redis.Redis, name: str, keys: Keys, *arguments: str | int) -> Any:
     """Run one of the store's own steps."""
     with answering(client):
-        return _script(name).run(client, keys.prefix, *arguments)
+        return _scripts()[name].run(client, keys.prefix, *arguments)
 
 
 def wait_durable(client: redis.Redis) -> None:
@@ -69,6 +81,17 @@ def wait_durable(client: redis.Redis) -> None:
         )
 
 
+def settle(client: redis.Redis, keys: Keys) -> None:
+    """Return once all that anybody has written so far is in the append-only file.
+
+    Waiting counts from what this connection wrote itself: it writes once for it.
+    """
+    step(client, "settle", keys)
+    wait_durable(client)
+
+
 @cache
-def _script(name: str) -> Script:
-    return Script.of((files("orchestrator.store") / "lua" / f"{name}.lua").read_text())
+def _scripts() -> dict[str, Script]:
+    """All steps, read at once: a release that is installed over this one while it runs must not mix with it."""
+    folder = files("orchestrator.store") / "lua"
+    return {file.name.removesuffix(".lua"): guarded(file.read_text()) for file in folder.iterdir()}

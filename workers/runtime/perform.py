@@ -15,10 +15,10 @@ import redis as redis_py
 from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
 from orchestrator.contracts.documents import Verdicts
 from orchestrator.contracts.environment import environment_digest
-from orchestrator.contracts.errors import CycleryError, TransientError
+from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
 from orchestrator.contracts.keys import content_key
 from orchestrator.contracts.records import StageError
-from orchestrator.contracts.tasks import purity_of
+from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
 from workers.runtime.failures import describe, trace
@@ -37,20 +37,27 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-def perform(child: Child, run: str, stages: list[str], stamp: str) -> None:
-    """Do what one doorbell asks for; each of its stages is claimed by itself, and dropped when it is not ready."""
+def perform(child: Child, run: str, stages: list[str], stamp: str, task: str = "") -> None:
+    """Do what one doorbell asks for; each of its stages is claimed by itself, and dropped when it is not ready.
+
+    `task` is the name in the message, which the stage must still have.
+    """
     with child.message():
         for stage in stages:
             if child.leaving:
                 return  # what is left of the message is still ready, and rung again
-            claim = _claim(child, run, stage, stamp)
+            claim = _claim(child, run, stage, stamp, task)
             if claim is not None:
                 Attempt(child, claim).run()
 
 
-def _claim(child: Child, run: str, stage: str, stamp: str) -> Claim | None:
+def _claim(child: Child, run: str, stage: str, stamp: str, task: str) -> Claim | None:
+    node, host, pid = child.node, child.host, os.getpid()
     try:
-        return child.ledger.claim(run, stage, worker=child.node, host=child.host, pid=os.getpid(), stamp=stamp)
+        return child.ledger.claim(run, stage, worker=node, host=host, pid=pid, stamp=stamp, task=task)
+    except Outdated as error:
+        log.error("%s of %s is not claimed: %s", stage, run, error)
+        return None
     except _OUTAGES as error:
         log.warning("%s of %s is not claimed (%s); it is rung again", stage, run, error)
         return None
@@ -93,11 +100,14 @@ class Attempt:
     def _job(self) -> Job:
         inputs = resolve_inputs(self.call, self.claim.outputs)
         environment = environment_digest()
-        content = content_key(self.call, inputs, environment)
+        done = as_done_here(self.call)
+        content = content_key(done, inputs, environment)
         purity = purity_of(self.call)
         if purity is Purity.PURE:
-            # A recipe key counts on the environment that the plan knew of; another one's result goes by content only.
-            planned = self.call.key if self.call.environment in (None, environment) else None
+            # A recipe key counts on the environment that the plan knew of, and on the version of the task that an older
+            # release planned with; another one's result goes by content only.
+            counted = self.call.environment in (None, environment) and done.version == self.call.version
+            planned = self.call.key if counted else None
             self.keys = tuple(dict.fromkeys(key for key in (planned, content) if key))
         elif purity is Purity.EFFECT:
             self.keys = (self.call.key or content,)

@@ -6,7 +6,8 @@ import logging
 import os
 import socket
 import threading
-from typing import Any
+from queue import SimpleQueue
+from typing import Any, NamedTuple
 
 import redis as redis_py
 from kombu.exceptions import OperationalError
@@ -14,6 +15,7 @@ from kombu.exceptions import OperationalError
 from orchestrator.contracts.calls import PLAN_VERSION
 from orchestrator.contracts.environment import environment, environment_digest
 from orchestrator.contracts.errors import CycleryError
+from orchestrator.contracts.tasks import TASKS, names_of, spoken
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Pool
@@ -25,6 +27,15 @@ LOOK_EVERY_S = 0.5
 TELL_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
+
+
+class _Unknown(NamedTuple):
+    """A message of a newer release."""
+
+    run: str
+    stages: list[str]
+    task: str
+    stamp: str
 
 
 class Presence:
@@ -41,8 +52,10 @@ class Presence:
             environment=environment_digest(),
             version=environment()["cyclery"],
             plan_version=PLAN_VERSION,
-            details={"pid": os.getpid(), "packages": environment()},
+            details={"pid": os.getpid(), "packages": environment(), "tasks": _names()},
         )
+        self._unknown: SimpleQueue[_Unknown] = SimpleQueue()
+        self._told_of: set[str] = set()
         self._worker: Any = None
         self._known: frozenset[int] = frozenset()
         self._stopping = threading.Event()
@@ -66,6 +79,10 @@ class Presence:
         """The worker takes no more stages. Called from a signal handler: only sets a flag."""
         self._stopping.set()
 
+    def refuse(self, run: str, stages: list[str], task: str, stamp: str) -> None:
+        """The worker was handed what its release does not know. Called from its main loop: only takes a note."""
+        self._unknown.put(_Unknown(run, stages, task, stamp))
+
     def _loop(self) -> None:
         self._look()  # whom to miss from now on
         self._guarded(self._bury_dead)  # of children that a killed main process left
@@ -74,9 +91,11 @@ class Presence:
             if told >= TELL_EVERY_S:
                 told = 0.0
                 self._guarded(self._tell)
+            self._guarded(self._give_back)
             self._guarded(self._look)
             self._stopping.wait(LOOK_EVERY_S)
             told += LOOK_EVERY_S
+        self._guarded(self._give_back)
         self._guarded(self._leave)
         while True:  # stages still end: a child that is killed now is noticed too
             self._guarded(self._look)
@@ -99,6 +118,19 @@ class Presence:
 
     def _leave(self) -> None:
         History(self._redis(), self.settings.namespace).leave(self.node)
+
+    def _give_back(self) -> None:
+        """Tell the ledger what a newer worker must do; what is not told here is rung again as unheard."""
+        while not self._unknown.empty():
+            one = self._unknown.get()
+            if one.task not in self._told_of:
+                self._told_of.add(one.task)
+                log.warning(
+                    "%s does not know %s, which a newer release sends: it is left to newer workers; upgrade this one",
+                    self.node, spoken(one.task),
+                )  # fmt: skip
+            for stage in one.stages:
+                Ledger(self._redis(), self.settings).refuse(one.run, stage, one.task, one.stamp)
 
     def _look(self) -> None:
         """Notice children that are gone since the last look."""
@@ -127,3 +159,8 @@ class Presence:
         if self._client is None:
             self._client = connect(self.settings, 0.5)
         return self._client
+
+
+def _names() -> list[str]:
+    """Of all messages that this release does."""
+    return sorted(name for task in TASKS.values() for name in names_of(task))

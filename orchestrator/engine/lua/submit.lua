@@ -4,6 +4,7 @@
 local nonce, id, digest, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local known = open(id)
 if known and fields.nonce == nonce then return conclude('again') end
+if call('EXISTS', key('restoring')) == 1 then return {'restoring', id} end
 if generation == 1 then
   local active = call('GET', key('identity:') .. digest)
   if ARGV[4] == '0' and active and call('SISMEMBER', key('active'), active) == 1 then return {'attached', active} end
@@ -19,6 +20,7 @@ for i = 9, #ARGV do
 end
 local staged = key('staging:') .. nonce .. ':'
 if call('EXISTS', staged .. 'calls') == 0 then return {'staging lost', id} end
+call('SET', key('format'), FORMAT, 'NX')
 local created = known and call('HGET', base, 'created') or whole(clock())
 call('DEL', base)
 for _, name in ipairs({'calls', 'stages', 'next', 'outputs', 'open', 'roots'}) do
@@ -37,6 +39,7 @@ for i = 9, #ARGV do call('ZREM', key('condemned'), ARGV[i]) end
 open(id)
 call('ZADD', key('runs'), created, id)
 call('SADD', key('active'), id)
+call('ZADD', key('submitted'), clock(), id .. '@' .. generation)
 call('ZREM', key('ended'), id)
 call('ZREM', key('expiring'), id)
 call('SET', key('identity:') .. digest, id)
