@@ -92,7 +92,7 @@ class ArtifactStore:
             return self._verify(ref, self._objects.root / _path(ref.digest))
         name = ref.digest.removeprefix("sha256:")
         copy = self.cache.file("objects", name, lambda target: self._download(ref, target))
-        if copy.stat().st_size != ref.size:
+        if not self._copy_intact(ref, copy):
             self.cache.forget(copy)
             copy = self.cache.file("objects", name, lambda target: self._download(ref, target))
         return copy
@@ -201,16 +201,45 @@ class ArtifactStore:
         except FileNotFoundError:
             return  # another process was first
 
+    def _copy_intact(self, ref: ArtifactRef, copy: Path) -> bool:
+        """Whether this host's copy is what was fetched; it is read once per process, since disks rot."""
+        try:
+            stat = copy.stat()
+            identity = (stat.st_size, stat.st_ino)  # each use sets the time of a copy
+            if self._verified.get(ref.digest) == identity and stat.st_size == ref.size:
+                return True
+            with copy.open("rb") as source:
+                found = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+        except OSError:  # evicted meanwhile, or its disk fails: it can be fetched again
+            return False
+        if found == ref.digest:
+            self._note(ref.digest, identity)
+        return found == ref.digest
+
     def _download(self, ref: ArtifactRef, target: Path) -> None:
+        """Fetch an object. What is damaged on its way passes; what is damaged there is taken out of the store."""
+        found = self._receive(ref, target)
+        again = found if found == ref.digest else self._receive(ref, target)
+        if again == ref.digest:
+            stat = target.stat()
+            if stat.st_size != ref.size:
+                raise self._corrupted(ref, f"{self.where}/{_path(ref.digest)}")
+            self._note(ref.digest, (stat.st_size, stat.st_ino))
+            return
+        if again != found:
+            raise Unreachable(f"what the store {self.where} sends arrives damaged: see its network and its disks")
+        self._corrupt.add(ref.digest)
+        self._objects.set_aside(_path(ref.digest), f"{ref.digest.removeprefix('sha256:')}.damaged")
+        raise self._corrupted(ref, f"{self.where}/{_path(ref.digest)}")
+
+    def _receive(self, ref: ArtifactRef, target: Path) -> str:
+        """Write the object's bytes to a file; their digest."""
         hasher = hashlib.sha256()
-        with target.open("xb") as sink:
+        with target.open("wb") as sink:
             for piece in self._remote_pieces(ref):
                 hasher.update(piece)
                 sink.write(piece)
-            written = sink.tell()
-        if written != ref.size or f"sha256:{hasher.hexdigest()}" != ref.digest:
-            self._corrupt.add(ref.digest)
-            raise self._corrupted(ref, f"{self.where}/{_path(ref.digest)}")
+        return f"sha256:{hasher.hexdigest()}"
 
     def _remote_pieces(self, ref: ArtifactRef) -> Iterator[bytes]:
         """The object in pieces, so that neither memory nor one request's timeout bounds its size."""
@@ -242,25 +271,31 @@ class ArtifactStore:
 
     def _missing(self, ref: ArtifactRef) -> ArtifactMissing:
         return ArtifactMissing(
-            f"artifact {ref.digest} is not in the store {self.where}: run what made it again, "
+            f"artifact {ref.digest} is not in the store {self.where}: `cyclery retry` of the run makes it again, "
             "or point CYCLERY_STORE at the store that has it",
             ref.digest,
         )
 
     def _corrupted(self, ref: ArtifactRef, where: str) -> ArtifactCorrupt:
-        return ArtifactCorrupt(f"artifact {ref.digest} is damaged at {where}: run what made it again", ref.digest)
+        return ArtifactCorrupt(
+            f"artifact {ref.digest} was damaged at {where}: `cyclery retry` of the run makes it again", ref.digest
+        )
 
 
 def open_store(settings: Settings) -> ArtifactStore:
     """The artifact store that the settings name; nothing is reached before it is used."""
+    return ArtifactStore(settings.store_url, settings.cache_path, settings.cache_bytes, store_config(settings))
+
+
+def store_config(settings: Settings) -> dict[str, Any]:
+    """What the settings say of a remote store, as the library spells it."""
     config: dict[str, Any] = {
         "endpoint": settings.store_endpoint,
         "region": settings.store_region,
         "access_key_id": settings.store_key_id,
         "secret_access_key": settings.store_secret.get_secret_value() if settings.store_secret else None,
     }
-    given = {name: value for name, value in config.items() if value is not None}
-    return ArtifactStore(settings.store_url, settings.cache_path, settings.cache_bytes, given)
+    return {name: value for name, value in config.items() if value is not None}
 
 
 def _path(digest: str) -> str:

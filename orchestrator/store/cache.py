@@ -20,6 +20,8 @@ from orchestrator.store.locks import file_lock
 GRACE_S = 900.0  # between being given a path and opening it
 CODE_KEEP_S = 30 * 86400.0  # of unpacked snapshots of a team's code, after their last use
 KEEP_SHARE = 7 / 8  # of the bound, after an eviction
+FULL = (errno.ENOSPC, errno.EDQUOT)
+DISK_ERRORS = (*FULL, errno.EROFS, errno.EIO, errno.ESTALE, errno.ENODEV, errno.ENXIO)  # that no caller is to blame for
 
 
 class HostCache:
@@ -40,11 +42,17 @@ class HostCache:
     def file(self, folder: str, name: str, build: Callable[[Path], None]) -> Path:
         """The file of this name, made by `build` unless it is there."""
         target = self.root / folder / name[:2] / name
-        if self._touch(target):
-            return target
-        with file_lock(self.root / "locks" / f"{folder}-{name}"):
+        try:
             if not self._touch(target):
-                self._make(target, build)
+                with file_lock(self.root / "locks" / f"{folder}-{name}"):
+                    if not self._touch(target):
+                        self._make(target, build)
+        except OSError as error:
+            if error.errno not in DISK_ERRORS:
+                raise
+            raise Unreachable(
+                f"the cache {self.root} takes no more ({error.strerror}): free some space, or set CYCLERY_CACHE"
+            ) from error
         return target
 
     def forget(self, path: Path) -> None:
@@ -63,21 +71,29 @@ class HostCache:
         return removed
 
     def _make(self, target: Path, build: Callable[[Path], None]) -> None:
+        try:
+            self._build(target, build)
+        except OSError as error:
+            if error.errno not in FULL or not self._give_way():
+                raise
+            self._build(target, build)
+        self._account(target.stat().st_size)
+
+    def _build(self, target: Path, build: Callable[[Path], None]) -> None:
         temporary = self.root / "tmp" / f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}"
         temporary.parent.mkdir(parents=True, exist_ok=True)
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
             build(temporary)
             temporary.replace(target)
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
-            raise Unreachable(
-                f"no space left for the cache {self.root}: free some, or set CYCLERY_CACHE elsewhere"
-            ) from error
         finally:
             temporary.unlink(missing_ok=True)
-        self._account(target.stat().st_size)
+
+    def _give_way(self) -> bool:
+        """The disk is full, whoever filled it: remove what was not used for a while; whether there was any."""
+        with file_lock(self.root / "locks" / "usage"):
+            before = sum(stat.st_size for _, stat in self._files())
+            return self._evict(bound=0) < before
 
     def _touch(self, path: Path) -> bool:
         try:
@@ -91,7 +107,7 @@ class HostCache:
         with file_lock(self.root / "locks" / "usage"):
             total = self._noted()
             if total is None or total + added > self._max_bytes:
-                total = self._evict()
+                total = self._evict(self._max_bytes)
             else:
                 total += added
             (self.root / "usage").write_text(str(total))
@@ -103,15 +119,15 @@ class HostCache:
         except (FileNotFoundError, ValueError):
             return None
 
-    def _evict(self) -> int:
-        """Remove the least recently used files if there is too much; the bytes that are left."""
+    def _evict(self, bound: int) -> int:
+        """Remove the least recently used files if there is more than the bound; the bytes that are left."""
         found = sorted((stat.st_mtime, stat.st_size, path) for path, stat in self._files())
         total = sum(size for _, size, _ in found)
-        if total <= self._max_bytes:
+        if total <= bound:
             return total
         recent = time.time() - self._grace_s
         for used, size, path in found:
-            if total <= self._max_bytes * KEEP_SHARE or used > recent:
+            if total <= bound * KEEP_SHARE or used > recent:
                 break
             path.unlink(missing_ok=True)
             total -= size

@@ -98,6 +98,12 @@ class Objects:
 
         return self._find(lambda: obstore.head(self._store, path)["size"])
 
+    def set_aside(self, path: str, name: str) -> None:
+        """Move an object below `tmp/`, so that its path is free; it may be gone already."""
+        import obstore
+
+        self._find(lambda: obstore.rename(self._store, path, f"{TEMPORARY}/{name}"))
+
     def delete(self, path: str) -> None:
         """Remove an object; it may be gone already."""
         import obstore
@@ -151,12 +157,12 @@ class Objects:
             raise Unreachable(missing or f"the store {self.where} lost an object while it was read") from error
         except (obstore.exceptions.PermissionDeniedError, obstore.exceptions.UnauthenticatedError) as error:
             raise Unreachable(
-                f"the store {self.where} refuses the credentials: correct them (AWS_*, CYCLERY_STORE_*)"
+                f"the store {self.where} may not be used by this user ({_reason(error)}): give it the right to"
+                if self.root is not None
+                else f"the store {self.where} refuses the credentials: correct them (AWS_*, CYCLERY_STORE_*)"
             ) from error
         except (obstore.exceptions.BaseError, OSError) as error:
-            raise Unreachable(
-                f"the store {self.where} does not answer ({_reason(error)}): see that it is there"
-            ) from error
+            raise Unreachable(f"the store {self.where} {_complaint(_reason(error))}") from error
 
     def _refuse_fork(self) -> None:
         """A remote store used before a fork would hang in the child for ever: its threads stayed in the parent."""
@@ -190,6 +196,14 @@ class Objects:
                 temporary.replace(target)
             finally:
                 temporary.unlink(missing_ok=True)
+
+
+def _complaint(reason: str) -> str:
+    if any(words in reason for words in ("No space left", "quota exceeded")):
+        return f"is full ({reason}): free some space there"
+    if "Read-only file system" in reason:
+        return f"is read-only ({reason}): make it writable again"
+    return f"does not answer ({reason}): see that it is there"
 
 
 def _reason(error: Exception) -> str:

@@ -128,10 +128,7 @@ def test_a_damaged_artifact_is_named_counts_as_missing_and_heals(opened: Open) -
     assert opened("third").read(ref) == b"precious"
 
 
-def test_a_long_artifact_found_damaged_is_missing_for_every_process_of_a_local_store(tmp_path: Path) -> None:
-    def opened(host: str) -> ArtifactStore:
-        return ArtifactStore(str(tmp_path / "store"), tmp_path / host, 2**30)
-
+def test_a_long_artifact_found_damaged_is_missing_for_every_process(opened: Open, tmp_path: Path) -> None:
     source = tmp_path / "source"
     source.write_bytes(os.urandom(artifacts.WHOLE + 1))
     ref = opened("here").put_file(source, Kind.TABLE)
@@ -141,6 +138,15 @@ def test_a_long_artifact_found_damaged_is_missing_for_every_process_of_a_local_s
     assert not opened("third").has(ref.digest)
     opened("third").put_file(source, Kind.TABLE)
     assert opened("fourth").fetch(ref).read_bytes() == source.read_bytes()
+
+
+def test_a_hosts_copy_that_rots_is_fetched_again(s3_server: S3Server, tmp_path: Path) -> None:
+    def process() -> ArtifactStore:
+        return ArtifactStore(f"{s3_server.url}/rot", tmp_path / "cache", 2**30, s3_config(s3_server))
+
+    ref = process().put_bytes(b"precious", Kind.FILE)
+    process().fetch(ref).write_bytes(b"precioux")
+    assert process().read(ref) == b"precious"
 
 
 def test_an_artifact_cut_short_heals_wherever_it_is_put_again(opened: Open) -> None:
