@@ -224,18 +224,32 @@ class Ledger:
         reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail)
         return Settled(reply[0], self._conclude(lease.run, reply))
 
-    def fail(self, lease: Lease, error: StageError, *, log: ArtifactRef | None = None, seconds: float = 0.0) -> Settled:
-        """Record a failure; a transient one is tried again after its backoff while attempts are left."""
-        return self._fail(lease, encode_error(error), error.family, log, seconds)
+    def fail(
+        self,
+        lease: Lease,
+        error: StageError,
+        *,
+        log: ArtifactRef | None = None,
+        seconds: float = 0.0,
+        outage: bool = False,
+    ) -> Settled:
+        """Record a failure; a transient one is tried again after its backoff while attempts are left.
+
+        An outage of what surrounds the stage uses up none of them: it is waited out, for a day at least.
+        """
+        return self._fail(lease, encode_error(error), error.family, log, seconds, outage=outage)
 
     def stopped(self, lease: Lease, *, log: ArtifactRef | None = None, seconds: float = 0.0) -> Settled:
         """The stage ended because its run is being stopped."""
         return self._fail(lease, "{}", "cancelled", log, seconds)
 
-    def _fail(self, lease: Lease, error: str, family: str, log: ArtifactRef | None, seconds: float) -> Settled:
+    def _fail(
+        self, lease: Lease, error: str, family: str, log: ArtifactRef | None, seconds: float, *, outage: bool = False
+    ) -> Settled:
         jitter = random.uniform(0.5, 1.5)  # noqa: S311  (spreads retries, guards nothing)
         kept = log.model_dump_json(exclude_none=True) if log else ""
-        reply = self._run("fail", lease.run, lease.stage, lease.fence, error, family, kept, seconds, jitter)
+        head = (lease.run, lease.stage, lease.fence)
+        reply = self._run("fail", *head, error, family, kept, seconds, jitter, "outage" if outage else "")
         return Settled(reply[0], self._conclude(lease.run, reply))
 
     def give_back(self, lease: Lease) -> Settled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -28,6 +29,7 @@ from orchestrator.settings import Settings
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 from workers.app import Worker
+from workers.runtime import patience
 from workers.runtime.child import Child
 from workers.runtime.nursery import Nursery
 from workers.runtime.perform import perform
@@ -255,6 +257,83 @@ def test_an_outage_while_completing_is_waited_out(settings: Settings, tmp_path: 
         breaking.join()
         child.close()
         client.close()
+
+
+def test_a_store_that_is_away_for_a_moment_is_waited_for(bench: Bench) -> None:
+    store = Path(bench.child.settings.store_url)
+    store.write_text("in the way")
+    back = threading.Timer(1.0, store.unlink)
+    back.start()
+    run = bench.submit(probe("a", echo=1))
+    bench.perform(run, "a")
+    back.join()
+    done = bench.stage(run, "a")
+    assert (done.state, done.attempt, done.error) == ("done", 1, None)
+
+
+def test_an_outage_of_the_store_uses_up_no_attempt(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(patience, "WAIT_S", 0.1)
+    store = Path(bench.child.settings.store_url)
+    store.write_text("in the way")
+    run = bench.submit(probe("a", echo=1, policy=Policy(attempts=1, backoff_s=0)))
+    for attempt in range(1, 3):
+        bench.perform(run, "a")
+        away = bench.stage(run, "a")
+        assert (away.state, away.attempt) == ("ready", attempt)
+        assert away.error is not None
+        assert re.fullmatch(r"the store .* see that it is there", away.error.message)
+        wait_until(lambda: bench.ledger.repair(10, 0)[0])  # the pause before the next attempt
+    store.unlink()
+    bench.perform(run, "a")
+    assert bench.stage(run, "a").state == "done"
+
+
+LOSES_THE_STORE = """
+import os, pathlib, threading
+def stage():
+    store = pathlib.Path({store!r})
+    away = store.rename(str(store) + ".away")
+    store.write_text("in the way")
+    def back():
+        store.unlink()
+        away.rename(store)
+    threading.Timer({seconds}, back).start()
+    return 1
+"""
+
+
+def test_a_teams_result_waits_for_the_store(bench: Bench) -> None:
+    source = LOSES_THE_STORE.format(store=bench.child.settings.store_url, seconds=1)
+    run = bench.submit(bench.custom("own", source))
+    bench.perform(run, "own")
+    done = bench.stage(run, "own")
+    assert (done.state, done.attempt) == ("done", 1)
+    assert "waiting for it" in bench.log_of(run, "own")
+
+
+def test_a_teams_result_that_the_store_never_took_uses_up_no_attempt(bench: Bench) -> None:
+    """The stage's own limit is for its work: well before it the stage goes back."""
+    source = LOSES_THE_STORE.format(store=bench.child.settings.store_url, seconds=5)
+    run = bench.submit(bench.custom("own", source, policy=Policy(attempts=1, timeout_s=11)))
+    bench.perform(run, "own")
+    given_back = bench.stage(run, "own")
+    assert given_back.state == "ready"
+    assert given_back.error is not None
+    assert given_back.error.family == "transient"
+
+
+def test_an_artifact_that_rotted_is_taken_out_and_named(bench: Bench) -> None:
+    run = bench.submit(probe("a", echo=1), probe("b", inputs={"before": Output(stage="a", output="echo")}))
+    bench.perform(run, "a")
+    ref = bench.stage(run, "a").outputs["echo"]
+    rotten = Path(bench.child.store.fetch(ref))
+    rotten.write_bytes(b"7" * ref.size)
+    bench.perform(run, "b")
+    failed = bench.stage(run, "b")
+    assert failed.state == "failed"
+    assert failed.error is not None
+    assert re.search(r"was damaged at .*: `cyclery retry` of the run makes it again", failed.error.message)
+    assert not bench.child.store.has(ref.digest)
 
 
 class RedisServerForOne:

@@ -21,7 +21,6 @@ from orchestrator.contracts.calls import Purity
 from orchestrator.contracts.tasks import purity_of
 from orchestrator.engine.ledger import Ledger
 from orchestrator.settings import Settings
-from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.connection import connect
 from workers.catalogue import function_of
 from workers.runtime.codecs import Desk
@@ -32,6 +31,7 @@ from workers.runtime.heartbeat import Heartbeat
 from workers.runtime.job import Job, Outcome
 from workers.runtime.logs import Capture
 from workers.runtime.nursery import Nursery
+from workers.runtime.patience import PatientStore, open_patient_store
 from workers.runtime.running import Running
 from workers.runtime.scratch import new_scratch
 
@@ -70,9 +70,9 @@ class Child:
         return Ledger(self.redis, self.settings)
 
     @cached_property
-    def store(self) -> ArtifactStore:
+    def store(self) -> PatientStore:
         """The artifact store; opened after the fork, as it must be."""
-        return open_store(self.settings)
+        return open_patient_store(self.settings)
 
     @cached_property
     def capture(self) -> Capture:

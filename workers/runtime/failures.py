@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import traceback
 from pathlib import Path
 
@@ -14,9 +15,11 @@ from orchestrator.contracts.errors import (
     RequirementMissing,
     StageFailed,
     TransientError,
+    Unreachable,
     UserCodeError,
 )
 from orchestrator.contracts.records import Family, StageError
+from orchestrator.store.cache import DISK_ERRORS
 from workers.runtime.interruption import StageTimeout
 
 # The first that fits. InvalidInput holds DataError: data that does not fit, and values that nothing can take.
@@ -45,13 +48,31 @@ def describe(error: BaseException, snapshot: Path | None = None) -> StageError:
     if isinstance(error, SyntaxError) and snapshot is not None and _below(error.filename or "", snapshot):
         where = f"{_relative(error.filename or '', snapshot)}:{error.lineno}"
         return StageError(family="user", message=f"SyntaxError: {error.msg} ({where})", frames=())
-    if isinstance(error, MemoryError):
-        return StageError(family="memory", message="the stage ran out of memory: give it less data, or its pool more")
+    if isinstance(error, MemoryError) or _disk_failed(error):
+        return _of_this_host(error)
     if family is not None or isinstance(error, CycleryError):
         return StageError(family=family or "internal", message=_line(error))
     kind = type(error).__name__
     message = f"{kind}: {_line(error)}; this is a fault of Cyclery's own, its traceback is in the stage's log"
     return StageError(family="internal", message=message)
+
+
+def _of_this_host(error: BaseException) -> StageError:
+    if isinstance(error, MemoryError):
+        return StageError(family="memory", message="the stage ran out of memory: give it less data, or its pool more")
+    message = f"a disk of {socket.gethostname()} cannot be used ({_line(error)}): free some space there"
+    return StageError(family="transient", message=message)
+
+
+def is_outage(error: BaseException, snapshot: Path | None = None) -> bool:
+    """Whether not the stage failed but what surrounds it: Redis, the store, the disk of this host."""
+    return isinstance(error, (Unreachable, redis_py.ConnectionError, redis_py.TimeoutError)) or (
+        _disk_failed(error) and not _own_frames(error, snapshot)
+    )
+
+
+def _disk_failed(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in DISK_ERRORS
 
 
 def trace(error: BaseException, snapshot: Path | None = None) -> str:

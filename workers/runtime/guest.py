@@ -21,15 +21,15 @@ from typing import Any, NoReturn
 
 from orchestrator.contracts.errors import InvalidInput, UserCodeError
 from orchestrator.settings import Settings
-from orchestrator.store.artifacts import ArtifactStore, open_store
 from workers.catalogue import function_of
 from workers.runtime.channel import Channel, ChannelClosed
 from workers.runtime.codecs import Desk
 from workers.runtime.context import StageContext
 from workers.runtime.execute import execute
-from workers.runtime.failures import describe, trace
+from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
+from workers.runtime.patience import open_patient_store
 from workers.runtime.process_tree import end_with_parent
 from workers.runtime.streams import FORMAT, flush_all, text_stream
 
@@ -59,7 +59,7 @@ class Guest:
         self.channel = channel
         self.snapshot = snapshot
         self.settings = settings
-        self.store: ArtifactStore = open_store(settings)
+        self.store = open_patient_store(settings)
         self.pid = os.getpid()
         self.watcher = GuestWatcher(channel)
         self.open = False  # a stage is under way: signals may raise in it
@@ -71,9 +71,9 @@ class Guest:
     def serve(self) -> None:
         """Run stages until the child closes the channel."""
         while True:
-            message = self.channel.receive()
+            job, scratch = order(self.channel.receive())
             threads = threading.active_count()
-            answer = self._run(Job.model_validate(message["job"]), Path(message["scratch"]))
+            answer = self._run(job, scratch)
             if os.getpid() != self.pid:
                 os._exit(0)  # the code forked and its copy came back here: the channel is not the copy's
             flush_all()
@@ -81,6 +81,7 @@ class Guest:
 
     def _run(self, job: Job, scratch: Path) -> dict[str, Any]:
         self.watcher = GuestWatcher(self.channel)
+        self.store.limit(job.call.policy.timeout_s)
         sys.stdout, sys.stderr = text_stream(1), text_stream(2)  # a stage may have closed or replaced them
         context = self._context(job, scratch)
         os.chdir(context.workdir)  # what the code writes beside itself goes with the stage
@@ -91,7 +92,8 @@ class Guest:
         except BaseException as error:
             self.open = False
             sys.stderr.write(trace(error, self.snapshot))
-            return {"error": describe(error, self.snapshot).model_dump(mode="json")}
+            told = describe(error, self.snapshot).model_dump(mode="json")
+            return {"error": told, "outage": is_outage(error, self.snapshot)}
         finally:
             self.open = False
             os.chdir(self.snapshot)
@@ -134,6 +136,22 @@ class Guest:
             raise StageTimeout(SOFT_LIMIT)
 
 
+def first_message(message: dict[str, Any]) -> tuple[Path, Settings]:
+    """The folder of the code and the settings, which the child sends first; raises ChannelClosed for anything else."""
+    try:
+        return Path(message["snapshot"]), Settings(**message["settings"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChannelClosed from error
+
+
+def order(message: dict[str, Any]) -> tuple[Job, Path]:
+    """The job and its working folder, as the child asks for them; raises ChannelClosed for anything else."""
+    try:
+        return Job.model_validate(message["job"]), Path(message["scratch"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise ChannelClosed from error
+
+
 def entry_of(job: Job) -> Callable[..., Any]:
     """The function that `module:attribute` names in the snapshot.
 
@@ -169,14 +187,13 @@ def main(channel: int) -> NoReturn:
 
 def _serve(channel: Channel) -> None:
     try:
-        first = channel.receive()
+        snapshot, settings = first_message(channel.receive())
         handler = logging.StreamHandler(text_stream(2))
         handler.setFormatter(logging.Formatter(FORMAT))
         logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-        snapshot = Path(first["snapshot"])
         sys.path.insert(0, str(snapshot))
         sys.dont_write_bytecode = True  # the snapshot's folder is everybody's, and stays as it is
-        Guest(channel, snapshot, Settings(**first["settings"])).serve()
+        Guest(channel, snapshot, settings).serve()
     except ChannelClosed:
         return
 

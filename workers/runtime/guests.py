@@ -35,11 +35,12 @@ HIDDEN_SETTINGS = ("CYCLERY_REDIS_URL",)  # no business of a team's code
 
 
 class GuestFailed(CycleryError):
-    """A stage failed inside its guest; `error` says how."""
+    """A stage failed inside its guest; `error` says how, `outage` whether of what surrounds it."""
 
-    def __init__(self, error: StageError) -> None:
+    def __init__(self, error: StageError, *, outage: bool = False) -> None:
         super().__init__(error.message)
         self.error = error
+        self.outage = outage
 
 
 class GuestProcess(Protocol):
@@ -192,7 +193,7 @@ class GuestBody:
         if signalled or answer.get("recycle") or guest.family() or guest.grown():
             self._guests.drop(guest)
         if "error" in answer:
-            raise GuestFailed(StageError.model_validate(answer["error"]))
+            raise GuestFailed(StageError.model_validate(answer["error"]), outage=bool(answer.get("outage")))
         return Outcome.model_validate(answer["outcome"])
 
     def soft_limit(self) -> None:

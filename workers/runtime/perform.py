@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,7 @@ from orchestrator.contracts.records import StageError
 from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
-from workers.runtime.failures import describe, trace
+from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.guests import GuestBody, GuestFailed
 from workers.runtime.inside import Inside
 from workers.runtime.interruption import StageCancelled
@@ -29,9 +30,8 @@ from workers.runtime.job import Job, Outcome, resolve_inputs
 from workers.runtime.running import Body, Running
 from workers.runtime.secret_values import Redaction
 
-REPORT_FOR_S = 600.0  # how long an ended stage is kept for a Redis that does not answer
-REPORT_EVERY_S = 0.5
-_OUTAGES = (TransientError, redis_py.ConnectionError, redis_py.TimeoutError)
+REPORT_EVERY_S = 0.5  # while an ended stage is kept for a Redis that does not answer
+_OUTAGES = (TransientError, redis_py.ConnectionError, redis_py.TimeoutError, redis_py.OutOfMemoryError)
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -87,6 +87,7 @@ class Attempt:
 
     def _settle(self) -> None:
         try:
+            self.child.store.limit(self.call.policy.timeout_s)
             job = self._job()
             hit = self._hit()
         except Exception as error:  # told under its family, whatever it is
@@ -147,7 +148,7 @@ class Attempt:
             self.running.over = True
             capture.stop()
         if not self.running.report_once():
-            time.sleep(REPORT_FOR_S)  # the heartbeat's thread reports, and ends this process any moment
+            threading.Event().wait()  # the heartbeat's thread reports, and ends this process any moment
         kept = self._log()
         if completion is None:
             self._record(self._failing(error or StageCancelled(), kept))
@@ -212,7 +213,10 @@ class Attempt:
             return partial(ledger.give_back, lease)
         if self.running.ending == "cancelled":
             return partial(ledger.stopped, lease, log=kept, seconds=seconds)
-        return partial(ledger.fail, lease, self._reason(error), log=kept, seconds=seconds)
+        outage = self.running.exceeded is None and (
+            error.outage if isinstance(error, GuestFailed) else is_outage(error)
+        )
+        return partial(ledger.fail, lease, self._reason(error), log=kept, seconds=seconds, outage=outage)
 
     def _reason(self, error: BaseException) -> StageError:
         exceeded = self.running.exceeded
@@ -228,15 +232,16 @@ class Attempt:
 
     def _log(self) -> ArtifactRef | None:
         """The stage's log as an artifact, and its last lines for those who watch; a lost log fails no stage."""
+        kept: ArtifactRef | None = None
         try:
             data = self.child.capture.kept()
             if data is None:
                 return None
+            kept = self.child.store.put_at_once(data, Kind.FILE)
             self.child.show(self.child.ledger, self.running, last=True)
-            return self.child.store.put_bytes(data, Kind.FILE)
         except (CycleryError, redis_py.RedisError, OSError) as error:
             log.warning("the log of %s of %s is lost (%s)", self.lease.stage, self.lease.run, error)
-            return None
+        return kept
 
     def _record(self, report: Callable[[], Settled]) -> None:
         """Report for as long as it takes Redis to come back; each report may be sent again."""
@@ -247,17 +252,13 @@ class Attempt:
             log.warning("%s was given to another worker; what this one has is dropped", self.lease)
 
 
-def patiently(report: Callable[[], Answer], what: str) -> Answer | None:
-    """The report's answer, tried again while Redis is away; None when it stays away for too long."""
-    deadline = time.monotonic() + REPORT_FOR_S
+def patiently(report: Callable[[], Answer], what: str) -> Answer:
+    """The report's answer, tried again for as long as Redis is away: this process could do nothing else meanwhile."""
     told = False
     while True:
         try:
             return report()
         except _OUTAGES as error:
-            if time.monotonic() > deadline:
-                log.exception("%s is done but could not be recorded; it will run again", what)
-                return None
             if not told:
                 log.warning("%s is done and waits for Redis to be recorded (%s)", what, error)
             told = True
