@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from orchestrator.cli.output import Output
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 Show = Callable[[RunRecord], None]
 BAR = 16  # characters
+MANY = 200  # stages from which on neighbours that ended well, or wait, share a line
 NAME = 40  # of the column of names, so that a line fits into 80
 
 
@@ -93,18 +95,33 @@ def tree(record: RunRecord, left_s: float | None) -> Group:
     if left_s is not None:
         head.append(f"  about {duration(left_s)} left", "dim")
     lines: list[RenderableType] = [head]
-    trials = [stage for stage in record.stages if stage.task == "train.trial"]
     width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), NAME)
-    shown = False
-    for stage in record.stages:
-        if stage.task != "train.trial":
-            lines.append(_stage_line(stage, now, width))
-            if stage.error is not None:
-                lines.append(Padding(Text(stage.error.message, "red"), (0, 0, 0, 4), expand=False))
-        elif not shown:
-            shown = True
-            lines += _trial_lines(trials, now, width)
+    trials: list[StageRecord] = []
+    for searched, group in groupby(record.stages, lambda stage: stage.task == "train.trial"):
+        if searched:
+            if not trials:
+                trials = [stage for stage in record.stages if stage.task == "train.trial"]
+                lines += _trial_lines(trials, now, width)
+            continue
+        for folded in _folded(list(group), len(record.stages) > MANY):
+            lines.append(_stage_line(folded[0], now, width))
+            if len(folded) > 1:
+                lines.append(Text(f"    … and {len(folded) - 1} more {folded[0].state}", "dim"))
+            if folded[0].error is not None:
+                lines.append(Padding(Text(folded[0].error.message, "red"), (0, 0, 0, 4), expand=False))
     return Group(*lines)
+
+
+def _folded(stages: list[StageRecord], many: bool) -> Iterator[list[StageRecord]]:
+    """Stages one by one; where there are very many, neighbours in the same quiet state together."""
+    for state, group in groupby(stages, lambda stage: stage.state):
+        if many and state not in _WORTH_A_LINE:
+            yield list(group)
+        else:
+            yield from ([stage] for stage in group)
+
+
+_WORTH_A_LINE = frozenset({StageState.RUNNING, StageState.HELD, StageState.FAILED, StageState.REJECTED})
 
 
 def _stage_line(stage: StageRecord, now: float, width: int, indent: str = "  ") -> Text:

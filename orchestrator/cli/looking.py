@@ -46,7 +46,8 @@ def status(output: Output, run: str) -> int:
     from orchestrator.cli.summary import exit_code, show_end
 
     found = client_for(output).run(run)
-    record, document = found.record(), found.document()
+    record = found.record()
+    document = found.document(record=record)
     if output.as_json:
         output.document(document)
         return exit_code(record)
@@ -98,7 +99,8 @@ def trials(output: Output, run: str, top: int | None, sort: str) -> None:
     from orchestrator.cli.trial_rows import trial_rows
 
     found = client_for(output).run(run)
-    rows = trial_rows(found.record(), found.document()["trials"], sort)[:top]
+    record = found.record()
+    rows = trial_rows(record, found.document(record=record)["trials"], sort)[:top]
     if output.as_json:
         output.document({"run": found.id, "trials": rows})
         return

@@ -111,7 +111,7 @@ def follow(output: Output, client: Client, run: Run) -> int:
         with progress(output, client) as show:
             for record in run.follow():
                 show(record)
-        document = run.document(report=True)
+        document = run.document(report=True, record=record)
     except KeyboardInterrupt:
         output.say(f"\nDetached; {run.id} goes on. Back: cyclery watch {run.id} · stop it: cyclery cancel {run.id}")
         if output.as_json:

@@ -15,7 +15,8 @@ from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
-from orchestrator.engine.messages import Settled
+from orchestrator.contracts.tasks import spoken
+from orchestrator.engine.messages import Pool, Settled
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
 QUIET_S = 0.1  # between two snapshots while much happens
@@ -85,12 +86,22 @@ class Run:
         pools = self._session.history.pools()
         needed = {stage.queue for stage in record.stages if not stage.state.terminal}
         unserved = sorted(needed - {pool.queue for pool in pools})
-        older = [pool.node for pool in pools if pool.queue in needed and pool.plan_version < record.plan_version]
         found = []
         if unserved:
             found.append(f"no worker pool serves {', '.join(unserved)}: the run waits for one (deploy/README.md)")
-        if older:
-            found.append(f"{', '.join(older)} does not know plan v{record.plan_version}: update it")
+        return found + self._unknown(needed, pools)
+
+    def _unknown(self, needed: set[str], pools: list[Pool]) -> list[str]:
+        """Of each queue's pools, what none of them knows of what is still to be done."""
+        found = []
+        names = self._session.history.open_names(self.id)
+        for queue in sorted(needed & {pool.queue for pool in pools}):
+            serving = [pool for pool in pools if pool.queue == queue]
+            unknown = names.get(queue, frozenset()).difference(*(pool.tasks for pool in serving))
+            if unknown:
+                who = ", ".join(f"{pool.node} runs Cyclery {pool.version}" for pool in serving)
+                what = ", ".join(sorted(map(spoken, unknown)))
+                found.append(f"no worker here knows {what} ({who}): upgrade the workers of pool {queue}")
         return found
 
     def wait(self) -> Run:
@@ -99,11 +110,14 @@ class Run:
             pass
         return self
 
-    def document(self, *, report: bool = False) -> dict[str, Any]:
-        """The run document of the interface; with `report` the HTML report of an ended run is written too."""
+    def document(self, *, report: bool = False, record: RunRecord | None = None) -> dict[str, Any]:
+        """The run document of the interface; with `report` the HTML report of an ended run is written too.
+
+        `record` saves reading a run of very many stages again.
+        """
         from orchestrator.report.document import run_document
 
-        record = self.record()
+        record = record or self.record()
         reports = Reports(self._session)
         place = reports.ensure(record) if report and record.status.ended else reports.place(self.id)
         return run_document(record, self._session.store.read, str(place) if place.exists() else None)

@@ -210,3 +210,16 @@ def test_times_numbers_and_parameters_in_words():
     assert interval({"value": None}) == "undefined"
     value = {"value": 0.846, "low": 0.829, "high": 0.862, "confidence": 0.95}
     assert interval(value) == "0.846 (0.829 to 0.862, 95 %)"
+
+
+def test_neighbours_in_one_quiet_state_share_a_line_where_there_are_very_many():
+    states = ["done"] * 300 + ["running"] + ["failed"] + ["done"] * 2 + ["waiting"] * 600
+    many = [stage(f"s{number}", state) for number, state in enumerate(states)]
+    many[301] = stage("s301", "failed", error=failure("user"))
+    text = rendered(run(*many))
+    assert len(text.splitlines()) < 15
+    assert "… and 299 more done" in text
+    assert "● s300" in text
+    assert "it broke" in text
+    assert "… and 599 more waiting" in text
+    assert len(rendered(run(*many[:100])).splitlines()) > 100
