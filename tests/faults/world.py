@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,7 @@ from tests.servers import RedisServer
 
 # Storms are fast because a silent worker is missed soon; one storm runs with the defaults and measures.
 BRISK = {"CYCLERY_LEASE_S": "3", "CYCLERY_HEARTBEAT_S": "0.5", "CYCLERY_RECONCILE_S": "0.5"}
+HERE = Path(__file__).parent
 PATIENCE_S = 60.0  # of this process with a Redis that a storm took away
 
 
@@ -49,7 +51,10 @@ class World:
         self.redis = redis or RedisServer(appendfsync=appendfsync)
         self.hosts: dict[str, Host] = {}
         self.marker = secrets.token_hex(8)
+        self.mended.mkdir(parents=True, exist_ok=True)
         self.project.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(HERE / "team", self.project / "team", ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copy(ROOT / "orchestrator/starters/wine/data/wine.csv", self.project)
         service = (sys.executable, "-P", "-m", "orchestrator.service")
         self.service = Program(service, self.environment(), self.folder, self.folder / "service.log")
 
@@ -70,6 +75,8 @@ class World:
             "SPT_NOENV": "1",  # titles written over the environment would hide the marker
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
+            "CYFAULTS_EFFECTS": str(self.effects),
+            "CYFAULTS_MENDED": str(self.mended),
             MARKER: self.marker,
         }
         return outer | own | self.given | more
@@ -88,6 +95,16 @@ class World:
     def project(self) -> Path:
         """Where specs stand and commands run."""
         return self.folder / "project"
+
+    @property
+    def effects(self) -> Path:
+        """Where the team's own stages note what they did."""
+        return self.folder / "effects.log"
+
+    @property
+    def mended(self) -> Path:
+        """A file of a workflow's name in here lets its fragile stage succeed."""
+        return self.folder / "mended"
 
     # — this process's own hands
 
