@@ -82,7 +82,7 @@ class RecordConflict(CycleryError):
 
 
 class RecordDamaged(CycleryError):
-    """A record in the store cannot be read; `name` is its name there."""
+    """A record in the store or in Redis cannot be read; `name` is its name there."""
 
     def __init__(self, message: str, name: str) -> None:
         super().__init__(message)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, cast
 
 import redis
+from pydantic import ValidationError
 
 from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef, Code
+from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
+from orchestrator.contracts.status import StageState
 from orchestrator.engine.messages import Pool, decode_refs
 from orchestrator.plan.ordering import in_plan_order
 from orchestrator.store.keys import Keys
 
 PAGE = 1000
+_OPEN = frozenset(state.value for state in StageState if not state.terminal)
+_END_OF_TIME_MS = 253_402_300_800_000  # the year 10000
 POOL_MS = 30_000  # a pool that has not registered for so long is gone
 
 
@@ -33,9 +39,13 @@ class History:
         pipe.hgetall(self.keys.run(run, "stages"))
         pipe.hgetall(self.keys.run(run, "outputs"))
         pipe.xrevrange(self.keys.run(run, "events"), count=1)
-        fields, calls, stages, outputs, last = pipe.execute()
-        if not fields:
+        parts = pipe.execute()
+        if not parts[0]:
             return None
+        with _readable(run):
+            return self._record(run, *parts)
+
+    def _record(self, run: str, fields: Any, calls: Any, stages: Any, outputs: Any, last: Any) -> RunRecord:
         records = [
             _stage_record(identifier, json.loads(text), json.loads(stages[identifier]), outputs.get(identifier))
             for identifier, text in calls.items()
@@ -46,8 +56,8 @@ class History:
             status=fields["status"],
             generation=int(fields["generation"]),
             author=fields["author"],
-            created=int(fields["created"]) / 1000,
-            finished=int(fields["finished"]) / 1000 if "finished" in fields else None,
+            created=_moment(fields["created"]),
+            finished=_moment(fields["finished"]) if "finished" in fields else None,
             seed=int(fields["seed"]),
             spec=json.loads(fields["spec"]),
             plan_digest=fields["identity"],
@@ -63,20 +73,7 @@ class History:
         pipe = self.redis.pipeline(transaction=False)
         for run in ids:
             pipe.hmget(self.keys.run(run), "workflow", "status", "created", "finished", "total", "done", "author")
-        return [
-            RunSummary(
-                run=run,
-                workflow=row[0],
-                status=row[1],
-                created=int(row[2]) / 1000,
-                finished=int(row[3]) / 1000 if row[3] else None,
-                stages=int(row[4]),
-                done=int(row[5]),
-                author=row[6],
-            )
-            for run, row in zip(ids, pipe.execute(), strict=True)
-            if row[0]
-        ]
+        return [_summary(run, row) for run, row in zip(ids, pipe.execute(), strict=True) if row[0]]
 
     def run_ids(self) -> list[str]:
         """All runs in Redis, newest first, without those of the doctor."""
@@ -103,16 +100,10 @@ class History:
         rows = _rows_of(reply)
         if rows and after != "0-0" and self._trimmed(stream, after):
             return None
-        return [
-            Event(
-                position=position,
-                at=int(position.split("-")[0]) / 1000,
-                kind=fields["kind"],
-                stage=fields["stage"] or None,
-                state=fields["state"],
-            )
-            for position, fields in rows
-        ]
+        try:
+            return [_event(position, fields) for position, fields in rows]
+        except (KeyError, ValueError):  # written by another release, or by nobody: the snapshot tells what came of it
+            return None
 
     def _trimmed(self, stream: str, after: str) -> bool:
         first = cast("list[Any]", self.redis.xrange(stream, count=1))
@@ -128,6 +119,15 @@ class History:
         """The call of one stage as JSON."""
         text = cast("str | None", self.redis.hget(self.keys.run(run, "calls"), stage))
         return json.loads(text) if text else None
+
+    def open_names(self, run: str) -> dict[str, frozenset[str]]:
+        """The names of the messages of all that a run still has to do, by queue."""
+        found: dict[str, set[str]] = {}
+        for text in cast("list[str]", self.redis.hvals(self.keys.run(run, "stages"))):
+            moving = json.loads(text)
+            if moving["state"] in _OPEN and not moving.get("hold"):
+                found.setdefault(moving["queue"], set()).add(moving["task"])
+        return {queue: frozenset(names) for queue, names in found.items()}
 
     # — pools
 
@@ -153,7 +153,8 @@ class History:
         if not nodes:
             return []
         texts = cast("list[str | None]", self.redis.mget([self.keys("pool", node) for node in nodes]))
-        return [Pool.decode(text) for text in texts if text]
+        found = [Pool.decode(text) for text in texts if text]
+        return [pool for pool in found if pool is not None]
 
     def slots(self) -> Mapping[str, int]:
         """Processes by queue."""
@@ -172,6 +173,59 @@ class History:
     def environments(self) -> dict[str, str]:
         """The environment digest of each queue's pool, as last registered."""
         return cast("dict[str, str]", self.redis.hgetall(self.keys("environments")))
+
+
+@contextmanager
+def _readable(run: str) -> Iterator[None]:
+    """A record that cannot be read is told in one line, with its run."""
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise RecordDamaged(
+            f"the record of {run!r} in Redis cannot be read ({_reason(error)}): another release wrote it, "
+            "or it is damaged; update this one, or look at what its manifest keeps",
+            run,
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))!a}: {first['msg']}"
+    return f"{str(error.args[0])!a} is missing" if isinstance(error, KeyError) else ascii(str(error))[:200]
+
+
+def _moment(milliseconds: str) -> float:
+    """Seconds since the epoch; a time that no calendar has is damage."""
+    if not 0 <= int(milliseconds) < _END_OF_TIME_MS:
+        raise ValueError(f"{milliseconds} is no time")
+    return int(milliseconds) / 1000
+
+
+def _summary(run: str, row: Sequence[Any]) -> RunSummary:
+    with _readable(run):
+        return RunSummary(
+            run=run,
+            workflow=row[0],
+            status=row[1],
+            created=_moment(row[2]),
+            finished=_moment(row[3]) if row[3] else None,
+            stages=int(row[4]),
+            done=int(row[5]),
+            author=row[6],
+        )
+
+
+def _event(position: str, fields: Mapping[str, str]) -> Event:
+    return Event.model_validate(
+        {
+            "position": position,
+            "at": int(position.split("-", maxsplit=1)[0]) / 1000,
+            "kind": fields["kind"],
+            "stage": fields["stage"] or None,
+            "state": fields["state"],
+        }
+    )
 
 
 def _rows_of(reply: Any) -> list[tuple[str, dict[str, str]]]:

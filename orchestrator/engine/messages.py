@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
+
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.contracts.calls import ArtifactRef, StageCall
 from orchestrator.contracts.records import StageError
@@ -113,20 +116,12 @@ class CacheRecord:
         return json.dumps(value, separators=(",", ":"))
 
     @classmethod
-    def decode(cls, text: str) -> CacheRecord:
-        """From JSON."""
-        value = json.loads(text)
-        grown = value.get("expansion")
-        return cls(
-            decode_refs(value["outputs"]),
-            value["seconds"],
-            value["measured"],
-            ArtifactRef.model_validate(value["log"]) if value["log"] else None,
-            value["refusal"],
-            Expansion(tuple(StageCall.model_validate(call) for call in grown["calls"]), tuple(grown["joins"]))
-            if grown
-            else None,
-        )
+    def decode(cls, text: str) -> CacheRecord | None:
+        """From JSON; None for what this release cannot read: the result is made again, as where there is none."""
+        try:
+            return _cache_record().validate_json(text)
+        except ValidationError:
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,15 +179,18 @@ class Pool:
     details: Mapping[str, Any] = field(default_factory=dict)  # what later releases add stands here: 0.1.0 reads no more
 
     @classmethod
-    def decode(cls, text: str) -> Pool:
-        """From JSON; what a newer release says more is passed over."""
-        value = json.loads(text)
-        return cls(**{name: value[name] for name in cls.__dataclass_fields__ if name in value})
+    def decode(cls, text: str) -> Pool | None:
+        """From JSON; what a newer release says more is passed over. None for what is no registration."""
+        try:
+            return _pool().validate_json(text)
+        except ValidationError:
+            return None
 
     @property
     def tasks(self) -> frozenset[str]:
         """The names of the messages that it knows."""
-        return frozenset(self.details.get("tasks", FIRST_NAMES))
+        told = self.details.get("tasks")
+        return frozenset(map(str, told)) if isinstance(told, list) else frozenset(FIRST_NAMES)
 
 
 def encode_refs(outputs: Mapping[str, ArtifactRef]) -> dict[str, Any]:
@@ -203,6 +201,16 @@ def encode_refs(outputs: Mapping[str, ArtifactRef]) -> dict[str, Any]:
 def decode_refs(outputs: Mapping[str, Any]) -> dict[str, ArtifactRef]:
     """References from JSON values."""
     return {name: ArtifactRef.model_validate(ref) for name, ref in outputs.items()}
+
+
+@cache
+def _cache_record() -> TypeAdapter[CacheRecord]:
+    return TypeAdapter(CacheRecord)
+
+
+@cache
+def _pool() -> TypeAdapter[Pool]:
+    return TypeAdapter(Pool)
 
 
 def encode_error(error: StageError) -> str:
