@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
+from orchestrator.store.format import require_format
+from orchestrator.store.keys import Keys
 
 if TYPE_CHECKING:
     import redis
@@ -27,8 +29,10 @@ class Session:
 
     @cached_property
     def redis(self) -> redis.Redis:
-        """The ledger's Redis; raises Unreachable."""
-        return connect(self.settings)
+        """The ledger's Redis; raises Unreachable, and Outdated where a newer release has made the namespace its own."""
+        client = connect(self.settings)
+        require_format(client, Keys(self.settings.namespace))
+        return client
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
+from packaging.version import Version
 from pydantic import SecretStr
 
 from orchestrator.contracts.errors import InvalidInput, Unreachable
@@ -83,13 +84,17 @@ def down(settings: Settings, announce: Announce) -> bool:
 def _ensure(settings: Settings, announce: Announce, *, pools: bool) -> tuple[StackState, bool]:
     place = Place.of(settings.home)
     found = running(place)
-    if found is not None and (found.flower_url is not None or not pools):
+    if found is not None and (found.flower_url is not None or not pools) and not (pools and _is_older(found)):
         return _noting_release(found, announce), False
     if pools:
         _require_workers()
     place.prepare()
     with _exclusively(place):
         found = running(place)
+        if found is not None and pools and _is_older(found):
+            announce(f"The running stack is of Cyclery {found.release}: restarting it with {version('cyclery')} …")
+            _stop(place, found)
+            found = running(place)
         if found is None:
             announce(f"Starting {'the stack' if pools else 'Redis'} in {place.home} …")
             _launch(place, settings, full=pools)
@@ -188,9 +193,16 @@ def _is_installed(name: str) -> bool:
         return False
 
 
+def _is_older(state: StackState) -> bool:
+    """Whether an older release started it, so that this one may take its place; never the other way round."""
+    return Version(state.release) < Version(version("cyclery"))
+
+
 def _noting_release(state: StackState, announce: Announce) -> StackState:
-    if state.release != (own := version("cyclery")):
-        announce(f"The running stack is of Cyclery {state.release}, this is {own}: `cyclery down` and `up` renew it")
+    own = version("cyclery")
+    if state.release != own:
+        renew = "`cyclery up` renews it" if _is_older(state) else "use that release, or `cyclery down` and `up`"
+        announce(f"The running stack is of Cyclery {state.release}, this is {own}: {renew}")
     return state
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
+from orchestrator.contracts.errors import Outdated
 from orchestrator.local.lock import is_held
 from orchestrator.local.place import Place, write_private
 
@@ -41,15 +43,36 @@ def write_state(place: Place, state: StackState) -> None:
 
 def read_state(place: Place) -> StackState | None:
     """What the state file says, whether or not it is still true; None without one, or with one of another version."""
-    try:
-        found = json.loads(place.state.read_text())
-    except (FileNotFoundError, ValueError):
+    found = _read(place)
+    if found is None or found.get("version") != STATE_VERSION:
         return None
-    if found.get("version") != STATE_VERSION:
-        return None
-    return StackState(**found | {"processes": tuple(ProcessState(**one) for one in found["processes"])})
+    processes = tuple(ProcessState(**_known(ProcessState, one)) for one in found["processes"])
+    return StackState(**_known(StackState, found) | {"processes": processes})
 
 
 def running(place: Place) -> StackState | None:
-    """The state of a stack that lives; what a reboot or a kill left behind is not one."""
-    return read_state(place) if is_held(place.running) else None
+    """The state of a stack that lives; what a reboot or a kill left behind is not one.
+
+    Raises Outdated for the stack of a newer release that describes itself otherwise.
+    """
+    if not is_held(place.running):
+        return None
+    found = _read(place)
+    if found is not None and int(found.get("version", 0)) > STATE_VERSION:
+        raise Outdated(
+            f"the stack in {place.home} is of a newer release of Cyclery ({found.get('release')}): use that one"
+        )
+    return read_state(place)
+
+
+def _read(place: Place) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(place.state.read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
+
+
+def _known(kind: type[StackState | ProcessState], found: dict[str, Any]) -> dict[str, Any]:
+    """Without what a newer release says more."""
+    return {name: value for name, value in found.items() if name in kind.__dataclass_fields__}
