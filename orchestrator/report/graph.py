@@ -12,6 +12,7 @@ from orchestrator.contracts.status import StageState
 ROW, LANE, LEFT = 34, 20, 12  # pixels: height of a row, width of a lane, centre of the first lane
 LANES = 8  # more candidates than these share the last lane
 BARS = 200  # of one node's timeline; more are drawn as one
+MANY = 200  # nodes from which on those alike share a row
 
 # Of a node with many stages, the state that a reader must know of first.
 _LOUDEST = (
@@ -74,6 +75,8 @@ def graph_of(record: RunRecord) -> Graph:
         name: {of[one] for stage in stages for one in stage.after if one in of} - {name}
         for name, stages in groups.items()
     }
+    if len(groups) > MANY:
+        groups, above = _alike_together(groups, above)
     layers = _layers(above)
     order = sorted(groups, key=lambda name: layers[name])
     lanes = _lanes(order, layers)
@@ -89,14 +92,42 @@ def _group(stage: StageRecord) -> str:
     return stage.id.split("#")[0] + "]" if stage.task == "train.trial" and "#" in stage.id else stage.id
 
 
+def _alike_together(
+    groups: dict[str, list[StageRecord]], above: dict[str, set[str]]
+) -> tuple[dict[str, list[StageRecord]], dict[str, set[str]]]:
+    """Stages that wait for the same ones, and are waited for by the same ones, as one row."""
+    below: dict[str, set[str]] = {name: set() for name in above}
+    for name, before in above.items():
+        for one in before:
+            below[one].add(name)
+    alike: dict[tuple[frozenset[str], frozenset[str]], list[str]] = {}
+    for name in groups:
+        alike.setdefault((frozenset(above[name]), frozenset(below[name])), []).append(name)
+    row = {
+        name: names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}" for names in alike.values() for name in names
+    }
+    merged: dict[str, list[StageRecord]] = {}
+    for name, stages in groups.items():
+        merged.setdefault(row[name], []).extend(stages)
+    return merged, {row[name]: {row[one] for one in before} for name, before in above.items()}
+
+
 def _layers(above: dict[str, set[str]]) -> dict[str, int]:
-    """How many nodes the longest way to each node passes."""
-    layers: dict[str, int] = {}
-    while len(layers) < len(above):
-        ready = [name for name in above if name not in layers and all(one in layers for one in above[name])]
-        if not ready:  # a cycle cannot be planned; draw what is left below
-            ready = [name for name in above if name not in layers]
-        layers.update({name: 1 + max((layers.get(one, 0) for one in above[name]), default=-1) for name in ready})
+    """How many nodes the longest way to each node passes; what stands in a cycle, which no plan has, is 0."""
+    below: dict[str, list[str]] = {}
+    for name, before in above.items():
+        for one in before:
+            below.setdefault(one, []).append(name)
+    left = {name: len(before) for name, before in above.items()}
+    layers = dict.fromkeys(above, 0)
+    ready = [name for name in above if not left[name]]
+    while ready:
+        name = ready.pop()
+        for one in below.get(name, ()):
+            layers[one] = max(layers[one], layers[name] + 1)
+            left[one] -= 1
+            if not left[one]:
+                ready.append(one)
     return layers
 
 
@@ -110,7 +141,9 @@ def _lanes(order: Iterable[str], layers: dict[str, int]) -> dict[str, int]:
 
 
 def _reduced(name: str, above: dict[str, set[str]]) -> set[str]:
-    """The nodes directly above, without those that are above one of the others."""
+    """The nodes directly above, without those that are above one of the others; where nodes are few enough to ask."""
+    if len(above) > MANY:
+        return above[name]
     implied: set[str] = set()
     pending, seen = list(above[name]), set(above[name])
     while pending:

@@ -15,6 +15,7 @@ from orchestrator.report.geometry import Strip, domain, strip
 from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short
 
 SHOWN = 15  # lines of the ranking that are open to view
+LISTED = 1000  # of which the folded part has the others; a page of 100,000 lines opens nowhere
 FEATURES = 20  # bars of the importance
 
 
@@ -85,6 +86,7 @@ class RankingTable:
     direction: str
     rows: list[TrialRow]
     rest: list[TrialRow]
+    left_out: int
     ends: tuple[str, str]
     reason: str | None
     final: bool
@@ -103,12 +105,13 @@ def ranking_table(evidence: Evidence) -> RankingTable | None:
     shown = [one for _, one in trials[:SHOWN]]
     within = domain([end for one in shown for end in (one.mean - one.std, one.mean + one.std)])
     digits = decimals((one.mean for one in shown), 4)
-    rows = [_trial_row(rank, one, within, digits) for rank, one in trials]
+    rows = [_trial_row(rank, one, within, digits) for rank, one in trials[:LISTED]]
     return RankingTable(
         metric=short(metric),
         direction="higher is better" if METRICS[metric].greater_is_better else "lower is better",
         rows=rows[:SHOWN],
         rest=rows[SHOWN:],
+        left_out=len(trials) - len(rows),
         ends=(number(within[0]), number(within[1])),
         reason=sentence(ranking.reason) if ranking else None,
         final=ranking is not None,
