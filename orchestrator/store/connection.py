@@ -5,10 +5,11 @@ redis-py is imported when a connection is made, not before: verbs that need none
 
 from __future__ import annotations
 
-import math
+import socket
+import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,20 +20,29 @@ from orchestrator.store.server import ServerFacts, check, inspect_server
 if TYPE_CHECKING:
     import redis
 
+    from orchestrator.store.patience import Told
+
 PROBE_TIMEOUT_S = 1.0
-FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
+PROBE_EVERY_S = 0.1
+START_S = 3.0  # for a server to answer for the first time: with all that a verb does before, five seconds
 
 
-def connect(settings: Settings, patience_s: float = 3.0) -> redis.Redis:
+def connect(
+    settings: Settings, patience_s: float = START_S, *, lasting_s: float | None = None, told: Told | None = None
+) -> redis.Redis:
     """A client of the Redis that the settings name, checked once: reachable, writable and durable enough.
 
-    Raises `Unreachable` otherwise. Commands wait up to about `patience_s` for a Redis that went away and may be sent
-    again, so each must bear that; services pass more. A command must not block longer than `redis_timeout_s`.
+    Raises `Unreachable` otherwise. Later commands wait up to `lasting_s` (else `patience_s`) for a Redis that went
+    away, whoever waits is `told`, and may be sent again, so each must bear that; services pass more. A command must
+    not block longer than `redis_timeout_s`.
     """
     url = _url(settings)
     where = place(url)
     check(_facts(url, where, patience_s), where)
-    return _client(url, settings.redis_timeout_s, _retries(patience_s))
+    from orchestrator.store.patience import Patience, silent
+
+    lasting = patience_s if lasting_s is None else lasting_s
+    return _client(url, settings.redis_timeout_s, Patience(lasting, f"Redis at {where}", told or silent))
 
 
 def place(url: str) -> str:
@@ -46,31 +56,36 @@ def place(url: str) -> str:
             "the password percent-encoded"
         ) from None
     if parts.scheme not in ("redis", "rediss", "unix"):
+        sentinel = "; Sentinel is not supported: name the primary" if "sentinel" in parts.scheme else ""
         raise InvalidInput(
             "CYCLERY_REDIS_URL begins with none of redis://, rediss://, unix://: "
-            "write for example redis://:PASSWORD@HOST:6379/0"
+            f"write for example redis://:PASSWORD@HOST:6379/0{sentinel}"
         )
+    if parts.scheme != "unix" and not (parts.path.strip("/") or "0").isdecimal():
+        raise InvalidInput("CYCLERY_REDIS_URL ends with no database number: write for example redis://HOST:6379/0")
     return f"{parts.scheme}://{address}"
 
 
 @contextmanager
 def answering(client: redis.Redis) -> Iterator[None]:
-    """Turn what redis-py raises about the connection, or a full server, into `Unreachable`."""
+    """Turn what redis-py raises about the connection, or the state of the server, into `Unreachable`."""
     import redis
+
+    from orchestrator.store.patience import first_line
+    from orchestrator.store.refusals import refusal
 
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        raise Unreachable(
-            f"Redis at {_pool_place(client)} went away ({_first_line(error)}): see that it runs"
-        ) from error
-    except redis.OutOfMemoryError as error:
-        raise Unreachable(f"Redis at {_pool_place(client)} is full: raise its maxmemory or free some") from error
-    except redis.ReadOnlyError as error:
-        client.connection_pool.disconnect(inuse_connections=False)  # its name may lead to another server by now
-        raise Unreachable(
-            f"Redis at {_pool_place(client)} became a read-only replica: point CYCLERY_REDIS_URL at the primary"
-        ) from error
+    except redis.RedisError as error:
+        where = _pool_place(client)
+        if isinstance(error, redis.ReadOnlyError):
+            client.connection_pool.disconnect(inuse_connections=False)  # its name may lead to another server by now
+        known = refusal(error, where)
+        if known is None and isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
+            known = Unreachable(f"Redis at {where} went away ({first_line(error)}): see that it runs")
+        if known is None:
+            raise
+        raise known from error
 
 
 def _url(settings: Settings) -> str:
@@ -79,10 +94,8 @@ def _url(settings: Settings) -> str:
     return settings.redis_url.get_secret_value()
 
 
-def _client(url: str, timeout_s: float, retries: int) -> redis.Redis:
+def _client(url: str, timeout_s: float, patience: Any) -> redis.Redis:
     import redis
-    from redis.backoff import ExponentialBackoff
-    from redis.retry import Retry
 
     options: dict[str, Any] = {} if url.startswith("unix") else {"socket_keepalive": True}
     try:
@@ -92,7 +105,7 @@ def _client(url: str, timeout_s: float, retries: int) -> redis.Redis:
             protocol=2,  # the same shapes of answers from redis-py 6 to 8
             socket_timeout=timeout_s,
             socket_connect_timeout=min(timeout_s, PROBE_TIMEOUT_S),
-            retry=Retry(ExponentialBackoff(cap=LONGEST_BACKOFF_S, base=FIRST_BACKOFF_S), retries),
+            retry=patience,
             **options,
         )
         pool = client.connection_pool
@@ -102,44 +115,52 @@ def _client(url: str, timeout_s: float, retries: int) -> redis.Redis:
     return client
 
 
-def _retries(patience_s: float) -> int:
-    """How many attempts of doubling backoff fill the patience."""
-    doubling = math.ceil(math.log2(LONGEST_BACKOFF_S / FIRST_BACKOFF_S))
-    return doubling + max(0, math.ceil(patience_s - 2 * LONGEST_BACKOFF_S))
-
-
 def _facts(url: str, where: str, patience_s: float) -> ServerFacts:
     """The server's facts, once it answers and has loaded its data; `Unreachable` when it does not in time."""
     import redis
 
+    from orchestrator.store.patience import Patience
+    from orchestrator.store.refusals import NotRedis, hopeless, refusal, silence
+
     deadline = time.monotonic() + patience_s
     while True:
         try:
-            with _client(url, PROBE_TIMEOUT_S, retries=0) as probe:
+            with _client(url, PROBE_TIMEOUT_S, Patience(0.0, where)) as probe:
+                _resolve(probe, patience_s)
                 facts = inspect_server(probe)
             if not facts.loading:
                 return facts
             problem = Unreachable(f"Redis at {where} is still loading its data: try again in a moment")
-        except (redis.AuthenticationError, redis.ResponseError) as error:
-            raise _refusal(error, where) from None
-        except (redis.ConnectionError, redis.TimeoutError) as error:
-            problem = Unreachable(
-                f"Redis at {where} does not answer ({_first_line(error)}): start it "
-                "(the embedded one: `cyclery up`) or correct CYCLERY_REDIS_URL"
-            )
-        if time.monotonic() + 2 * FIRST_BACKOFF_S > deadline:
+        except (redis.RedisError, NotRedis) as error:
+            known = refusal(error, where)
+            if isinstance(error, redis.ResponseError) or hopeless(error):
+                raise known or Unreachable(f"Redis at {where} refuses the connection ({error})") from None
+            problem = known or silence(error, where)
+        if time.monotonic() + PROBE_EVERY_S > deadline:
             raise problem
-        time.sleep(2 * FIRST_BACKOFF_S)
+        time.sleep(PROBE_EVERY_S)
 
 
-def _refusal(error: redis.RedisError, where: str) -> Unreachable:
+def _resolve(client: redis.Redis, patience_s: float) -> None:
+    """Ask for the host's address in good time: a name server that is silent takes longer than any patience.
+
+    Raises redis.ConnectionError.
+    """
     import redis
 
-    if isinstance(error, redis.exceptions.NoPermissionError):
-        return Unreachable(f"the Redis user at {where} may not run INFO: grant it +info (ACL SETUSER)")
-    if isinstance(error, redis.AuthenticationError) or str(error).startswith(("NOAUTH", "WRONGPASS", "NOPROTO")):
-        return Unreachable(f"Redis at {where} refuses the password: correct the one in CYCLERY_REDIS_URL")
-    return Unreachable(f"Redis at {where} refuses the connection ({_first_line(error)}): correct CYCLERY_REDIS_URL")
+    host = client.connection_pool.connection_kwargs.get("host")
+    if host is None:
+        return
+    answered = threading.Event()
+
+    def ask() -> None:
+        with suppress(OSError):  # connecting says it better
+            socket.getaddrinfo(host, None)
+        answered.set()
+
+    threading.Thread(target=ask, daemon=True, name="resolve").start()
+    if not answered.wait(max(patience_s, PROBE_TIMEOUT_S)):
+        raise redis.ConnectionError(f"the name server does not say where {host} is")
 
 
 def _pool_place(client: redis.Redis) -> str:
@@ -147,7 +168,3 @@ def _pool_place(client: redis.Redis) -> str:
     if "path" in details:
         return f"unix://{details['path']}"
     return f"{details.get('host', 'localhost')}:{details.get('port', 6379)}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -10,7 +10,9 @@ from orchestrator.contracts.errors import Unreachable
 if TYPE_CHECKING:
     import redis
 
+STEPS_SINCE = (7, 0)  # the release from which a script may say that it runs while memory is full
 WAITAOF_SINCE = (7, 2)  # the release from which one command can wait for the append-only file
+NEARLY_FULL = 0.9
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,20 @@ class ServerFacts:
     fsync: str | None  # everysec, always, no; None where it may not be asked
     policy: str  # maxmemory-policy
     max_memory: int  # bytes; 0: unbounded
+    used_memory: int = 0  # bytes
+    writes_fail: bool = False  # the append-only file or the snapshot could not be written the last time
 
 
 def inspect_server(client: redis.Redis) -> ServerFacts:
-    """Ask a Redis what it is; one round trip, two where an old one must tell how it flushes."""
-    info: dict[str, Any] = client.info()
+    """Ask a Redis what it is; one round trip, two where an old one must tell how it flushes.
+
+    Raises NotRedis where something else answers.
+    """
+    info: Any = client.info()
+    if not isinstance(info, dict) or "redis_version" not in info:
+        from orchestrator.store.refusals import NotRedis
+
+        raise NotRedis(str(info) if info else "nothing")
     version = tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdigit())
     return ServerFacts(
         product=f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info['redis_version']}",
@@ -42,6 +53,8 @@ def inspect_server(client: redis.Redis) -> ServerFacts:
         fsync=None if version >= WAITAOF_SINCE else _fsync(client),
         policy=str(info.get("maxmemory_policy", "noeviction")),
         max_memory=int(info.get("maxmemory", 0)),
+        used_memory=int(info.get("used_memory", 0)),
+        writes_fail="err" in (info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")),
     )
 
 
@@ -51,6 +64,8 @@ def check(facts: ServerFacts, where: str) -> None:
         raise Unreachable(f"Redis at {where} is a read-only replica: point CYCLERY_REDIS_URL at its primary")
     if facts.cluster:
         raise Unreachable(f"Redis at {where} runs in cluster mode, which is not supported: use a server of its own")
+    if facts.version < STEPS_SINCE:
+        raise Unreachable(f"Redis at {where} is {facts.product}, which is too old: use Redis 7.2 or newer, or Valkey")
     if facts.version < WAITAOF_SINCE and not (facts.append_only and facts.fsync == "always"):
         raise Unreachable(
             f"Redis at {where} is {facts.product}: use Redis 7.2 or newer, or set appendonly yes and appendfsync always"
@@ -62,10 +77,15 @@ def check(facts: ServerFacts, where: str) -> None:
 
 
 def concerns(facts: ServerFacts) -> tuple[str, ...]:
-    """What is not as it should be, though it works: one sentence each, for `doctor`."""
+    """What is not as it should be, though it works: one sentence each, for `doctor` and whoever submits."""
     found = []
     if not facts.append_only:
         found.append("Redis keeps no append-only file, so its restart loses all runs: start it with --appendonly yes")
+    if facts.writes_fail:
+        found.append("Redis could not write its file the last time: see whether its disk is full")
+    if facts.max_memory and facts.used_memory > NEARLY_FULL * facts.max_memory:
+        share = facts.used_memory / facts.max_memory
+        found.append(f"Redis uses {100 * share:.0f} % of its maxmemory: raise it, before it refuses to take runs")
     if facts.policy != "noeviction":
         found.append(f"Redis has maxmemory-policy {facts.policy}: set noeviction, so that nothing is dropped")
     return tuple(found)
