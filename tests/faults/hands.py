@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import threading
 import time
 from collections.abc import Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -46,9 +45,6 @@ class Hands:
 
     world: World
     random: random.Random
-    acknowledged: Callable[[], None] = lambda: None  # called after each answer that promises something
-    commands: set[subprocess.Popen[str]] = field(default_factory=set)  # under way
-    answering: threading.RLock = field(default_factory=threading.RLock)  # a power cut waits for the answer at hand
 
     @cached_property
     def team(self) -> Team:
@@ -99,9 +95,9 @@ class Hands:
         """Submit by the Python interface, again until it is acknowledged: its run."""
         while True:
             try:
-                with self.answering:
+                with self.world.promises.hearing:
                     accepted = self.world.ledger.submit(Submission(plan, "tester"), self.world.store.has)
-                    self.acknowledged()
+                    self.world.promises.note()
                 return accepted.run
             except OUTAGES:
                 yield
@@ -122,15 +118,16 @@ class Hands:
 
     def answer_of(self, process: subprocess.Popen[str]) -> Waiting[str | None]:
         """What a command says when it succeeds; None when it fails or is killed."""
-        self.commands.add(process)
+        promises = self.world.promises
+        promises.commands.add(process)
         while process.poll() is None:
             yield
-        with self.answering:
-            self.commands.discard(process)
+        with promises.hearing:
+            promises.commands.discard(process)
             out, _ = process.communicate()
-            if process.returncode != 0:
+            if process.returncode != 0 or process in promises.unheard:
                 return None
-            self.acknowledged()
+            promises.note()
         return out
 
     def run_by_command(self, file: Path) -> Waiting[str]:

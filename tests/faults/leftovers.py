@@ -23,7 +23,7 @@ LASTING = re.compile(
     r"epoch|fences|stamp|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
     r"|audit:drained|condemned|submitted|cache:.+|_kombu\..+|unacked_mutex"
 )
-FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|manifests/[\w@.-]+\.json|audit/\d{12}\.json")
+FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|(manifests|submissions)/[\w@.-]+\.json|audit/\d{12}\.json")
 CACHED = re.compile(r"(objects|derived)/../[0-9a-f]{64}|code/[^/]+/.+|locks/.+|usage")
 Violations = Iterator[str]
 
@@ -70,7 +70,7 @@ def in_folders(world: World) -> Violations:
 def as_processes(world: World) -> Violations:
     """Processes that belong to nothing that is meant to run."""
     known = {pid for host in world.hosts.values() for pid in host.pids()}
-    known |= {world.service.pid} if world.service.running else set()
+    known |= {program.pid for program in (world.service, world.collector) if program.running}
     for process in marked(world.marker):
         if process.pid not in known and process.is_running():
             yield f"process {process.pid} is left: {' '.join(process.cmdline())[:120]}"

@@ -22,6 +22,7 @@ from orchestrator.store.connection import connect
 from tests.acceptance.project import COMMAND, ROOT, Said
 from tests.faults.host import POOLS, Host
 from tests.faults.processes import MARKER, Program, kill, marked
+from tests.faults.promises import Promises
 from tests.servers import RedisServer
 
 # Storms are fast because a silent worker is missed soon; one storm runs with the defaults and measures.
@@ -51,12 +52,13 @@ class World:
         self.redis = redis or RedisServer(appendfsync=appendfsync)
         self.hosts: dict[str, Host] = {}
         self.marker = secrets.token_hex(8)
+        self.promises = Promises(self.redis)
         self.mended.mkdir(parents=True, exist_ok=True)
         self.project.mkdir(parents=True, exist_ok=True)
         shutil.copytree(HERE / "team", self.project / "team", ignore=shutil.ignore_patterns("__pycache__"))
         shutil.copy(ROOT / "orchestrator/starters/wine/data/wine.csv", self.project)
-        service = (sys.executable, "-P", "-m", "orchestrator.service")
-        self.service = Program(service, self.environment(), self.folder, self.folder / "service.log")
+        self.service = self._program("orchestrator.service")
+        self.collector = self._program("tests.faults.collecting")
 
     # — what its processes are told
 
@@ -70,7 +72,8 @@ class World:
             "CYCLERY_HOME": str(self.folder / "home"),
             "CYCLERY_CACHE": str(self.folder / "cache"),
             "CYCLERY_AUTHOR": "tester",
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{HERE / 'points'}:{ROOT}",
+            "CYFAULTS_POINTS": str(self.points),
             "NO_COLOR": "1",
             "SPT_NOENV": "1",  # titles written over the environment would hide the marker
             "OMP_NUM_THREADS": "1",
@@ -106,6 +109,11 @@ class World:
         """A file of a workflow's name in here lets its fragile stage succeed."""
         return self.folder / "mended"
 
+    @property
+    def points(self) -> Path:
+        """A file in here arms a point (`points/sitecustomize.py`)."""
+        return self.folder / "points"
+
     # — this process's own hands
 
     @cached_property
@@ -129,9 +137,24 @@ class World:
         """Redis, the orchestrator service, and one host "host1"."""
         self.redis.start()
         self.service.start()
+        self.points.mkdir(exist_ok=True)
         if host:
             self.add_host("host1").start()
         return self
+
+    def revive(self) -> None:
+        """Start again what died and what nobody else starts: as whoever runs services and containers does."""
+        if self.service.process is not None:
+            self.service.start()
+        if self.collector.process is not None:
+            self.collector.start()
+        for host in self.hosts.values():
+            if host.program.process is not None:
+                host.program.start()
+
+    def _program(self, module: str) -> Program:
+        command = (sys.executable, "-P", "-m", module)
+        return Program(command, self.environment(), self.folder, self.folder / f"{module}.log")
 
     def add_host(
         self,
@@ -155,6 +178,7 @@ class World:
         for host in self.hosts.values():
             host.stop()
         self.service.stop()
+        self.collector.stop()
         left = [process for process in marked(self.marker) if process.is_running()]
         _, left = psutil.wait_procs(left, timeout=5)
         kill(left)
@@ -180,5 +204,5 @@ class World:
         """The same, left running."""
         return subprocess.Popen(
             [COMMAND, *words], cwd=self.project, env=self.environment(**more), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
