@@ -19,6 +19,7 @@ from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
 from workers.runtime.broker import PromptConnection
 from workers.runtime.child import Child
+from workers.runtime.doorbell import heard
 from workers.runtime.nursery import Nursery
 from workers.runtime.perform import perform
 from workers.runtime.presence import Presence
@@ -113,8 +114,12 @@ def register_tasks(app: Celery, worker: Worker) -> None:
 
 
 def _body(worker: Worker) -> Any:
-    def run_stages(task: Task, run: str, stages: list[str]) -> None:
+    def run_stages(task: Task, *_: object, **arguments: object) -> None:
         """Do what a doorbell asks for."""
-        perform(worker.child, run, stages, str(task.request.get("stamp") or ""), task.name)
+        bell = heard(arguments, task.request.get("stamp"))
+        if bell is None:
+            log.warning("a message in the queue of %s is no doorbell: it is dropped", task.name)
+            return
+        perform(worker.child, bell.run, bell.stages, bell.stamp, task.name)
 
     return run_stages

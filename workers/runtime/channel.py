@@ -15,6 +15,10 @@ class ChannelClosed(Exception):
     """The other side is gone."""
 
 
+class ChannelGarbled(ChannelClosed):
+    """What came is none of the other side's messages: somebody else writes into the channel."""
+
+
 class Channel:
     """One end of a socket pair."""
 
@@ -37,10 +41,14 @@ class Channel:
         """The next message; waits for it."""
         (length,) = _LENGTH.unpack(self._exactly(_LENGTH.size))
         if length > LARGEST:
-            raise ChannelClosed  # somebody else wrote into the channel
-        message = json.loads(self._exactly(length))
+            raise ChannelGarbled
+        data = self._exactly(length)
+        try:
+            message = json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise ChannelGarbled from error
         if not isinstance(message, dict):
-            raise ChannelClosed
+            raise ChannelGarbled
         return message
 
     def close(self) -> None:

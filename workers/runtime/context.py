@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -58,8 +59,9 @@ class StageContext:
         self.measured[name] = value
 
     def progress(self, share: float) -> None:
-        """Tell watchers the share of the work that is done, 0 to 1."""
-        self.watcher.progress(min(max(float(share), 0.0), 1.0))
+        """Tell watchers the share of the work that is done, 0 to 1; NaN tells nothing."""
+        if not math.isnan(share):
+            self.watcher.progress(min(max(float(share), 0.0), 1.0))
 
     def derived(self, key: str, build: Callable[[Path], None]) -> Path:
         """A file in the host's cache, built once per host by `build(path)` and shared by mapping."""

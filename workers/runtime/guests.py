@@ -20,7 +20,7 @@ from orchestrator.contracts.records import StageError
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.snapshots import code_folder
-from workers.runtime.channel import Channel, ChannelClosed
+from workers.runtime.channel import Channel, ChannelClosed, ChannelGarbled
 from workers.runtime.interruption import StageCancelled
 from workers.runtime.job import Job, Outcome
 from workers.runtime.process_tree import descendants, resident
@@ -78,7 +78,8 @@ class Guest:
         with theirs, _held_back(signal.SIGUSR1, signal.SIGUSR2):
             self.process = start(theirs, environment)
         self.channel = Channel(ours)
-        self.channel.send({"snapshot": str(snapshot), "settings": _open_settings(settings)})
+        with contextlib.suppress(ChannelClosed):  # it ended at once: whoever asks it first tells how
+            self.channel.send({"snapshot": str(snapshot), "settings": _open_settings(settings)})
         self.baseline: int | None = None  # memory after the first stage, bytes
 
     def signal(self, number: int) -> None:
@@ -184,17 +185,20 @@ class GuestBody:
         try:
             guest.channel.send({"job": job.model_dump(mode="json"), "scratch": str(scratch), "node": self._guests.node})
             answer = self._answer(guest, running)
-        except ChannelClosed:
+            result = _result(answer)
+        except ChannelClosed as error:
             guest.kill()
             how = guest.ended()
             self._guests.drop(guest)
+            if isinstance(error, ChannelGarbled):
+                how = "wrote into the channel to its worker: let it use no file descriptor that it did not open"
             raise UserCodeError(f"{job.place}: the process that ran its code {how}: see `cyclery logs`") from None
         signalled = running.cancelled or running.soft_done  # a late signal must not meet the next stage
         if signalled or answer.get("recycle") or guest.family() or guest.grown():
             self._guests.drop(guest)
-        if "error" in answer:
-            raise GuestFailed(StageError.model_validate(answer["error"]), outage=bool(answer.get("outage")))
-        return Outcome.model_validate(answer["outcome"])
+        if isinstance(result, StageError):
+            raise GuestFailed(result, outage=bool(answer.get("outage")))
+        return result
 
     def soft_limit(self) -> None:
         """Raise StageTimeout inside the stage."""
@@ -224,7 +228,22 @@ class GuestBody:
             message = guest.channel.receive()
             if "progress" not in message:
                 return message
-            running.progress(message["progress"])
+            running.progress(_share(message["progress"]))
+
+
+def _result(answer: dict[str, Any]) -> Outcome | StageError:
+    try:
+        if "error" in answer:
+            return StageError.model_validate(answer["error"])
+        return Outcome.model_validate(answer["outcome"])
+    except (KeyError, ValueError) as error:
+        raise ChannelGarbled from error
+
+
+def _share(told: object) -> float:
+    if isinstance(told, int | float) and 0 <= told <= 1:
+        return float(told)
+    raise ChannelGarbled
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TypeVar
@@ -37,7 +37,7 @@ Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
 
 
-def perform(child: Child, run: str, stages: list[str], stamp: str, task: str = "") -> None:
+def perform(child: Child, run: str, stages: Sequence[str], stamp: str, task: str = "") -> None:
     """Do what one doorbell asks for; each of its stages is claimed by itself, and dropped when it is not ready.
 
     `task` is the name in the message, which the stage must still have.
