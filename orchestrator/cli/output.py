@@ -44,7 +44,7 @@ class Output:
 
     def document(self, value: Any) -> None:
         """The one JSON document."""
-        click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+        click.echo(_json(value))
 
     def show(self, *renderables: RenderableType) -> None:
         """Results for people; text is shown as it is, without markup."""
@@ -81,8 +81,13 @@ def fail(message: str, code: int, *, as_json: bool, problems: Sequence[str] | No
         document: dict[str, Any] = {"error": message, "exit_code": code}
         if problems is not None:
             document["problems"] = list(problems)
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(_json(document))
     return code
+
+
+def _json(value: Any) -> str:
+    """As people read it; what UTF-8 cannot hold, as of a file's name that is no text, stays escaped."""
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str).encode(errors="backslashreplace").decode()
 
 
 def verb(function: Callable[..., int | None]) -> Callable[..., int | None]:

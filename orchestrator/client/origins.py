@@ -37,6 +37,6 @@ class Origins:
         """Where a run came from; None when it was submitted from somewhere else."""
         try:
             found = json.loads((self._folder / f"{run}.json").read_text())
-        except (FileNotFoundError, ValueError):
+            return Origin(Path(found["file"]), tuple(map(str, found["overrides"])))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):  # not there, or not what was written there
             return None
-        return Origin(Path(found["file"]), tuple(found["overrides"]))

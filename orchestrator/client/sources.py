@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -14,6 +15,7 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.store.artifacts import ArtifactStore
 
 REMEMBERED = 1000  # files
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # A file changed so shortly before it was read may change again within the same tick of its clock.
 FRESH_NS = 2_000_000_000
 
@@ -28,7 +30,7 @@ class Sources:
         """The reference of a file's content; the store is not asked."""
         mark = _mark(path)
         known = self._read().get(str(path.absolute()))
-        if known is not None and known["mark"] == mark:
+        if isinstance(known, dict) and known.get("mark") == mark and _DIGEST.fullmatch(str(known.get("digest"))):
             return _ref(known["digest"], mark[0])
         with path.open("rb") as file:
             digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
@@ -46,12 +48,12 @@ class Sources:
             self._remember(path, before, uploaded.digest)
         return uploaded
 
-    def _read(self) -> dict[str, dict[str, object]]:
+    def _read(self) -> dict[str, object]:
         try:
-            found: dict[str, dict[str, object]] = json.loads(self._ledger.read_text())
-        except (OSError, ValueError):  # the first time, unreadable, or cut off: it only saves work
+            found = json.loads(self._ledger.read_text())
+        except (OSError, ValueError, RecursionError):  # the first time, unreadable, or cut off: it only saves work
             return {}
-        return found
+        return found if isinstance(found, dict) else {}
 
     def _remember(self, path: Path, mark: list[int], digest: str) -> None:
         if time.time_ns() - mark[1] < FRESH_NS or _mark(path) != mark:

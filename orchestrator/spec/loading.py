@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -52,18 +53,30 @@ def _document(path: Path, environment: Mapping[str, str], problems: Problems) ->
 
 
 def _text(path: Path) -> str:
-    if path.is_dir():
-        raise InvalidInput(f"{path} is a folder: name the workflow file in it")
     try:
+        if path.is_dir():
+            raise InvalidInput(f"{path} is a folder: name the workflow file in it")
         if path.stat().st_size > MAX_BYTES:
             raise InvalidInput(f"{path} is larger than {MAX_BYTES} bytes: this is no workflow file")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise InvalidInput(f"{path}: there is no such file (make one with: cyclery init)") from None
     except UnicodeDecodeError as error:
-        raise InvalidInput(f"{path}: byte {error.start} is not UTF-8: save the file as UTF-8") from None
+        raise SpecError([f"{_place_of(path, error)}: {_what_it_is(error.object)}: save the file as UTF-8"]) from None
     except OSError as error:
         raise InvalidInput(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError:  # a NUL, or a character that no name of a file can hold
+        raise InvalidInput(f"{str(path)!a}: no file can have this name") from None
+
+
+def _place_of(path: Path, error: UnicodeDecodeError) -> Place:
+    """The place of the byte that is wrong."""
+    before = error.object[: error.start].removeprefix(codecs.BOM_UTF8).decode(errors="replace")
+    return Place(str(path), before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+
+def _what_it_is(data: bytes) -> str:
+    return "this is UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "this byte is not UTF-8"
 
 
 def _default_name(document: Written, path: Path) -> None:

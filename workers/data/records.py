@@ -30,9 +30,29 @@ def read_records(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[
         values = [None if _gap(value := record.get(name), absent) else value for record in records]
         if any(isinstance(value, dict | list) for value in values):
             nested.append(name)
-        columns[name] = column_of(values)
+        columns[name] = _column(name, values, params)
     notes = (f"{params.filename}: nested values are kept as JSON text: {', '.join(nested)}",) if nested else ()
     return pd.DataFrame(columns, index=range(len(records))), notes
+
+
+def _column(name: str, values: Sequence[Any], params: IngestParams) -> pd.Series[Any]:
+    try:
+        name.encode()
+        return column_of(values)
+    except UnicodeEncodeError:
+        # JSON's escapes can spell halves of characters, which no text holds.
+        row = next((row for row, value in enumerate(values, 1) if not _is_unicode(value)), 1)
+        raise DataError(
+            f"{params.filename} row {row}: column {name!a} holds text that is no Unicode (mend the escapes \\ud800 …)"
+        ) from None
+
+
+def _is_unicode(value: Any) -> bool:
+    try:
+        cells.cell_text(value).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def column_of(values: Sequence[Any]) -> pd.Series[Any]:

@@ -27,19 +27,26 @@ class WrongType(Unstorable):
 
 def write_document(value: Any) -> bytes:
     """The canonical JSON of a document; NaN and what JSON cannot hold are refused, naming the key."""
-    return canonical(plain(value, ""))
+    try:
+        return canonical(plain(value, ""))
+    except UnicodeEncodeError as error:
+        raise Unstorable(f"it holds the text {error.object[error.start :][:20]!a}, which is no Unicode") from None
+    except RecursionError:
+        raise Unstorable("it is nested too deeply, or holds itself") from None
 
 
 def read_document(data: bytes, annotation: Any) -> Any:
-    """A document as the annotated type."""
-    if annotation in (Any, dict, list, object):
-        return json.loads(data)
+    """A document as the annotated type. Raises DataError."""
     try:
+        if annotation in (Any, dict, list, object):
+            return json.loads(data)
         return _adapter(annotation).validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "the document"
         raise DataError(f"{where}: {first['msg']}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"the document is no JSON that can be read ({error})") from None
 
 
 def validated(value: Any, annotation: Any) -> Any:

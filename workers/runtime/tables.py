@@ -44,8 +44,17 @@ def write_table(frame: pd.DataFrame, path: Path) -> int:
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """The frame in a Parquet file; its index is named `row`."""
-    table = pq.read_table(path, use_threads=pa.cpu_count() > 1)
+    """The frame in a Parquet file; its index is named `row`. Raises DataError where it is no table of ours."""
+    try:
+        return _frame(pq.read_table(path, use_threads=pa.cpu_count() > 1))
+    except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the file's
+            raise
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"the artifact {path.name} is no table that can be read ({reason})") from error
+
+
+def _frame(table: pa.Table) -> pd.DataFrame:
     categories = json.loads((table.schema.metadata or {}).get(_CATEGORIES, b"{}"))
     frame: pd.DataFrame = table.to_pandas()
     for name, (values, ordered) in categories.items():
