@@ -46,8 +46,11 @@ def read_state(place: Place) -> StackState | None:
     found = _read(place)
     if found is None or found.get("version") != STATE_VERSION:
         return None
-    processes = tuple(ProcessState(**_known(ProcessState, one)) for one in found["processes"])
-    return StackState(**_known(StackState, found) | {"processes": processes})
+    try:
+        processes = tuple(ProcessState(**_known(ProcessState, one)) for one in found["processes"])
+        return StackState(**_known(StackState, found) | {"processes": processes})
+    except (KeyError, TypeError, AttributeError):  # nothing that write_state has written
+        return None
 
 
 def running(place: Place) -> StackState | None:
@@ -58,7 +61,8 @@ def running(place: Place) -> StackState | None:
     if not is_held(place.running):
         return None
     found = _read(place)
-    if found is not None and int(found.get("version", 0)) > STATE_VERSION:
+    version = found.get("version") if found is not None else None
+    if found is not None and isinstance(version, int) and version > STATE_VERSION:
         raise Outdated(
             f"the stack in {place.home} is of a newer release of Cyclery ({found.get('release')}): use that one"
         )
@@ -67,10 +71,10 @@ def running(place: Place) -> StackState | None:
 
 def _read(place: Place) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = json.loads(place.state.read_text())
-    except (FileNotFoundError, ValueError):
+        found = json.loads(place.state.read_text())
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def _known(kind: type[StackState | ProcessState], found: dict[str, Any]) -> dict[str, Any]:

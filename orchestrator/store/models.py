@@ -8,7 +8,9 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from orchestrator.contracts.errors import InvalidInput, NotPermitted
+from pydantic import ValidationError
+
+from orchestrator.contracts.errors import InvalidInput, NotPermitted, RecordDamaged
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.values import canonical
@@ -49,7 +51,7 @@ class Registry:
     def list(self, model: str | None = None) -> tuple[ModelVersion, ...]:
         """All versions, by model and number; of one model when it is named."""
         with answering(self._redis):
-            names = [model] if model else self._names()
+            names = [name for name in ([model] if model else self._names()) if _NAME.fullmatch(name)]
             with self._redis.pipeline(transaction=True) as reading:
                 for name in names:
                     reading.hgetall(self._keys("model", name, "versions"))
@@ -57,8 +59,8 @@ class Registry:
                 answers = reading.execute()
         found = []
         for records, stages in zip(answers[::2], answers[1::2], strict=True):
-            found += [_version(number, stages[number], records[number]) for number in sorted(records, key=int)]
-        return tuple(found)
+            found += [_version(number, stages.get(number, ""), record) for number, record in records.items()]
+        return tuple(sorted(found, key=lambda one: (one.model, one.version)))
 
     def get(self, reference: str) -> ModelVersion:
         """The version that NAME (its newest), NAME@3 or NAME@production stands for."""
@@ -140,4 +142,18 @@ def _text(value: dict[str, Any]) -> str:
 
 
 def _version(number: str, stage: str, record: str) -> ModelVersion:
-    return ModelVersion.model_validate({**json.loads(record), "version": int(number), "stage": stage})
+    try:
+        return ModelVersion.model_validate({**json.loads(record), "version": int(number), "stage": stage})
+    except (ValueError, TypeError, RecursionError) as error:
+        raise RecordDamaged(
+            f"version {number!a} of a model cannot be read in Redis ({_reason(error)}): another release wrote it, "
+            "or it is damaged",
+            number,
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))!a}: {first['msg']}"
+    return ascii(str(error))[:200]
