@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: chain, fan-out, many runs and the no-op re-run; prints ratios, writes results.json.
+"""`python -m benchmarks`: chain, fan-out, many runs, the no-op re-run, the reconciler; prints ratios, writes results.json.
 
 Each shape is measured in turns (Cyclery, canvas under the same conditions, canvas at its fastest, and again), and the
 figures are medians, so that a machine whose speed drifts treats all alike. ratio = Cyclery ÷ canvas, same conditions.
@@ -23,6 +23,7 @@ from rich.table import Table
 from benchmarks.canvas import canvas
 from benchmarks.conditions import redis_server
 from benchmarks.cyclery import cyclery
+from benchmarks.reconciler import reconciler
 from benchmarks.rerun import rerun
 
 CHAIN, WIDTH, RUNS, LENGTH = 300, 2000, 200, 10
@@ -79,8 +80,14 @@ def main() -> None:
     console = Console(stderr=True)
     results: dict[str, Any] = measure(rounds, console)
     results["rerun"] = rerun(rounds)
+    results["reconciler"] = reconciler()
     console.print(report(results))
     console.print(f"re-run of an unchanged 12-stage workflow: {results['rerun']['wall_s']:.2f} s as a whole command")
+    cost = results["reconciler"]
+    console.print(
+        f"reconciler with 1,000 active runs: {cost['percent']:.2f} % of a core "
+        f"(service {cost['service_percent']:.2f}, Redis for it {cost['redis_percent']:.2f})"
+    )
     RESULTS.write_text(json.dumps(results, indent=2) + "\n")
     console.print(f"written to {RESULTS.name}")
 
