@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: chain, fan-out, many runs, the no-op re-run, the reconciler; prints ratios, writes results.json.
+"""`python -m benchmarks`: chain, fan-out, many runs, the no-op re-run, the reconciler; prints, writes results.json.
 
 Each shape is measured in turns (Cyclery, canvas under the same conditions, canvas at its fastest, and again), and the
 figures are medians, so that a machine whose speed drifts treats all alike. ratio = Cyclery ÷ canvas, same conditions.
