@@ -1,4 +1,4 @@
-"""The orchestrator service: repairs, writes manifests and audit segments, forgets what has expired, collects garbage.
+"""The orchestrator service: repairs, keeps records in the store, forgets what has expired, collects garbage.
 
 `python -m orchestrator.service`; any number may run. It holds nothing that is not also in Redis or the store.
 """
@@ -7,21 +7,26 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from orchestrator.contracts.errors import CycleryError
+from orchestrator.contracts.errors import CycleryError, Outdated, RecordConflict
+from orchestrator.contracts.records import RunRecord
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.reconciler import Reconciler
+from orchestrator.engine.submitted import keep_submissions
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.audit import drain
 from orchestrator.store.connection import connect
+from orchestrator.store.format import require_format
 from orchestrator.store.manifests import write_manifest
+from orchestrator.store.steps import settle
 
 log = logging.getLogger("cyclery.service")
 
@@ -47,6 +52,8 @@ class Chore:
         self.due = now + self.every_s
         try:
             self.work()
+        except Outdated:
+            raise
         except (CycleryError, OSError) as error:
             log.warning("%s: %s", self.name, error)
         except Exception:
@@ -64,8 +71,7 @@ class Service:
         period = ledger.settings.reconcile_s
         self.chores = (
             Chore("repair", period, self.repair),
-            Chore("manifests", period, self.write_manifests),
-            Chore("audit", period, lambda: drain(ledger.redis, ledger.settings, store)),
+            Chore("records", period, self.keep_records),
             Chore("expiry", 60.0, ledger.expire),
             Chore("clean", CLEAN_S, store.clean, due=time.monotonic() + COLLECT_S),
             Chore("garbage", COLLECT_S, self.collector.collect, due=time.monotonic() + COLLECT_S),
@@ -77,13 +83,27 @@ class Service:
         if repairs.actions:
             log.info("repaired %d, rang %d", repairs.actions, len(repairs.bells))
 
-    def write_manifests(self) -> None:
-        """Keep each ended run in the store; only then may it leave Redis."""
-        for run in self.ledger.ended():
+    def keep_records(self) -> None:
+        """Keep in the store what was asked, what was decided, and each ended run; only then may that leave Redis.
+
+        In this order: a manifest in the store means that what its run was asked, registered and decided is there too.
+        """
+        ended = self.ledger.ended()
+        if ended:
+            settle(self.ledger.redis, self.ledger.keys)
+        keep_submissions(self.ledger.redis, self.ledger.keys, self.store)
+        drain(self.ledger.redis, self.ledger.settings, self.store)
+        for run in ended:
             record = self.history.snapshot(run)
             if record is not None and record.status.ended:
-                write_manifest(self.store, record)
+                self._keep_manifest(record)
                 self.ledger.archive(run, record.generation)
+
+    def _keep_manifest(self, record: RunRecord) -> None:
+        try:
+            write_manifest(self.store, record)
+        except RecordConflict as error:  # Redis lost its end and came to another: what the store has told stays true
+            log.warning("manifests: %s", error)
 
     def serve(self, stop: threading.Event) -> None:
         """Work until told to stop."""
@@ -114,16 +134,22 @@ def stop_on_signals(stop: threading.Event) -> None:
         signal.signal(number, begin)
 
 
-def main() -> None:
-    """Wire the service from the environment and serve until SIGTERM or SIGINT."""
+def main() -> int:
+    """Wire the service from the environment and serve until SIGTERM or SIGINT, or until a newer release takes over."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     settings = Settings()
     stop = threading.Event()
     stop_on_signals(stop)
     ledger = Ledger(connect(settings, PATIENCE_S), settings)
-    log.info("serving namespace %s", settings.namespace)
-    Service(ledger, open_store(settings)).serve(stop)
+    try:
+        require_format(ledger.redis, ledger.keys)
+        log.info("serving namespace %s", settings.namespace)
+        Service(ledger, open_store(settings)).serve(stop)
+    except Outdated as error:
+        log.error("%s", error)
+        return error.exit_code
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -46,6 +46,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "workers": Verb("stack", "List worker pools and their queues."),
         "flower": Verb("stack", "Say where Flower is."),
         "doctor": Verb("doctor", "Show every setting and test every connection."),
+        "restore": Verb("restoring", "Rebuild a lost Redis from the store."),
     },
     "Tools": {
         "schema": Verb("starting", "Print the JSON Schema of workflow files."),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.client.session import Session
 from orchestrator.contracts.errors import InvalidInput
@@ -47,7 +47,7 @@ class Client:
             from orchestrator.local import ensure_up
 
             reached = ensure_up(self.settings, self._announce, pools=pools)
-            self._session = Session(reached, embedded=self.settings.redis_url is None)
+            self._session = Session(reached, embedded=self.settings.redis_url is None, told=self._announce)
             self._with_pools = pools
         return self._session
 
@@ -84,6 +84,7 @@ class Client:
         """
         from orchestrator.client.run import Run
         from orchestrator.engine.submission import Submission
+        from orchestrator.store.manifests import write_manifest
 
         session = self.session(pools=True)
         record = self.run(run).record()
@@ -99,9 +100,13 @@ class Client:
             attempts={stage.id: stage.attempt for stage in record.stages},
             refresh=_from(plan, from_stage) if from_stage is not None else frozenset(),
         )
+        write_manifest(session.store, record)  # of the generation that this one takes the place of in Redis
         return Run(session, self._submit(session, request).run)
 
     def _submit(self, session: Session, request: Submission) -> Accepted:
+        from orchestrator.store.continuity import require_bound
+
+        require_bound(session.redis, session.history.keys, session.store)
         return session.ledger.submit(request, session.store.has)
 
     def _replanned(self, session: Session, record: RunRecord, file: Path | None) -> Plan:
@@ -219,6 +224,12 @@ class Client:
         if not found:
             raise InvalidInput(f"{run} waits for nobody; `cyclery approvals` lists what does")
         return run, found[0]
+
+    def restore(self, *, dry_run: bool = False, accept_gaps: bool = False) -> dict[str, Any]:
+        """Rebuild an empty namespace from the store; the document of `cyclery restore`."""
+        from orchestrator.client.restoring import restore
+
+        return restore(self.session(), dry_run=dry_run, accept_gaps=accept_gaps, tell=self._announce)
 
     def cancel(self, text: str) -> Run:
         """Stop a run."""

@@ -15,6 +15,7 @@ from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
+from orchestrator.engine.restored import ABRIDGED
 from orchestrator.plan.build import build
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
@@ -75,7 +76,9 @@ def cached_stages(session: Session, plan: Plan) -> dict[str, CacheRecord]:
 
 
 def calls_of(session: Session, run: str) -> list[StageCall]:
-    """The calls of a run that Redis still has."""
+    """The calls of a run that Redis still has; none where it was restored without the very calls that were planned."""
+    if session.redis.hexists(session.history.keys.run(run), ABRIDGED):
+        return []
     texts = cast("dict[str, str]", session.redis.hgetall(session.history.keys.run(run, "calls")))
     return [StageCall.model_validate_json(text) for text in texts.values()]
 

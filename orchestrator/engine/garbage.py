@@ -13,6 +13,7 @@ from typing import Any, Protocol, cast
 
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.scripts import run_script
+from orchestrator.store.continuity import require_whole
 from orchestrator.store.models import Registry
 
 PAGE = 500
@@ -29,6 +30,9 @@ class Shelf(Protocol):
     def delete(self, digest: str) -> None:
         """Remove an artifact's bytes; no error when they are gone."""
 
+    def records(self, prefix: str) -> Iterator[str]:
+        """The names of all records below a prefix."""
+
 
 class Collector:
     """Rounds of collection over one namespace; its store must belong to this namespace alone."""
@@ -38,7 +42,11 @@ class Collector:
         self.young_s, self.grace_s = young_s, grace_s
 
     def collect(self) -> int:
-        """One round; answers how many artifacts it deleted."""
+        """One round; answers how many artifacts it deleted.
+
+        Raises `LedgerBehind` where Redis knows less than the store: what it does not refer to is not garbage then.
+        """
+        require_whole(self.ledger.redis, self.ledger.keys, self.store)
         live = self.live()
         going = self._last_look(live)
         for digest in going | self._unfinished():

@@ -2,20 +2,22 @@
 
 A decision's Lua step puts its entry in the outbox; draining copies it to `audit/<number>.json` and then trims the
 outbox. An entry's number is its place since the beginning, so whoever drains, however often, writes the same bytes.
+An entry is on Redis's disk before it is in the store: the store never tells of what Redis could still forget.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.contracts.errors import RecordConflict
+from orchestrator.contracts.errors import RecordConflict, RecordDamaged
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
-from orchestrator.store.steps import step
+from orchestrator.store.manifests import read_records
+from orchestrator.store.steps import settle, step
 
 if TYPE_CHECKING:
     import redis
@@ -31,21 +33,42 @@ def drain(client: redis.Redis, settings: Settings, store: ArtifactStore) -> int:
         start, entries = _waiting(client, keys)
         if not entries:
             return moved
+        settle(client, keys)
+        kept = _keep(store, start, entries)
+        moved += kept * int(step(client, "drained", keys, start, kept))
+        if kept < len(entries):  # Redis lost its count, with its data or the end of its file: go on after the last
+            step(client, "drained", keys, start + kept, -lastnumber_of(store))
+
+
+def entries(store: ArtifactStore, damaged: Callable[[RecordDamaged], None] | None = None) -> Iterator[dict[str, Any]]:
+    """All decisions in the store, in their order; `number` is an entry's place.
+
+    Raises `RecordDamaged` for one that cannot be read, unless `damaged` takes it.
+    """
+    for name, data in read_records(store, store.records(FOLDER)):
         try:
-            for number, entry in enumerate(entries, start + 1):
-                store.put_record(_name(number), entry.encode())
-        except RecordConflict:  # Redis lost its count, with its data or the end of its file: go on after the last
-            step(client, "drained", keys, start, -_last(store))
+            entry = _parse(name, data or b"")
+        except RecordDamaged as error:
+            if damaged is None:
+                raise
+            damaged(error)
             continue
-        moved += len(entries) * int(step(client, "drained", keys, start, len(entries)))
+        yield {**entry, "number": number_of(name)}
 
 
-def entries(store: ArtifactStore) -> Iterator[dict[str, Any]]:
-    """All decisions in the store, in their order; `number` is an entry's place."""
-    for name in store.records(FOLDER):
-        data = store.get_record(name)
-        if data is not None:
-            yield {**json.loads(data), "number": _number(name)}
+def lastnumber_of(store: ArtifactStore) -> int:
+    """The number of the last entry in the store; 0: there is none."""
+    return max((number_of(name) for name in store.records(FOLDER)), default=0)
+
+
+def _keep(store: ArtifactStore, start: int, entries: list[str]) -> int:
+    """Write entries after `start`; how many, up to one whose place the store has given to another."""
+    for place, entry in enumerate(entries):
+        try:
+            store.put_record(_name(start + place + 1), entry.encode())
+        except RecordConflict:
+            return place
+    return len(entries)
 
 
 def _waiting(client: redis.Redis, keys: Keys) -> tuple[int, list[str]]:
@@ -57,13 +80,20 @@ def _waiting(client: redis.Redis, keys: Keys) -> tuple[int, list[str]]:
     return int(drained or 0), waiting
 
 
-def _last(store: ArtifactStore) -> int:
-    return max((_number(name) for name in store.records(FOLDER)), default=0)
+def _parse(name: str, data: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(data)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise RecordDamaged(f"{name} in the store is no JSON object: put it back from a backup", name)
+    return found
 
 
 def _name(number: int) -> str:
     return f"{FOLDER}{number:012d}.json"
 
 
-def _number(name: str) -> int:
+def number_of(name: str) -> int:
+    """The place of the entry that a record of this name keeps."""
     return int(name.removeprefix(FOLDER).removesuffix(".json"))

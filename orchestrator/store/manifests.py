@@ -1,14 +1,23 @@
-"""Manifests: what the ledger knew of a run when it ended, kept in the store for good."""
+"""Manifests and submissions: what was asked of a run and what the ledger knew of it when it ended, kept for good.
+
+Each generation of a run has one record of each kind: `manifests/RUN.json`, `submissions/RUN@2.json`.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
-from orchestrator.contracts.errors import InvalidInput, RecordConflict
+from orchestrator.contracts.errors import InvalidInput, RecordConflict, RecordDamaged
 from orchestrator.contracts.records import RECORD_VERSION, RunRecord
+from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.store.artifacts import ArtifactStore
 
+MANIFESTS, SUBMISSIONS = "manifests", "submissions"
+READERS = 16  # of many records at once: a remote store answers slowly, but many
+WINDOW = 256  # records that wait in memory to be looked at
 _RUN = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
 
 
@@ -18,7 +27,7 @@ def write_manifest(store: ArtifactStore, record: RunRecord) -> str:
     Each generation has one manifest, and the first one written stays: writers of the same generation agree on all
     but the position in the event stream.
     """
-    name = _name(record.run, record.generation)
+    name = record_name(MANIFESTS, record.run, record.generation)
     try:
         store.put_record(name, record.model_dump_json().encode())
     except RecordConflict:
@@ -29,37 +38,80 @@ def write_manifest(store: ArtifactStore, record: RunRecord) -> str:
 
 
 def read_manifest(store: ArtifactStore, run: str, generation: int | None = None) -> RunRecord | None:
-    """A run's record as its manifest has it; of the latest generation unless one is named."""
+    """A run's record as its manifest has it; of the latest generation unless one is named.
+
+    Raises RecordDamaged where it cannot be read.
+    """
     if generation is not None:
-        data = store.get_record(_name(run, generation))
-        return None if data is None else _parse(data)
-    last = data = store.get_record(_name(run, 1))
+        data = store.get_record(record_name(MANIFESTS, run, generation))
+        return None if data is None else _parsed(run, data)
+    last = data = store.get_record(record_name(MANIFESTS, run, 1))
     generation = 2
     while data is not None:
-        last, data = data, store.get_record(_name(run, generation))
+        last, data = data, store.get_record(record_name(MANIFESTS, run, generation))
         generation += 1
-    return None if last is None else _parse(last)
+    return None if last is None else _parsed(run, last)
 
 
 def manifests(store: ArtifactStore) -> Iterator[str]:
     """The runs that have a manifest, sorted."""
-    names = (name.removeprefix("manifests/").removesuffix(".json") for name in store.records("manifests/"))
-    return (name for name in names if "@" not in name)
+    return iter(sorted(generations(store, MANIFESTS)))
 
 
-def _name(run: str, generation: int) -> str:
+def write_submission(store: ArtifactStore, run: str, generation: int, data: bytes) -> None:
+    """Keep what was asked for; the first one written stays, since later ones could only say the same."""
+    with suppress(RecordConflict):  # the run had grown between two looks at it
+        store.put_record(record_name(SUBMISSIONS, run, generation), data)
+
+
+def generations(store: ArtifactStore, kind: str) -> dict[str, int]:
+    """Each run that has records of this kind, with its latest generation."""
+    found: dict[str, int] = {}
+    for name in store.records(f"{kind}/"):
+        run, _, generation = name.removeprefix(f"{kind}/").removesuffix(".json").partition("@")
+        if generation.isdigit() or not generation:
+            found[run] = max(found.get(run, 0), int(generation or 1))
+    return found
+
+
+def read_records(store: ArtifactStore, names: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
+    """Many records in the order of their names, several at a time; None where there is none."""
+    pending = list(names)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="records") as readers:
+        for start in range(0, len(pending), WINDOW):
+            window = pending[start : start + WINDOW]
+            yield from zip(window, readers.map(store.get_record, window), strict=True)
+
+
+def record_name(kind: str, run: str, generation: int) -> str:
     """`manifests/RUN.json`; a retry's generation is named beside it."""
     if not _RUN.fullmatch(run):
         raise InvalidInput(f"{run!r} is no name of a run: see `cyclery runs`")
-    return f"manifests/{run}.json" if generation == 1 else f"manifests/{run}@{generation}.json"
+    return f"{kind}/{run}.json" if generation == 1 else f"{kind}/{run}@{generation}.json"
 
 
-def _essence(record: RunRecord) -> RunRecord:
-    return record.model_copy(update={"position": ""})
-
-
-def _parse(data: bytes) -> RunRecord:
+def parse_manifest(data: bytes) -> RunRecord:
+    """A manifest's record; raises ValueError when it is damaged, InvalidInput when it is of a newer release."""
     record = RunRecord.model_validate_json(data)
     if record.version > RECORD_VERSION:
         raise InvalidInput(f"the manifest of {record.run} is of a newer version of Cyclery: update this one")
     return record
+
+
+def _parsed(run: str, data: bytes) -> RunRecord:
+    try:
+        return parse_manifest(data)
+    except ValueError as error:
+        raise RecordDamaged(f"the manifest of {run} in the store cannot be read: it is damaged", run) from error
+
+
+def parse_submission(data: bytes) -> SubmissionRecord:
+    """What was asked for; raises as `parse_manifest` does."""
+    record = SubmissionRecord.model_validate_json(data)
+    if record.version > RECORD_VERSION:
+        raise InvalidInput(f"the submission of {record.run} is of a newer version of Cyclery: update this one")
+    return record
+
+
+def _essence(record: RunRecord) -> RunRecord:
+    return record.model_copy(update={"position": ""})

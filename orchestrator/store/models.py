@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import ValidationError
 
-from orchestrator.contracts.errors import InvalidInput, NotPermitted, RecordDamaged
+from orchestrator.contracts.errors import InvalidInput, NotPermitted, RecordDamaged, Unreachable
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.values import canonical
@@ -44,7 +44,7 @@ class Registry:
             raise InvalidInput(f"{draft.model!r} cannot name a model: use letters, digits and -_. (at most 100)")
         record = draft.model_dump(mode="json", exclude={"version", "stage"})
         entry = {"event": "registered", "model": draft.model, "run": draft.run, "stage": draft.stage, "record": record}
-        answer = self._step("register", draft.model, key, draft.stage, _text(record), _text(entry))
+        answer = self._step("register", draft.model, key, draft.stage, _text(record), _text(entry | {"key": key}))
         wait_durable(self._redis)
         return _version(*answer)
 
@@ -121,7 +121,10 @@ class Registry:
             return tuple(int(version) for version in self._redis.lrange(self._keys("model", model, "history"), 0, -1))
 
     def _step(self, name: str, *arguments: str | int) -> Any:
-        return step(self._redis, name, self._keys, *arguments)
+        answer = step(self._redis, name, self._keys, *arguments)
+        if answer == "restoring":
+            raise Unreachable("the registry is being restored: try again when `cyclery restore` has ended")
+        return answer
 
     def _names(self) -> Sequence[str]:
         return sorted(cast("set[str]", self._redis.smembers(self._keys("models"))))

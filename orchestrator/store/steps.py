@@ -86,8 +86,9 @@ def settle(client: redis.Redis, keys: Keys) -> None:
 
     Waiting counts from what this connection wrote itself: it writes once for it.
     """
-    step(client, "settle", keys)
-    wait_durable(client)
+    with answering(client), client.client() as one:  # type: ignore[no-untyped-call]
+        step(one, "settle", keys)
+        wait_durable(one)
 
 
 @cache

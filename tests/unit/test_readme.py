@@ -23,7 +23,7 @@ from tests.pages import ROOT, steps, text_of
 FOLDERS = ("*.md", "docs/**/*.md", "deploy/*.md", "examples/**/*.md")
 PAGES = sorted({path.relative_to(ROOT).as_posix() for pattern in FOLDERS for path in ROOT.glob(pattern)})
 EVERY_VERB = {"--json", "--debug", "--help"}  # said once, at the top of the page
-PROGRAMS = {"make", "docker", "sed", "ls", "mkdir", "cd", ".", "python"}  # of the reader's machine
+PROGRAMS = {"make", "docker", "sed", "ls", "mkdir", "cd", ".", "python", "rsync"}  # of the reader's machine
 
 
 def prose(text: str) -> str:

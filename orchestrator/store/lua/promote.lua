@@ -1,7 +1,8 @@
 -- A version goes to another stage. KEYS[1]: the namespace's prefix. ARGV: model, version, stage, audit entry.
--- Answers 'moved', or why not: 'same' | 'missing' | 'refused' | 'live'. What was live is archived, and remembered for rollback.
+-- Answers 'moved', or why not: 'same' | 'missing' | 'refused' | 'live' | 'restoring'. What was live is archived, and remembered for rollback.
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local version, to = ARGV[2], ARGV[3]
+if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local stage = redis.call('HGET', base .. ':stages', version)
 if not stage then return 'missing' end
 if stage == to then return 'same' end

@@ -1,10 +1,12 @@
 -- A new version of a model. KEYS[1]: the namespace's prefix. ARGV: model, idempotency key, stage, record JSON, audit entry.
--- Answers {version, stage, record JSON}; the same key again answers the version that it made, as it stands.
+-- Answers {version, stage, record JSON}; the same key again answers the version that it made, as it stands. 'restoring':
+-- numbers are being put back.
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local known = redis.call('HGET', base .. ':keys', ARGV[2])
 if known then
   return {known, redis.call('HGET', base .. ':stages', known), redis.call('HGET', base .. ':versions', known)}
 end
+if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local version = string.format('%d', redis.call('HLEN', base .. ':versions') + 1) -- versions are never removed
 local now = redis.call('TIME')
 redis.call('SADD', KEYS[1] .. 'models', ARGV[1])

@@ -1,8 +1,9 @@
 -- The version that was live before is live again. KEYS[1]: the namespace's prefix. ARGV: model, nonce, audit entry.
--- Answers the version, or 'none' when nothing was live before. The same nonce again answers what it did the first time.
+-- Answers the version, 'none' when nothing was live before, or 'restoring'. The same nonce again answers what it did the first time.
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local known = redis.call('HGET', base .. ':keys', 'rollback/' .. ARGV[2])
 if known then return known end
+if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local live = redis.call('HGET', base, 'production')
 local before = redis.call('LINDEX', base .. ':history', -1)
 if not live or not before then return 'none' end

@@ -1,0 +1,25 @@
+"""What the store keeps of a submission: enough to run it again when Redis, and the run with it, is lost."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict
+
+from orchestrator.contracts.calls import Plan
+from orchestrator.contracts.records import RECORD_VERSION
+from orchestrator.contracts.values import Value
+
+
+class SubmissionRecord(Value):
+    """One generation of a run as it was asked for; its plan names sources and code by digest."""
+
+    model_config = ConfigDict(extra="ignore")  # a newer release may say more, which is passed over
+
+    version: int = RECORD_VERSION
+    run: str
+    generation: int = 1
+    author: str = "unknown"
+    created: float  # of the run's first generation, on Redis's clock
+    submitted: float  # of this one
+    seed: int = 0
+    plan_digest: str
+    plan: Plan

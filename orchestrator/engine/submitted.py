@@ -1,0 +1,75 @@
+"""Submissions that the store has yet to keep: read from Redis as they were planned, by the service."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, cast
+
+import redis
+
+from orchestrator.contracts.calls import DIAGNOSTIC
+from orchestrator.contracts.records import RECORD_VERSION
+from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.connection import answering
+from orchestrator.store.keys import Keys
+from orchestrator.store.manifests import write_submission
+from orchestrator.store.steps import settle
+
+PAGE = 200  # submissions of one look
+
+
+def keep_submissions(client: redis.Redis, keys: Keys, store: ArtifactStore) -> int:
+    """Write what was asked for since it was last called; how many. Any number may do so at once."""
+    kept = 0
+    while True:
+        with answering(client):
+            waiting = cast("list[tuple[str, float]]", client.zrange(keys("submitted"), 0, PAGE - 1, withscores=True))
+        if not waiting:
+            return kept
+        settle(client, keys)
+        for member, at in waiting:
+            _keep(client, keys, store, member, at / 1000)
+        kept += len(waiting)
+
+
+def _keep(client: redis.Redis, keys: Keys, store: ArtifactStore, member: str, at: float) -> None:
+    run, _, generation = member.rpartition("@")
+    data = None if run.startswith(f"{DIAGNOSTIC}-") else _record(client, keys, run, int(generation), at)
+    if data is not None:
+        write_submission(store, run, int(generation), data)
+    with answering(client):
+        client.zrem(keys("submitted"), member)
+
+
+def _record(client: redis.Redis, keys: Keys, run: str, generation: int, at: float) -> bytes | None:
+    """A SubmissionRecord as JSON; None when the run is of a later generation by now.
+
+    Calls go from Redis to the record as text: thousands are not parsed for it.
+    """
+    with answering(client), client.pipeline(transaction=True) as reading:
+        reading.hgetall(keys.run(run))
+        reading.hgetall(keys.run(run, "calls"))
+        fields, calls = reading.execute()
+    if not fields or int(fields["generation"]) != generation:
+        return None
+    plan: dict[str, Any] = {
+        "version": int(fields["plan_version"]),
+        "workflow": fields["workflow"],
+        "on_failure": fields["on_failure"],
+        "max_parallel": int(fields["max_parallel"]) if "max_parallel" in fields else None,
+        "spec": json.loads(fields["spec"]),
+        "notes": json.loads(fields["notes"]),
+    }
+    record = {
+        "version": RECORD_VERSION,
+        "run": run,
+        "generation": generation,
+        "author": fields["author"],
+        "created": int(fields["created"]) / 1000,
+        "submitted": at,
+        "seed": int(fields["seed"]),
+        "plan_digest": fields["identity"],
+    }
+    stages = ",".join(calls[stage] for stage in sorted(calls))
+    head, planned = json.dumps(record)[:-1], json.dumps(plan)[:-1]
+    return f'{head},"plan":{planned},"stages":[{stages}]}}}}'.encode()

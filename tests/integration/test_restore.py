@@ -1,0 +1,443 @@
+"""Redis lost altogether: what the store keeps comes back, whatever cuts the restore off; nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis as redis_py
+
+from orchestrator.contracts.calls import ArtifactRef, Code, Kind
+from orchestrator.contracts.errors import LedgerBehind, NotPermitted, RecordDamaged, Unreachable
+from orchestrator.contracts.records import Decision, ModelVersion
+from orchestrator.engine import restore as restoring
+from orchestrator.engine.garbage import Collector
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.restore import Restore, Restored
+from orchestrator.engine.submission import Submission
+from orchestrator.service import Service
+from orchestrator.settings import Settings
+from orchestrator.store import audit
+from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.continuity import require_bound, standing
+from orchestrator.store.models import Registry
+from tests.integration.ledger_case import Hand, call, plan, ref
+from tests.servers import S3Server
+
+
+@pytest.fixture(params=["folder", "s3"])
+def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> ArtifactStore:
+    """Both kinds of store; the remote one is started when it is asked for."""
+    if request.param == "folder":
+        return ArtifactStore(str(tmp_path / "store"), tmp_path / "cache", 2**30)
+    server: S3Server = request.getfixturevalue("s3_server")
+    config = {"endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "t", "secret_access_key": "t"}
+    return ArtifactStore(f"{server.url}/{namespace}", tmp_path / "cache", 2**30, config)
+
+
+@pytest.fixture
+def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
+    return Hand(Ledger(redis, settings))
+
+
+@pytest.fixture
+def service(hand: Hand, store: ArtifactStore) -> Service:
+    return Service(hand.ledger, store)
+
+
+@pytest.fixture
+def registry(hand: Hand) -> Registry:
+    return Registry(hand.ledger.redis, hand.ledger.settings)
+
+
+def draft(store: ArtifactStore, run: str, model: str = "churn", stage: str = "candidate") -> ModelVersion:
+    bundle = store.put_bytes(f"bundle of {run}".encode(), Kind.FILE)
+    given = dict.fromkeys(("bundle", "rows", "signature", "evaluation", "ranking"), bundle)
+    return ModelVersion.model_validate(
+        {"model": model, "version": 0, "stage": stage, "run": run, "created": 1.5, "digest": bundle.digest,
+         "candidate": "ridge", "params": {"layers": [], "alpha": 1e-4}, "metrics": {"auc": {"value": 0.8}}, **given}
+    )  # fmt: skip
+
+
+def ended_run(hand: Hand, key: str | None = "k1", name: str = "a") -> str:
+    accepted = hand.submit(call(name, key=key), call("b", name), new=True, spec={"run": {"x": 1}, "float": 0.1})
+    hand.work(accepted.bells)
+    return accepted.run
+
+
+def failed_run(hand: Hand) -> str:
+    accepted = hand.submit(call("bad", attempts=1), call("after", "bad"), new=True)
+    Hand(hand.ledger, acts={"bad": hand.failing()}).work(accepted.bells)
+    return accepted.run
+
+
+def held_run(hand: Hand) -> str:
+    accepted = hand.submit(call("a"), call("hold", after=("a",), hold={}), call("c", after=("hold",)), new=True)
+    hand.work(accepted.bells)
+    return accepted.run
+
+
+def lose(client: redis_py.Redis, settings: Settings) -> None:
+    """A new, empty Redis in the place of the old."""
+    names = list(client.scan_iter(f"{{{settings.namespace}}}:*", count=1000))
+    client.delete(*names)
+
+
+class Past:
+    """A namespace in which something happened, and how all of it looks."""
+
+    def __init__(self, hand: Hand, registry: Registry, service: Service, store: ArtifactStore) -> None:
+        self.hand, self.registry, self.store = hand, registry, store
+        self.ended = [ended_run(hand), failed_run(hand)]
+        approved = held_run(hand)
+        settled = hand.ledger.decide(approved, "hold", Decision(verdict="approved", by="ann", note="fine", at=5.0))
+        hand.work(settled.bells)
+        self.ended.append(approved)
+        for number, run in enumerate(self.ended):
+            registry.register(draft(store, run), f"key{number}")
+        registry.register(draft(store, "wine-1", "wine", "refused"), "w")
+        registry.promote("churn@1", by="ann")
+        registry.promote("churn@2", by="ann", note="better")
+        registry.promote("churn@3", to="staging", by="bob")
+        registry.rollback("churn", by="bob")
+        service.keep_records()
+
+    def look(self) -> dict[str, Any]:
+        history, client, keys = self.hand.history, self.hand.ledger.redis, self.hand.ledger.keys
+        records = [history.snapshot(run) for run in history.run_ids()]
+        return {
+            "runs": [one.model_copy(update={"position": ""}) for one in records if one],
+            "summaries": history.runs(),
+            "calls": {run: client.hgetall(keys.run(run, "calls")) for run in history.run_ids()},
+            "latest": history.latest("case"),
+            "models": self.registry.list(),
+            "before": [self.registry.history(model) for model in ("churn", "wine")],
+            "live": client.hgetall(keys("model", "churn")),
+            "keys": {model: _steady(client.hgetall(keys("model", model, "keys"))) for model in ("churn", "wine")},
+            "drained": client.get(keys("audit:drained")),
+            "audit": list(audit.entries(self.store)),
+            "cache": {name: client.get(name) for name in client.scan_iter(f"{_literal(keys('cache'))}:*")},
+        }
+
+
+def _steady(keys: dict[str, str]) -> dict[str, str]:
+    """Without the nonces of roll-backs, which guard a call that is under way."""
+    return {key: version for key, version in keys.items() if not key.startswith("rollback/")}
+
+
+def _literal(name: str) -> str:
+    return name.replace("{", "\\{").replace("}", "\\}")
+
+
+@pytest.fixture
+def past(hand: Hand, registry: Registry, service: Service, store: ArtifactStore) -> Past:
+    return Past(hand, registry, service, store)
+
+
+def restored(past: Past, **options: Any) -> Restored:
+    return Restore(past.hand.ledger, past.store, **options).run()
+
+
+def test_what_was_kept_comes_back_as_it_was(past: Past, settings: Settings) -> None:
+    before = past.look()
+    lose(past.hand.ledger.redis, settings)
+    found = restored(past)
+    after = past.look()
+    for name in before:
+        assert after[name] == before[name], name
+    assert (found.runs, found.models) == (3, {"churn": (3, 1), "wine": (1, None)})
+    assert (found.decisions, found.last) == (len(before["audit"]), int(before["drained"]))
+    assert found.in_flight == found.missing == found.damaged == []
+
+
+def test_life_goes_on_after_it(past: Past, service: Service, settings: Settings) -> None:
+    lose(past.hand.ledger.redis, settings)
+    restored(past)
+    assert past.registry.register(draft(past.store, past.ended[0]), "key0").version == 1  # the effect, done again
+    assert past.registry.register(draft(past.store, "new"), "new").version == 4
+    assert past.registry.promote("churn@3", by="ann").stage == "production"
+    assert past.registry.rollback("churn", by="ann").version == 1
+    before = len(list(audit.entries(past.store)))
+    again = past.hand.submit(call("a", key="k1"), call("b", "a"), new=True)
+    assert past.hand.states(again.run)["a"] == "done"  # its result was found again
+    past.hand.work(again.bells)
+    service.keep_records()
+    entries = list(audit.entries(past.store))
+    assert [one["number"] for one in entries] == list(range(1, len(entries) + 1))
+    assert [one["event"] for one in entries[before:]] == ["registered", "promoted", "rolled back", "submitted"]
+    record = past.hand.record(past.ended[1])
+    retry = Submission(plan(call("bad"), call("after", "bad")), run=record.run, generation=2)
+    past.hand.work(past.hand.ledger.submit(retry).bells)
+    assert past.hand.record(record.run).status == "succeeded"
+    assert standing(past.hand.ledger.redis, past.hand.ledger.keys, past.store).problem is None
+
+
+def test_runs_under_way_are_listed_and_can_be_retried(past: Past, service: Service, settings: Settings) -> None:
+    hand = past.hand
+    code = Code(snapshot=ArtifactRef(kind=Kind.FILE, digest=ref(7).digest, size=1), entry="m:f")
+    own = call("own", key="unknown").model_copy(update={"code": code, "inputs": {"file": ref(8)}})
+    running = hand.submit(call("a", key="k1"), own, call("z", "own"), new=True, notes=("planned so",))
+    held = held_run(hand)
+    retried = hand.ledger.submit(Submission(plan(call("bad"), call("x", "bad")), run=past.ended[1], generation=2))
+    service.keep_records()
+    late = hand.submit(call("late"), new=True)
+    audit.drain(hand.ledger.redis, settings, past.store)  # cut off before the submission's own record was written
+    lose(hand.ledger.redis, settings)
+    found = restored(past)
+    listed = {one.run: one for one in found.in_flight}
+    assert list(listed) == [running.run, held, retried.run, late.run]
+    assert (listed[running.run].stages, listed[running.run].known) == (3, 1)
+    assert (listed[retried.run].generation, listed[late.run].stages) == (2, None)
+    assert listed[running.run].author == listed[late.run].author == "unknown"
+    record = hand.record(running.run)
+    assert (record.status, record.notes) == ("cancelled", ("planned so", restoring.LOST))
+    assert record.stage("own").code == code  # type: ignore[union-attr]
+    assert hand.record(past.ended[1]).generation == 2
+    service.keep_records()
+    assert json.loads(past.store.get_record(f"manifests/{running.run}.json") or b"{}")["status"] == "cancelled"
+    for run in (running.run, held, retried.run):
+        again = Submission(plan(call("a", key="k1")), run=run, generation=hand.record(run).generation + 1)
+        hand.work(hand.ledger.submit(again).bells)
+        assert hand.record(run).status == "succeeded"
+
+
+def test_a_decision_on_a_run_under_way_is_shown_and_asked_for_again(
+    past: Past, service: Service, settings: Settings
+) -> None:
+    run = held_run(past.hand)
+    past.hand.ledger.decide(run, "hold", Decision(verdict="approved", by="eve", at=9e9))
+    service.keep_records()
+    lose(past.hand.ledger.redis, settings)
+    (one,) = restored(past).in_flight
+    assert [(each["stage"], each["verdict"], each["by"]) for each in one.decisions] == [("hold", "approved", "eve")]
+    calls = (call("a"), call("hold", after=("a",), hold={}))
+    past.hand.work(past.hand.ledger.submit(Submission(plan(*calls), run=run, generation=2)).bells)
+    assert past.hand.record(run).status == "held"
+
+
+class Cut(redis_py.Redis):
+    """A connection that breaks for good after so many steps, before or after the last one was done."""
+
+    steps = 0
+    last = 0
+    done = False
+
+    def execute_command(self, *words: Any, **options: Any) -> Any:
+        if words[0] not in ("EVALSHA", "EVAL") or self.steps < self.last:
+            self.steps += words[0] == "EVALSHA"
+            return super().execute_command(*words, **options)
+        if self.done and self.steps == self.last:
+            self.steps += 1
+            super().execute_command("EVAL" if words[0] == "EVAL" else words[0], *words[1:], **options)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("store", ["folder"], indirect=True)
+def test_a_restore_killed_at_any_step_is_run_again(
+    past: Past, service: Service, settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held_run(past.hand)
+    service.keep_records()
+    monkeypatch.setattr(restoring, "WORDS", 8)
+    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
+    lose(client, settings)
+    whole, steps = _counted(past, settings, redis_url)
+    assert steps > 15
+    before = past.look()
+    lost = whole.in_flight[0].run
+    for last in range(1, steps + 1):
+        for done in (False, True):
+            lose(client, settings)
+            with Cut.from_url(redis_url, decode_responses=True) as cut:
+                cut.last, cut.done = last, done
+                with suppress(KeyboardInterrupt):
+                    Restore(Ledger(cut, settings), past.store).run()
+            if client.exists(keys("restoring")):
+                _not_yet_whole(past, service)
+                client.hset(keys("restoring"), "until", 0)  # the time that a silent restore is given is over
+                again = restored(past)
+                assert again.in_flight == whole.in_flight
+            after = past.look()
+            assert _timeless(after, lost) == _timeless(before, lost), (last, done)
+            assert client.exists(keys("bound"))
+
+
+def _counted(past: Past, settings: Settings, url: str) -> tuple[Restored, int]:
+    with Cut.from_url(url, decode_responses=True) as counting:
+        counting.last = 10**6
+        return Restore(Ledger(counting, settings), past.store).run(), counting.steps
+
+
+def _not_yet_whole(past: Past, service: Service) -> None:
+    """What must not happen while a namespace is half restored."""
+    with pytest.raises(Unreachable, match="being restored"):
+        past.hand.submit(call("new"), new=True)
+    with pytest.raises(Unreachable, match="being restored"):
+        past.registry.register(draft(past.store, "new"), "new")
+    with pytest.raises(LedgerBehind, match="restore"):
+        service.collector.collect()
+    with pytest.raises(NotPermitted, match="somebody else"):
+        restored(past)
+    service.keep_records()
+    service.ledger.expire()
+
+
+def _timeless(look: dict[str, Any], lost: str) -> dict[str, Any]:
+    """Without when the run under way was given up."""
+
+    def strip(value: Any) -> Any:
+        return value.model_copy(update={"finished": None, "stages": ()}) if value.run == lost else value
+
+    return look | {"runs": [strip(one) for one in look["runs"]], "summaries": [
+        one.model_copy(update={"finished": None}) if one.run == lost else one for one in look["summaries"]
+    ]}  # fmt: skip
+
+
+def test_a_namespace_with_a_past_is_left_alone(past: Past) -> None:
+    before = past.look()
+    with pytest.raises(NotPermitted, match="has runs or models already"):
+        restored(past)
+    assert past.look() == before
+
+
+def test_a_dry_run_finds_the_same_and_writes_nothing(past: Past, service: Service, settings: Settings) -> None:
+    held_run(past.hand)
+    service.keep_records()
+    client = past.hand.ledger.redis
+    lose(client, settings)
+    found = restored(past, dry_run=True)
+    assert not list(client.scan_iter(f"{_literal('{' + settings.namespace + '}')}:*"))
+    real = restored(past)
+    assert vars(found) == vars(real)
+
+
+def test_whoever_was_silent_for_too_long_writes_nothing_more(past: Past, settings: Settings) -> None:
+    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
+    lose(client, settings)
+    first = Restore(past.hand.ledger, past.store)
+    first._begin()
+    client.hset(keys("restoring"), "until", 0)
+    restored(past)
+    before = past.look()
+    first._put(("SET", keys("audit:drained"), "7"))
+    with pytest.raises(NotPermitted, match="taken over"):
+        first._flush()
+    assert past.look() == before
+
+
+def test_an_emptied_redis_beside_a_running_service_deletes_nothing(
+    past: Past, service: Service, settings: Settings
+) -> None:
+    kept = {one.digest for one in past.store.digests()}
+    assert kept
+    lose(past.hand.ledger.redis, settings)
+    eager = Collector(past.hand.ledger, past.store, young_s=-60, grace_s=-60)
+    for _ in range(3):
+        service.keep_records()
+        service.repair()
+        with pytest.raises(LedgerBehind, match="cyclery restore"):
+            eager.collect()
+    with pytest.raises(LedgerBehind, match="cyclery restore"):
+        require_bound(past.hand.ledger.redis, past.hand.ledger.keys, past.store)
+    past.hand.submit(call("went on all the same"), new=True)  # whoever does not ask: it is noted when the log goes on
+    service.keep_records()
+    for _ in range(2):
+        with pytest.raises(LedgerBehind, match="has lost the decisions 1 to"):
+            eager.collect()
+    assert {one.digest for one in past.store.digests()} == kept
+    lose(past.hand.ledger.redis, settings)
+    restored(past)
+    eager.collect()
+    eager.collect()
+    assert {one.digest for one in past.store.digests()} == kept
+
+
+def test_an_older_copy_of_redis_deletes_nothing(
+    past: Past, service: Service, settings: Settings, redis_url: str
+) -> None:
+    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
+    with redis_py.Redis.from_url(redis_url) as raw:
+        older = {name: raw.dump(name) for name in client.scan_iter(f"{_literal(keys.prefix)}*", count=1000)}
+    run = ended_run(past.hand, "later")
+    past.registry.register(draft(past.store, run), "later")
+    service.keep_records()
+    lose(client, settings)
+    with redis_py.Redis.from_url(redis_url) as raw:
+        for name, value in older.items():
+            raw.restore(name, 0, value)
+    assert client.exists(keys("audit:drained"))
+    with pytest.raises(LedgerBehind, match=r"of the \d+ decisions"):
+        Collector(past.hand.ledger, past.store, young_s=-60, grace_s=-60).collect()
+
+
+@pytest.mark.parametrize("harm", ["missing", "damaged"])
+def test_a_gap_in_the_audit_log_is_refused_unless_accepted(
+    past: Past, settings: Settings, harm: str, tmp_path: Path
+) -> None:
+    lose(past.hand.ledger.redis, settings)
+    number = next(
+        one["number"] for one in audit.entries(past.store) if one["event"] == "promoted" and one["version"] == 2
+    )
+    name = f"audit/{number:012d}.json"
+    past.store._objects.delete(name)
+    if harm == "damaged":
+        past.store._objects.replace(name, b'{"event": "promo')
+    with pytest.raises(RecordDamaged, match="--accept-gaps") as raised:
+        restored(past)
+    assert str(number) in str(raised.value)
+    past.hand.ledger.redis.hset(past.hand.ledger.keys("restoring"), "until", 0)
+    found = Restore(past.hand.ledger, past.store).run(accept_gaps=True)
+    assert (found.missing, found.damaged) == ([number], [name] if harm == "damaged" else [])
+    assert [one.stage for one in past.registry.list("churn")] == ["production", "archived", "staging"]
+
+
+def test_a_damaged_manifest_costs_its_own_run_only(past: Past, settings: Settings) -> None:
+    lose(past.hand.ledger.redis, settings)
+    past.store._objects.replace(f"manifests/{past.ended[0]}.json", b"{")
+    found = restored(past)
+    assert found.damaged == [f"manifests/{past.ended[0]}.json"]
+    assert set(past.hand.history.run_ids()) == set(past.ended[1:])
+
+
+def test_records_of_the_first_release_come_back_too(past: Past, settings: Settings) -> None:
+    before = past.look()
+    lose(past.hand.ledger.redis, settings)
+    for name in list(past.store.records("submissions/")):
+        past.store._objects.delete(name)
+    for name in list(past.store.records("audit/")):
+        entry = json.loads(past.store.get_record(name) or b"")
+        told = {key: value for key, value in entry.items() if key not in ("key", "generation", "workflow")}
+        past.store._objects.replace(name, json.dumps(told).encode())
+    found = restored(past)
+    after = past.look()
+    for name in ("runs", "summaries", "models", "before", "live", "drained", "latest"):
+        assert after[name] == before[name], name
+    assert found.runs == 3
+    assert after["cache"] == {}
+
+
+def test_runs_whose_time_has_passed_stay_in_the_store(past: Past, settings: Settings) -> None:
+    lose(past.hand.ledger.redis, settings)
+    short = Ledger(past.hand.ledger.redis, settings.model_copy(update={"expire_s": 0.0001, "cache_expire_s": 0.0001}))
+    found = Restore(short, past.store).run()
+    assert (found.runs, found.older, found.results) == (0, 3, 0)
+    assert past.hand.history.run_ids() == []
+    assert len(past.registry.list()) == 4
+
+
+def test_a_drain_after_a_cut_off_tail_doubles_nothing(past: Past, service: Service) -> None:
+    """Redis lost the last trim and then its last entry: what the store has already is not written again behind it."""
+    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
+    entries = [past.store.get_record(name) for name in past.store.records("audit/")]
+    count = len(entries)
+    client.set(keys("audit:drained"), count - 3)
+    client.rpush(keys("audit:outbox"), *[text.decode() for text in entries[-3:-1] if text])
+    past.registry.register(draft(past.store, "after"), "after")
+    service.keep_records()
+    found = list(audit.entries(past.store))
+    assert len(found) == count + 1
+    assert (found[-1]["event"], found[-1]["run"]) == ("registered", "after")
+    assert standing(client, keys, past.store).missed == (count - 1, count)
