@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import cache
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -12,7 +13,9 @@ from kombu.entity import Queue as BrokerQueue
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.tasks import Queue
 from orchestrator.settings import Settings
+from orchestrator.store.connection import keepalive
 from orchestrator.store.keys import Keys
+from orchestrator.store.tls import tls_options, without_tls_options
 
 SOFT_SHUTDOWN_S = 30.0
 
@@ -21,19 +24,28 @@ def broker_url(redis_url: str) -> str:
     """The ledger's Redis as Celery spells it: a Unix socket has another scheme there, and its database another name."""
     parts = urlsplit(redis_url)
     if parts.scheme != "unix":
-        return redis_url
+        return without_tls_options(redis_url)
     options = dict(parse_qsl(parts.query))
     username, password = options.pop("username", parts.username or ""), options.pop("password", parts.password or "")
     credentials = f"{username}:{password}@" if username or password else ""
     return f"redis+socket://{credentials}{parts.path}?virtual_host={options.pop('db', '0')}"
 
 
+def broker_tls(redis_url: str) -> dict[str, Any] | None:
+    """TLS as Celery and Flower are told of it: with the check of the server's certificate, which kombu leaves out."""
+    if urlsplit(redis_url).scheme != "rediss":
+        return None
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True, **tls_options(redis_url)}
+
+
 def make_app(settings: Settings) -> Celery:
     """A Celery app on the settings' Redis; connects to nothing yet."""
     if settings.redis_url is None:
         raise InvalidInput("CYCLERY_REDIS_URL is not set; `cyclery up` starts a Redis of its own")
-    app = Celery("cyclery", broker=broker_url(settings.redis_url.get_secret_value()), set_as_current=False)
+    url = settings.redis_url.get_secret_value()
+    app = Celery("cyclery", broker=broker_url(url), set_as_current=False)
     app.conf.update(configuration(settings))
+    app.conf.broker_use_ssl = broker_tls(url)
     return app
 
 
@@ -57,13 +69,16 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "worker_enable_soft_shutdown_on_idle": False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # workers wait for Redis for as long as it takes
+        "broker_channel_error_retry": True,  # also for one that is full, or read-only for a while
         "broker_transport_options": {
             "global_keyprefix": Keys(settings.namespace).prefix,  # two namespaces on one Redis never meet
             "visibility_timeout": 43200,  # doorbells are acknowledged at once; this only bounds leftovers
-            "socket_timeout": 30,
-            "socket_connect_timeout": 5,
-            "socket_keepalive": True,
-            "health_check_interval": 25,
+            # A connection that was cut off is noticed within these times, and another one made: a worker takes stages
+            # again soon after its network is back.
+            "socket_timeout": 10,
+            "socket_connect_timeout": 3,
+            "health_check_interval": 10,
+            **keepalive(),
         },
         # Nothing is unpickled: JSON in, JSON out, anything else is refused.
         "task_serializer": "json",

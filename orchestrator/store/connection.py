@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.settings import Settings
 from orchestrator.store.server import ServerFacts, check, inspect_server
+from orchestrator.store.tls import tls_options
 
 if TYPE_CHECKING:
     import redis
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 PROBE_TIMEOUT_S = 1.0
 PROBE_EVERY_S = 0.1
+# Of TCP connections: a peer that was cut off is noticed, whether it owes an answer or not, long before the kernel's
+# own two hours. What a system has no name for is left out.
+KEEPALIVE = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 15_000}
 START_S = 3.0  # for a server to answer for the first time: with all that a verb does before, five seconds
 
 
@@ -38,6 +42,7 @@ def connect(
     """
     url = _url(settings)
     where = place(url)
+    tls_options(url)  # refuses what would leave the server unchecked
     check(_facts(url, where, patience_s), where)
     from orchestrator.store.patience import Patience, silent
 
@@ -88,6 +93,12 @@ def answering(client: redis.Redis) -> Iterator[None]:
         raise known from error
 
 
+def keepalive() -> dict[str, Any]:
+    """Options of redis-py, and of Celery's transport, that have the kernel notice a peer that was cut off."""
+    known = {getattr(socket, name): value for name, value in KEEPALIVE.items() if hasattr(socket, name)}
+    return {"socket_keepalive": True, "socket_keepalive_options": known}
+
+
 def _url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise Unreachable("no Redis is set: start the embedded stack with `cyclery up`, or set CYCLERY_REDIS_URL")
@@ -97,7 +108,7 @@ def _url(settings: Settings) -> str:
 def _client(url: str, timeout_s: float, patience: Any) -> redis.Redis:
     import redis
 
-    options: dict[str, Any] = {} if url.startswith("unix") else {"socket_keepalive": True}
+    options: dict[str, Any] = {} if url.startswith("unix") else keepalive()
     try:
         client = redis.Redis.from_url(
             url,
