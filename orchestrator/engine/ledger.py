@@ -267,21 +267,24 @@ class Ledger:
         self._conclude(run, reply)
         return bool(reply[0] != "too often")
 
-    def leases_of(self, host: str) -> dict[tuple[str, str], int]:
-        """(run, stage) → process id, of every lease that this host holds."""
+    def leases_of(self, host: str) -> dict[Lease, int]:
+        """The leases that this host's processes hold, each with the id of its process."""
         members = cast("list[str]", self.redis.zrange(self.keys("leases"), 0, -1))
-        owned = [cast("tuple[str, str]", tuple(member.split("/", 1))) for member in members]
+        owned = [member.split("/", 1) for member in members]
         pipe = self.redis.pipeline(transaction=False)
         for run, stage in owned:
             pipe.hget(self.keys.run(run, "stages"), stage)
         records = [json.loads(text) if text else {} for text in pipe.execute()]
-        pairs = zip(owned, records, strict=True)
-        return {stage: int(one["pid"]) for stage, one in pairs if one.get("host") == host and one["state"] == "running"}
+        return {
+            Lease(run, stage, record["fence"]): int(record["pid"])
+            for (run, stage), record in zip(owned, records, strict=True)
+            if record.get("host") == host and record["state"] == "running"
+        }
 
-    def bury(self, run: str, stage: str, pid: int) -> Settled:
-        """The process of this host that held the lease is dead: do not wait for the lease to run out."""
-        reply = self._run("give_back", run, stage, pid, 1, self.settings.max_deaths)
-        return Settled(reply[0], self._conclude(run, reply))
+    def bury(self, lease: Lease) -> Settled:
+        """The process that held this lease is dead: do not wait for it to run out."""
+        reply = self._run("give_back", lease.run, lease.stage, lease.fence, 1, self.settings.max_deaths)
+        return Settled(reply[0], self._conclude(lease.run, reply))
 
     def log(self, run: str, stage: str, attempt: int, lines: Iterable[str]) -> None:
         """Append lines to the run's live log; the oldest go when there are many."""

@@ -165,7 +165,7 @@ def test_an_expansion_joins_the_run_in_the_step_that_completes(hand: Hand) -> No
 def test_an_expansion_whose_completion_is_refused_leaves_no_stage(hand: Hand) -> None:
     accepted = hand.submit(call("a"), call("z", "a"))
     claim = hand.must_claim(accepted.bells[0])
-    hand.ledger.bury(accepted.run, "a", 1)
+    hand.ledger.bury(claim.lease)
     assert hand.done(claim, expansion=Expansion((call("x", "a"),), joins=("z",))).lost
     assert set(hand.states(accepted.run)) == {"a", "z"}
 

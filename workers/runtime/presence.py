@@ -104,7 +104,6 @@ class Presence:
     def _guarded(self, step: Any) -> None:
         try:
             step()
-            self._silent = False
         except (CycleryError, redis_py.RedisError, OperationalError) as error:
             if not self._silent:
                 log.warning("%s cannot tell that it is there (%s); it goes on trying", self.node, error)
@@ -115,6 +114,7 @@ class Presence:
 
     def _tell(self) -> None:
         History(self._redis(), self.settings.namespace).register(self.pool)
+        self._silent = False
 
     def _leave(self) -> None:
         History(self._redis(), self.settings.namespace).leave(self.node)
@@ -146,10 +146,10 @@ class Presence:
 
     def _bury_dead(self) -> None:
         ledger = Ledger(self._redis(), self.settings)
-        for (run, stage), pid in ledger.leases_of(self.host).items():
+        for lease, pid in ledger.leases_of(self.host).items():
             if not alive(pid):
-                log.warning("process %d died under stage %s of %s", pid, stage, run)
-                ledger.bury(run, stage, pid)
+                log.warning("process %d died under stage %s of %s", pid, lease.stage, lease.run)
+                ledger.bury(lease)
 
     def _processes(self) -> list[Any]:
         pool = getattr(self._worker, "pool", None)  # Celery's; its `_pool` is billiard's, whose `_pool` is the list
