@@ -1,0 +1,376 @@
+"""Those who play in a storm: clients, workers, those who look after them, people. Each speaks over the product's code."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.documents import Verdict, Verdicts
+from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, TransientError
+from orchestrator.contracts.records import Decision, ModelVersion
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Claim, Completion, Expansion
+from orchestrator.engine.submission import Submission
+from orchestrator.service import Service
+from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.models import UNNUMBERED, Registry
+from tests.faults.ledger.expected import FAILING, grown, leave
+from tests.faults.ledger.hub import Killed
+from tests.faults.ledger.shapes import LONG_S, Workflow, keyed
+from workers.runtime import perform
+from workers.runtime.child import Child
+from workers.runtime.interruption import StageCancelled
+from workers.runtime.job import Job, Outcome
+from workers.runtime.running import Running
+
+if TYPE_CHECKING:
+    import redis
+
+    from tests.faults.ledger.storm import Storm
+
+perform.REPORT_EVERY_S = 0.0  # a worker in a storm tries again at its next turn
+
+
+class Store(ArtifactStore):
+    """The real store, each of whose operations is a place to be halted or killed at."""
+
+    storm: Storm
+
+    def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None, *, durable: bool = False) -> ArtifactRef:
+        self.storm.point()
+        ref = super().put_bytes(data, kind, rows, durable=durable)
+        self.storm.point()
+        return ref
+
+    def put_at_once(self, data: bytes, kind: Kind) -> ArtifactRef:
+        return self.put_bytes(data, kind)
+
+    def limit(self, seconds: float) -> None:
+        """No stage waits for this one."""
+
+    def has(self, digest: str) -> bool:
+        self.storm.point()
+        found = super().has(digest)
+        self.storm.point()
+        return found
+
+    def delete(self, digest: str) -> None:
+        self.storm.point()
+        super().delete(digest)
+        self.storm.point()
+
+    def put_record(self, name: str, data: bytes) -> bool:
+        self.storm.point()
+        created = super().put_record(name, data)
+        self.storm.point()
+        return created
+
+
+class Silent:
+    """A capture of nothing: stages in a storm print nothing."""
+
+    def start(self, _redaction: object) -> None:
+        """Nothing to redirect."""
+
+    def stop(self) -> None:
+        """Nothing was redirected."""
+
+    def write(self, _text: str) -> None:
+        """Tracebacks of failures that were asked for."""
+
+    def kept(self) -> None:
+        """No log."""
+
+    def lines(self, last: bool = False) -> list[str]:
+        """No lines."""
+        return []
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class StormChild(Child):
+    """A pool's child whose stages do as their parameters say; its heartbeat is beaten between two steps of them."""
+
+    storm: Storm
+    pid: int
+
+    @classmethod
+    def born(cls, storm: Storm, host: str, pid: int) -> StormChild:
+        """A new process with connections of its own."""
+        child = cls(storm.settings, "ops")
+        child.storm, child.pid, child.host = storm, pid, host
+        client = storm.wire.client()
+        parts = {"redis": client, "ledger": Ledger(client, storm.settings), "store": storm.store, "capture": Silent()}
+        child.__dict__.update(parts)
+        return child
+
+    def begin(self, running: Running) -> None:
+        self.running = running
+
+    def end(self) -> None:
+        self.running = None
+
+    def beat(self, running: Running) -> None:
+        """What the heartbeat's thread does, and the signal that it sends."""
+        self.storm.point()
+        state = self.ledger.heartbeat({running.lease: self.storm.chance.choice([None, 0.25, 0.5])})[running.lease]
+        if state != "held":
+            running.ending = state
+            raise StageCancelled
+
+    def run_here(self, job: Job, running: Running) -> Outcome:
+        act = str(job.call.params["act"])
+        for _ in range(self.storm.chance.randrange(3)):
+            self.beat(running)
+        if self.storm.shutting(self.pid):
+            running.ending = "returned"
+            raise StageCancelled
+        if act == "kill":
+            raise Killed
+        while act == "hang":
+            self.beat(running)
+        if act == "fail":
+            raise DataError("it was asked to fail")
+        if act == "exhaust" or (act == "flaky" and self.storm.chance.random() < 0.4):
+            raise TransientError("it may pass")
+        if job.call.task == "release.register":
+            self._register(job)
+        inputs = [ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])]
+        outputs = {"echo": self.store.put_bytes(leave(job.call.params, inputs), Kind.JSON)}
+        if job.call.task == "evaluate.gates":
+            outputs["verdicts"] = self.store.put_bytes(_verdicts(act), Kind.JSON)
+        self.storm.ran(running.lease.run, job)
+        return Outcome(outputs=outputs, measured={"pid": self.pid})
+
+    def _register(self, job: Job) -> None:
+        bundle = cast("ArtifactRef", next(iter(job.inputs.values())))
+        draft = ModelVersion(
+            model=job.run.rsplit("-", 1)[0], version=UNNUMBERED, stage="refused" if job.refusal else "candidate",
+            run=job.run, created=1.0, digest=bundle.digest, bundle=bundle, rows=bundle, signature=bundle,
+            evaluation=bundle, ranking=bundle, candidate="c", reasons=(job.refusal,) if job.refusal else (),
+        )  # fmt: skip
+        version = Registry(self.redis, self.settings).register(draft, job.key)
+        self.storm.promised.append(("registered", job.run, job.key, version.name))
+
+
+def _verdicts(act: str) -> bytes:
+    passed = act == "pass"
+    verdict = Verdict(gate="g", passed=passed, sentence="as asked")
+    return Verdicts(verdicts=(verdict,), passed=passed).model_dump_json().encode()
+
+
+class StormAttempt(perform.Attempt):
+    """An attempt whose stage may bring others into being."""
+
+    def _completion(self, outcome: Outcome) -> Completion:
+        completion = super()._completion(outcome)
+        if not str(self.call.params.get("act", "")).startswith("grow"):
+            return completion
+        return replace(completion, expansion=Expansion(*grown(self.call, ["join"])))
+
+
+class Worker:
+    """Pops what rings, as Celery does, and does it."""
+
+    def __init__(self, storm: Storm, host: str) -> None:
+        self.storm, self.host = storm, host
+        self.running: str | None = None
+
+    def __call__(self) -> None:
+        storm = self.storm
+        child = StormChild.born(storm, self.host, storm.new_process(self.host))
+        try:
+            while True:
+                message = self._pop(child)
+                if message is None:
+                    storm.point()
+                    continue
+                run, stages, stamp, task = message
+                for stage in stages:
+                    self._do(child, run, stage, stamp, task)
+                if storm.shutting(child.pid):
+                    raise Killed  # it returned what it had, and ends
+        finally:
+            storm.dead.add((self.host, child.pid))
+            child.redis.connection_pool.disconnect()
+
+    def _do(self, child: StormChild, run: str, stage: str, stamp: str, task: str) -> None:
+        try:
+            claim: Claim | None = child.ledger.claim(
+                run, stage, worker=child.node, host=self.host, pid=child.pid, stamp=stamp, task=task
+            )
+        except TransientError:
+            return
+        if claim is not None:
+            StormAttempt(cast("Any", child), claim).run()
+
+    def _pop(self, child: StormChild) -> tuple[str, list[str], str, str] | None:
+        chance = self.storm.chance
+        queue = chance.choice(["ops", "train"])
+        try:
+            text = cast("str | None", child.redis.rpop(self.storm.keys.broker(queue)))
+        except (TransientError, ConnectionError):
+            return None
+        if text is None:
+            return None
+        message = json.loads(text)
+        fate = chance.random()
+        if fate < self.storm.rate * 2:
+            return None  # popped, and never heard of again
+        if fate < self.storm.rate * 4:
+            self.storm.admin.lpush(self.storm.keys.broker(queue), text)
+        named = json.loads(message["body"])[1]
+        header = message["headers"]
+        return named["run"], named["stages"], self.storm.aged(header["stamp"]), header["task"]
+
+
+class Keeper:
+    """The service: repairs, manifests, audit, expiry, garbage. Any number may run."""
+
+    def __init__(self, storm: Storm) -> None:
+        self.storm = storm
+
+    def __call__(self) -> None:
+        storm = self.storm
+        client = storm.wire.client()
+        service = Service(Ledger(client, storm.settings), storm.store)
+        service.collector.young_s = -1.0
+        often = {"repair": 8, "clean": 0}
+        chores = [chore.work for chore in service.chores for _ in range(often.get(chore.name, 2 - (chore.every_s > 9)))]
+        try:
+            while True:
+                storm.point()
+                try:
+                    storm.chance.choice(chores)()
+                except (CycleryError, OSError) as error:  # as the service does: the next round tries again
+                    storm.note("chore", error)
+        finally:
+            client.connection_pool.disconnect()
+
+
+class Presence:
+    """Looks after the dead processes of its host."""
+
+    def __init__(self, storm: Storm, host: str) -> None:
+        self.storm, self.host = storm, host
+
+    def __call__(self) -> None:
+        client = self.storm.wire.client()
+        ledger = Ledger(client, self.storm.settings)
+        try:
+            while True:
+                self.storm.point()
+                try:
+                    self._bury(ledger)
+                except TransientError as error:
+                    self.storm.note("presence", error)
+        finally:
+            client.connection_pool.disconnect()
+
+    def _bury(self, ledger: Ledger) -> None:
+        for lease, pid in ledger.leases_of(self.host).items():
+            if (self.host, pid) in self.storm.dead and self.storm.chance.random() < 0.5:
+                ledger.bury(lease)
+
+
+class Person:
+    """Submits, cancels, decides, retries, promotes; starts again when the command died."""
+
+    def __init__(self, storm: Storm, work: list[Workflow]) -> None:
+        self.storm, self.work = storm, work
+        self.retried: dict[str, Submission] = {}
+
+    def __call__(self) -> None:
+        storm = self.storm
+        client = storm.wire.client()
+        self.ledger = Ledger(client, storm.settings)
+        self.registry = Registry(client, storm.settings)
+        try:
+            while True:
+                storm.point()
+                try:
+                    self._act()
+                except TransientError as error:
+                    storm.note("person", error)
+        finally:
+            client.connection_pool.disconnect()
+
+    def _act(self) -> None:
+        chance = self.storm.chance
+        if self.work and chance.random() < 0.5:
+            self._submit(self.work[0])
+            return
+        mine = [run for run in self.storm.accepted if run.person is self]
+        if not mine:
+            return
+        run = chance.choice(mine)
+        workflow = run.workflow
+        if workflow.cancel and run.generation == 1 and not run.cancelled and chance.random() < 0.1:
+            self._cancel(run)
+        elif workflow.verdict is not None and chance.random() < 0.3:
+            self._decide(run)
+        elif workflow.retry and run.generation == 1:
+            self._retry(run)
+        elif workflow.promote and not run.promoted and chance.random() < 0.3:
+            self._promote(run)
+
+    def _submit(self, workflow: Workflow) -> None:
+        accepted = self.ledger.submit(Submission(workflow.plan), self.storm.store.has)
+        self.storm.accept(accepted.run, workflow, self)
+        if self.work and self.work[0] is workflow and self.storm.chance.random() < 0.9:  # else again: attaches
+            self.work.pop(0)
+
+    def _cancel(self, run: Any) -> None:
+        run.cancel_tried = True
+        if self.ledger.cancel(run.id, "ann").answer == "cancelling":
+            run.cancelled = True
+
+    def _decide(self, run: Any) -> None:
+        record = self.storm.history(self.ledger).snapshot(run.id)
+        held = [one.id for one in record.stages if one.state == "held"] if record else []
+        for stage in held:
+            decision = Decision(verdict=run.workflow.verdict, by="ann", at=1.0, note=f"{run.id} {run.generation}")
+            try:
+                self.ledger.decide(run.id, stage, decision)
+            except InvalidInput:
+                continue  # decided or cancelled meanwhile
+            run.decided.add((run.generation, stage))
+
+    def _retry(self, run: Any) -> None:
+        record = self.storm.history(self.ledger).snapshot(run.id)
+        if record is None or not record.status.ended or record.generation != 1:
+            return
+        repaired = run.workflow.plan.model_copy(
+            update={"stages": keyed(map(_repaired, run.workflow.plan.stages), run.workflow.name)}
+        )
+        request = Submission(repaired, run=run.id, generation=2,
+                             attempts={one.id: one.attempt for one in record.stages})  # fmt: skip
+        run.retry_tried = replace(run.workflow, plan=repaired)
+        try:
+            self.ledger.submit(request, self.storm.store.has)
+        except InvalidInput:
+            return
+        run.advance()
+
+    def _promote(self, run: Any) -> None:
+        try:
+            version = self.registry.get(run.workflow.name)
+            self.registry.promote(version.name, by="ann", note=run.id)
+        except CycleryError:
+            return
+        run.promoted = True
+        self.storm.promised.append(("promoted", run.id, version.name))
+
+
+def _repaired(call: Any) -> Any:
+    if call.params["act"] not in FAILING:
+        return call
+    return call.model_copy(update={"params": {**call.params, "act": "ok", "salt": f"{call.params['salt']} repaired"},
+                                   "policy": call.policy.model_copy(update={"timeout_s": LONG_S})})  # fmt: skip
+
+

@@ -1,0 +1,287 @@
+"""What must be true when a storm is over; each violation is one line that begins with the rule that it breaks."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.reconciler import Reconciler
+from orchestrator.store.audit import entries
+from orchestrator.store.manifests import read_manifest
+from orchestrator.store.models import Registry
+from tests.faults.ledger.expected import FAILING, Expected, expect
+
+if TYPE_CHECKING:
+    from orchestrator.contracts.records import RunRecord, StageRecord
+    from orchestrator.engine.history import StageRecord as _  # noqa: F401
+    from tests.faults.ledger.storm import Book, Storm
+
+TERMINAL = {"done", "failed", "rejected", "skipped", "cancelled"}
+FORGOTTEN_S = 90 * 86400
+LASTING = {"epoch", "fences", "stamp", "heard", "queues", "window", "slots", "models", "workflows", "format",
+           "audit:drained", "environments", "settled"}  # fmt: skip
+
+
+def check(storm: Storm) -> list[str]:
+    """All violations, after rest."""
+    if storm.violations:  # it never came to rest: all else follows from that
+        return []
+    ledger = Ledger(storm.admin, storm.settings)
+    history = History(storm.admin, storm.settings.namespace)
+    found: list[str] = []
+    known = {book.id: book for book in storm.accepted}
+    for book in storm.accepted:
+        record = history.snapshot(book.id)
+        if record is None:
+            found.append(f"lost: accepted {book.id} is gone")
+        else:
+            found += _run(storm, book, record)
+    for run in history.run_ids():
+        if run not in known:
+            record = history.snapshot(run)
+            found += [f"unfinished: {run} {record}"] if record is None or not record.status.ended else []
+            found += _counters(storm, run)
+    found += _index(storm)
+    found += _promises(storm)
+    found += _audit(storm, history)
+    found += _forgetting(storm, ledger, history)
+    return found
+
+
+def _run(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
+    name = f"{book.id} ({book.workflow.shape})"
+    workflow = book.workflow
+    generation = record.generation
+    if generation < book.generation:
+        yield f"lost: retry of {name} was accepted, it is of generation {generation}"
+    if generation == 2:
+        if book.retry_tried is None:
+            yield f"invented: {name} was retried by nobody"
+            return
+        workflow = book.retry_tried
+    end = expect(workflow)
+    actual = {stage.id: stage for stage in record.stages}
+    cancelled = generation == book.generation and book.cancelled
+    may_be_cancelled = cancelled or (generation == 1 and book.cancel_tried)
+    stopped = end.status == "failed" and workflow.plan.on_failure == "stop"
+    if cancelled and record.status != "cancelled":
+        yield f"lost: cancel of {name}, it is {record.status}"
+    if record.status == "cancelled" and not may_be_cancelled:
+        yield f"invented: {name} was cancelled by nobody"
+    elif record.status != "cancelled" and record.status != end.status:
+        yield f"wrong end: {name} is {record.status}, not {end.status}"
+    missing = set(actual) - set(end.states)
+    yield from (f"invented: stage {one} of {name}" for one in missing)
+    free = record.status == "cancelled" or stopped
+    for one, state in end.states.items():
+        stage = actual.get(one)
+        if stage is None:
+            if not (free and one not in {call.id for call in workflow.plan.stages}):
+                yield f"lost: stage {one} of {name}"
+            continue
+        yield from _stage(storm, name, stage, state, end, free, record.status.value)
+    yield from _counters(storm, book.id)
+    yield from _told(storm, book, record)
+    for decided, stage in book.decided:
+        if decided == generation and actual[stage].decision is None:
+            yield f"lost: decision on {stage} of {name}"
+    manifest = read_manifest(storm.store, book.id, generation)
+    if manifest is None or manifest.stages != record.stages:
+        yield f"manifest: {name} is not as it ended"
+
+
+def _stage(
+    storm: Storm, name: str, stage: StageRecord, state: str, end: Expected, free: bool, status: str
+) -> Iterator[str]:
+    where = f"{stage.id} of {name}"
+    allowed = {state}
+    if free:
+        allowed |= {"skipped", "cancelled"} if status == "cancelled" else {"skipped"}
+    if stage.state not in allowed:
+        yield f"wrong end: {where} is {stage.state}, not {' or '.join(sorted(allowed))}"
+    if stage.state == "cancelled" and status != "cancelled":
+        yield f"wrong end: {where} is cancelled in a run that is {status}"
+    call = end.calls[stage.id]
+    if stage.state == "done" and call.policy.hold is None:
+        left = stage.outputs.get("echo")
+        if left is None or left.digest != end.outputs.get(stage.id):
+            yield f"outputs: {where} left {left}, not {end.outputs.get(stage.id)}"
+        for ref in stage.outputs.values():
+            if not storm.store._size(ref.digest):  # noqa: SLF001
+                yield f"bytes: {where} refers to {ref.digest}, which was deleted"
+    if stage.state == "failed":
+        yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
+    if stage.attempt > 400:
+        yield f"attempts: {where} was claimed {stage.attempt} times"
+    if stage.finished is None and not stage.cached:
+        yield f"times: {where} never finished"
+
+
+def _failure(where: str, stage: StageRecord, act: Any, attempts: int) -> Iterator[str]:
+    family = stage.error.family if stage.error else None
+    wanted = {"fail": "data", "exhaust": "transient", "kill": "poison", "hang": "timeout"}.get(act, "user")
+    if family != wanted:
+        yield f"failure: {where} failed of {family} ({stage.error}), not of {wanted}"
+    if act == "kill" and stage.deaths != 6:
+        yield f"failure: {where} is poison after {stage.deaths} deaths"
+    if act == "exhaust" and stage.attempt < attempts:
+        yield f"failure: {where} was tried {stage.attempt} times only"
+    if stage.deaths >= 6 and act != "kill":
+        yield f"failure: {where} is poison, which it should not be"
+
+
+def _counters(storm: Storm, run: str) -> Iterator[str]:
+    """What the run counts is what its stages are; nothing stands in its lists any more."""
+    base = storm.keys.run(run)
+    fields = cast("dict[str, str]", storm.admin.hgetall(base))
+    texts = cast("dict[str, str]", storm.admin.hgetall(f"{base}:stages"))
+    records = {one: json.loads(text) for one, text in texts.items()}
+    done = sum(1 for one in records.values() if one["state"] == "done")
+    expected = {"left": 0, "flight": 0, "busy": 0, "held": 0, "done": done, "total": len(records)}
+    for name, value in expected.items():
+        if int(fields.get(name, 0)) != value:
+            yield f"counters: {run} has {name} = {fields.get(name)}, not {value}"
+    if fields.get("working"):
+        yield f"counters: {run} is still working"
+    for one, record in records.items():
+        if record["state"] not in TERMINAL:
+            yield f"counters: {one} of {run} is {record['state']}"
+        if record.get("flying"):
+            yield f"counters: {one} of {run} still flies"
+        if record.get("progress") is not None and record["state"] == "done":
+            yield f"counters: {one} of {run} is done and makes progress"
+    for part in ("open", "roots", "work", "parked"):
+        if storm.admin.exists(f"{base}:{part}"):
+            yield f"leftover: {part} of {run}: {storm.admin.type(f'{base}:{part}')}"
+    if set(storm.admin.hkeys(f"{base}:calls")) != set(records):
+        yield f"counters: {run} has other calls than stages"
+
+
+def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
+    """Watchers were told each end once for each generation."""
+    told: Counter[tuple[str, str]] = Counter()
+    ends = 0
+    for _, event in cast("Any", storm.admin.xrange(f"{storm.keys.run(book.id)}:events")):
+        if event["kind"] == "stage" and event["state"] in TERMINAL:
+            told[event["stage"], event["state"]] += 1
+        ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
+    if ends != record.generation:
+        yield f"events: {book.id} ended {ends} times in {record.generation} generations"
+    for (stage, state), times in told.items():
+        if times > record.generation:
+            yield f"twice: {stage} of {book.id} was {state} {times} times in {record.generation} generations"
+    by_stage = Counter(stage for stage, _ in told.elements())
+    for stage in record.stages:
+        if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
+            yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
+
+
+def _known_before(stage: StageRecord) -> bool:
+    """Whether it was done when the run was submitted."""
+    return stage.cached and stage.attempt == 0
+
+
+def _index(storm: Storm) -> Iterator[str]:
+    """Nothing is left over between runs."""
+    for name in cast("list[str]", list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000))):  # noqa: E501
+        part = name.removeprefix(storm.keys.prefix)
+        if part in LASTING or part.startswith(("run:", "model:", "pool")) or part in ("runs", "expiring"):
+            continue
+        if part in ("condemned", "deleted"):
+            continue
+        left = cast("int", storm.admin.pttl(name))
+        if part.startswith("staging:") and left > 0:
+            continue
+        if part.startswith("cache:"):
+            continue
+        yield f"leftover: {part} ({storm.admin.type(name)}, expires in {left} ms)"
+
+
+def _promises(storm: Storm) -> Iterator[str]:
+    registry = Registry(storm.admin, storm.settings)
+    versions = {one.name: one for one in registry.list()}
+    for kind, run, *rest in storm.promised:
+        name = rest[-1]
+        if name not in versions:
+            yield f"lost: {name} was {kind} by {run}"
+        elif kind == "registered" and versions[name].run != run:
+            yield f"lost: {name} was registered by {run}, not {versions[name].run}"
+        elif kind == "promoted" and versions[name].stage not in ("production", "archived"):
+            yield f"lost: promotion of {name}, it is {versions[name].stage}"
+    by_run = Counter((one.run, one.digest) for one in versions.values())
+    yield from (f"twice: {run} registered {times} versions" for (run, _), times in by_run.items() if times > 1)
+    for name in {one.model for one in versions.values()}:
+        live = [one for one in versions.values() if one.model == name and one.stage == "production"]
+        if len(live) > 1:
+            yield f"twice: {name} has {len(live)} versions in production"
+    for book in storm.accepted:
+        register = [call for call in book.workflow.plan.stages if call.task == "release.register"]
+        record = History(storm.admin, storm.settings.namespace).snapshot(book.id) if register else None
+        done = record.stage("register") if record else None
+        if done and done.state == "done" and not any(one.run == book.id for one in versions.values()):
+            yield f"lost: {book.id} registered nothing"
+
+
+def _audit(storm: Storm, history: History) -> Iterator[str]:
+    """Each decision stands in the audit log once, in its place."""
+    told = list(entries(storm.store))
+    numbers = [entry["number"] for entry in told]
+    if numbers != list(range(1, len(numbers) + 1)):
+        yield f"audit: numbers {numbers[:3]}… are not without gaps"
+    if len(told) != int(cast("str", storm.admin.get(storm.keys("audit:drained"))) or 0):
+        yield f"audit: {len(told)} entries, {storm.admin.get(storm.keys('audit:drained'))} counted"
+    counted: Counter[tuple[str, ...]] = Counter(_entry(entry) for entry in told)
+    for entry, times in counted.items():
+        if times > 1 and entry[0] != "submitted":
+            yield f"audit: {entry} stands there {times} times"
+    for run in history.run_ids():
+        record = history.snapshot(run)
+        if record and counted["submitted", run] != record.generation:
+            yield f"audit: {run} was submitted {counted['submitted', run]} times in {record.generation} generations"
+    for book in storm.accepted:
+        for generation, stage in book.decided:
+            if counted["decided", book.id, stage, f"{book.id} {generation}"] != 1:
+                yield f"audit: the decision on {stage} of {book.id} is missing"
+    for kind, run, *rest in storm.promised:
+        if counted[kind, run, rest[-1]] != 1:
+            yield f"audit: {kind} {rest[-1]} by {run} stands there {counted[kind, run, rest[-1]]} times"
+
+
+def _entry(entry: dict[str, Any]) -> tuple[str, ...]:
+    event = entry["event"]
+    if event in ("approved", "rejected"):
+        return ("decided", entry["run"], entry["stage"], str(entry.get("note")))
+    if event in ("registered", "promoted"):
+        run = entry["run"] if event == "registered" else str(entry["note"])
+        return (event, run, f"{entry['model']}@{entry['version']}")
+    return (event, str(entry.get("run")))
+
+
+def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]:
+    """When their time has come, runs are gone with all that belongs to them."""
+    missing = set(history.run_ids()) - set(cast("list[str]", storm.admin.zrange(storm.keys("expiring"), 0, -1)))
+    yield from (f"leftover: {run} never expires" for run in sorted(missing)[:3])
+    if ledger.expire():
+        yield "forgotten: runs expired before their time"
+    storm.clock.leap(FORGOTTEN_S * 1000)
+    while ledger.expire():
+        pass
+    Reconciler(ledger).tick()
+    effects, registered = 0, len(Registry(storm.admin, storm.settings).list())
+    for name in cast("list[str]", list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000))):  # noqa: E501
+        part = name.removeprefix(storm.keys.prefix)
+        lasting = part in LASTING - {"workflows"} or part.startswith(("model:", "condemned", "deleted"))
+        if part.startswith("cache:") and storm.admin.pttl(name) == -1:
+            effects += 1
+            continue
+        if not lasting:
+            yield f"leftover: {part} ({storm.admin.type(name)}) after everything expired"
+    if effects > registered:
+        yield f"leftover: {effects} cached results that never expire, of {registered} effects"
+
+
+__all__ = ["FAILING", "check"]

@@ -1,0 +1,358 @@
+"""A storm: clients, workers, reconcilers and people over one real Redis, and every fault at every call, by a seed.
+
+`python -m tests.faults.ledger.storm --seed 7` prints what it did and what the checker found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import logging
+import random
+import shutil
+import tempfile
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, cast
+
+import redis
+
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.settings import Settings
+from orchestrator.store.keys import Keys
+from tests.faults.ledger.actors import Keeper, Person, Presence, Store, Worker
+from tests.faults.ledger.clock import Clock
+from tests.faults.ledger.hub import Hub
+from tests.faults.ledger.shapes import Workflow, workflows
+from tests.faults.ledger.wire import Wire
+from tests.servers import RedisServer
+
+MAX_DEATHS = 6
+ROUNDS = 90  # of leaps in time, until what has not come to rest never will
+LEASE_S = 20.0
+
+
+@dataclass
+class Book:
+    """What is known of one accepted run by those who were answered."""
+
+    id: str
+    workflow: Workflow
+    person: Person
+    generation: int = 1
+    cancelled: bool = False  # answered; `cancel_tried`: perhaps done
+    cancel_tried: bool = False
+    retry_tried: Workflow | None = None
+    decided: set[tuple[int, str]] = field(default_factory=set)
+    promoted: bool = False
+
+    def advance(self) -> None:
+        """The retry was accepted."""
+        self.generation, self.cancelled, self.cancel_tried = 2, False, False
+
+
+@dataclass(frozen=True)
+class Plot:
+    """How hard a storm is, and what it may do."""
+
+    count: int = 48
+    wide: int = 1
+    rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
+    kills: int = 1  # of Redis
+    power: int = 1  # losses
+    full: int = 1  # times without memory
+    collect: bool = True
+    workers: int = 5
+    window: int = 6
+
+
+@dataclass
+class Storm:
+    """One storm from its first call to its rest."""
+
+    seed: int
+    plot: Plot = Plot()
+    server: RedisServer | None = None
+    folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cy-storm-", dir=_memory())))
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.hub = Hub(random.Random(self.seed + 1))
+        options = ("--auto-aof-rewrite-percentage", "0")
+        self.redis = self.server or RedisServer(appendfsync="always", options=options, folder=self.folder / "redis")
+        self.settings = Settings(
+            redis_url=self.redis.url, namespace=f"storm{self.seed}", home=self.folder / "home", lease_s=LEASE_S,
+            store=str(self.folder / "store"), cache=self.folder / "cache", author="storm", window=self.plot.window,
+            max_deaths=MAX_DEATHS, expire_s=40 * 86400.0,
+        )  # fmt: skip
+        self.keys = Keys(self.settings.namespace)
+        self.wire = Wire(self.redis, self.hub, random.Random(self.seed + 2), may_die=self.may_die)
+        self.store = Store(self.settings.store_url, self.settings.cache_path, 2**30)
+        self.store.storm = self
+        self.rate = 0.0
+        self.accepted: list[Book] = []
+        self.promised: list[tuple[str, ...]] = []
+        self.violations: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self.dead: set[tuple[str, int]] = set()
+        self.pids: Counter[str] = Counter()
+        self.leaving: set[int] = set()
+        self.crashes: list[str] = []
+        self.full_for = 0
+
+    # — the run of it
+
+    def run(self) -> Storm:
+        """Begin, blow, come to rest."""
+        logging.getLogger("workers.runtime.perform").setLevel(logging.CRITICAL)
+        if self.server is None:
+            self.redis.folder.mkdir(parents=True)
+            self.redis.start()
+        self.admin = self.redis.client()
+        self.clock = Clock(self.admin, self.keys)
+        try:
+            self._cast()
+            self._blow()
+            self._rest()
+        finally:
+            self.hub.finish()
+        return self
+
+    def close(self) -> None:
+        """Nothing is left of it."""
+        self.admin.close()
+        if self.server is None:
+            self.redis.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _cast(self) -> None:
+        work = workflows(self.plot.count, self.chance, wide_ones=self.plot.wide)
+        self.people = [Person(self, work[i::3]) for i in range(3)]
+        for i, person in enumerate(self.people):
+            self.hub.add(f"person{i}", self._guarded(person))
+        for i in range(self.plot.workers):
+            self.hub.add(f"worker{i}", self._guarded(Worker(self, f"host{i % 2}")))
+        for i in range(2):
+            self.hub.add(f"keeper{i}", self._guarded(Keeper(self)))
+            self.hub.add(f"presence{i}", self._guarded(Presence(self, f"host{i}")))
+
+    def _guarded(self, life: Any) -> Any:
+        """A life that a fault of the product's own ends is told, and begins again."""
+
+        def guarded() -> None:
+            while True:
+                try:
+                    life()
+                except Exception as error:
+                    self.crashes.append(f"{type(error).__name__}: {error}"[:300])
+                    if len(self.crashes) > 200:
+                        raise
+                    self.point()
+
+        return guarded
+
+    def _blow(self) -> None:
+        self.rate = self.plot.rate
+        self.wire.lose, self.wire.die = self.rate, self.rate / 2
+        while any(person.work for person in self.people) or self.chance.random() > 0.002:
+            if self.hub.turns > 400 * self.plot.count:
+                break
+            self.hub.turn()
+            self._strike()
+        self.rate = self.wire.lose = self.wire.die = 0.0
+        self.calm()
+
+    def _rest(self) -> None:
+        for number in range(ROUNDS):
+            for _ in range(30):
+                for _ in range(40 * len(self.hub.actors)):
+                    self.hub.turn()
+                if not self._ringing():
+                    break
+            if number > 2 and self.quiet():
+                return
+            self.clock.leap(3_000 if number % 3 else 30_000)
+        self.violations.append(f"never at rest: {self.restless()}")
+
+    # — faults between two turns
+
+    def _strike(self) -> None:
+        drawn = self.chance.random()
+        plot = self.plot
+        if self.full_for:
+            self.full_for -= 1
+            if not self.full_for:
+                self.admin.config_set("maxmemory", 0)
+        scale = 60 / (400 * plot.count / 8)
+        if drawn < 0.010:
+            self.clock.leap(self.chance.choice([500, 3_000, 5_000]))
+            self.counts["leaps"] += 1
+        elif drawn < 0.012 and self.may_die():
+            self.clock.leap(self.chance.choice([25_000, 7_200_000]))
+            self.counts["long leaps"] += 1
+        elif drawn < 0.020:
+            self.chance.choice(self.hub.actors).stopped = self.chance.choice([5, 40, 300])
+            self.counts["stopped"] += 1
+        elif drawn < 0.022:
+            self.admin.script_flush()
+            self.counts["scripts dropped"] += 1
+        elif drawn < 0.024:
+            self.leaving |= {self.pids["host0"], self.pids["host1"]}
+        elif drawn < 0.024 + scale and self.counts["kills"] < plot.kills:
+            self.counts["kills"] += 1
+            self._restart()
+        elif drawn < 0.024 + 2 * scale and self.counts["power losses"] < plot.power:
+            self.counts["power losses"] += 1
+            self._restart(self.chance.random())
+        elif drawn < 0.024 + 3 * scale and self.counts["full"] < plot.full and not self.full_for:
+            self.counts["full"] += 1
+            self.full_for = 150
+            self.admin.config_set("maxmemory", 1)
+
+    def _restart(self, cut: float | None = None) -> None:
+        """Redis is killed and comes back; `cut` says how much of what was not promised is lost with the power."""
+        self.admin.close()
+        self.redis.kill()
+        if cut is not None:
+            size, kept = self.wire.size(), self.wire.durable
+            with self.wire.file.open("r+b") as file:
+                file.truncate(kept + int((size - kept) * cut))
+        self.redis.start()
+        self.wire.durable = min(self.wire.size(), self.wire.durable)
+        if self.full_for:
+            self.admin.config_set("maxmemory", 1)
+
+    def calm(self) -> None:
+        """What lasts is over."""
+        self.full_for = 0
+        self.admin.config_set("maxmemory", 0)
+        for actor in self.hub.actors:
+            actor.stopped = 0
+
+    # — what actors ask
+
+    def point(self) -> None:
+        """A place between two calls: somebody else goes on, and this one may die here."""
+        self.hub.pause()
+        actor = self.hub.current
+        if actor is not None and self.chance.random() < self.rate / 4 and self.may_die():
+            from tests.faults.ledger.hub import Killed
+
+            raise Killed
+
+    def may_die(self) -> bool:
+        """Whether one more death makes no stage poison that is not meant to be."""
+        members = cast("list[str]", self.admin.zrange(self.keys("leases"), 0, -1))
+        for run, stage in (member.split("/", 1) for member in members):
+            text = self.admin.hget(self.keys.run(run, "stages"), stage)
+            if text and json.loads(cast("str", text)).get("deaths", 0) >= MAX_DEATHS - 2 and stage != "bad":
+                return False
+        return True
+
+    def new_process(self, host: str) -> int:
+        """The number of a process that begins."""
+        self.pids[host] += 1
+        return self.pids[host]
+
+    def shutting(self, pid: int) -> bool:
+        """Whether this process was asked to end."""
+        return pid in self.leaving
+
+    def aged(self, stamp: str) -> str:
+        """A message's stamp on the clock that leapt meanwhile."""
+        return self.clock.aged(stamp)
+
+    def history(self, ledger: Ledger) -> History:
+        """What a reader knows."""
+        return History(ledger.redis, self.settings.namespace)
+
+    def accept(self, run: str, workflow: Workflow, person: Person) -> None:
+        """Somebody was told that this run is accepted."""
+        if not any(book.id == run for book in self.accepted):
+            self.accepted.append(Book(run, workflow, person))
+
+    def ran(self, run: str, job: Any) -> None:
+        """A stage's work was done, recorded or not."""
+        self.counts["worked"] += 1
+
+    def note(self, who: str, error: Exception) -> None:
+        """A failure that somebody tries again after."""
+        self.counts[f"{who} tries again"] += 1
+        self.last_error = f"{who}: {error}"
+
+    # — rest
+
+    def _ringing(self) -> bool:
+        return any(self.admin.llen(self.keys.broker(queue)) for queue in ("ops", "train")) or any(
+            person.work for person in self.people
+        )
+
+    def quiet(self) -> bool:
+        """Whether nothing is left to be done by anybody."""
+        return not self.restless()
+
+    def restless(self) -> list[str]:
+        """What is still to be done."""
+        found = [f"{len(person.work)} unsubmitted" for person in self.people if person.work]
+        for name in ("active", "ended", "audit:outbox", "work", "leases", "timers"):
+            if self.admin.exists(self.keys(name)):
+                kind = self.admin.type(self.keys(name))
+                size = {"set": self.admin.scard, "zset": self.admin.zcard, "list": self.admin.llen}[kind](self.keys(name))
+                members = {"set": partial(self.admin.srandmember, number=3), "list": lambda k: self.admin.lrange(k, 0, 2),
+                           "zset": lambda k: self.admin.zrange(k, 0, 2)}[kind](self.keys(name))  # fmt: skip
+                found.append(f"{size} {name} {members}")
+        for book in self.accepted:
+            status = self.admin.hget(self.keys.run(book.id), "status")
+            waiting = book.workflow.retry and book.generation == 1 and book.retry_tried is None
+            if waiting and status is not None:
+                found.append(f"{book.id} to be retried")
+        return found
+
+
+def _memory() -> str | None:
+    """A folder in memory, where there is one: a storm writes down every step."""
+    return "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+
+
+def blow(seed: int, plot: Plot | None = None) -> Storm:
+    """One storm, checked."""
+    from tests.faults.ledger.checker import check
+
+    storm = Storm(seed, plot or Plot())
+    try:
+        storm.run()
+        storm.violations += check(storm)
+    finally:
+        with contextlib.suppress(redis.RedisError):
+            storm.close()
+    return storm
+
+
+def main() -> None:
+    """Storms from the command line."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--seed", type=int, default=1)
+    options.add_argument("--storms", type=int, default=1)
+    options.add_argument("--count", type=int, default=48)
+    options.add_argument("--wide", type=int, default=1)
+    options.add_argument("--rate", type=float, default=0.04)
+    given = options.parse_args()
+    for seed in range(given.seed, given.seed + given.storms):
+        began = time.monotonic()
+        storm = blow(seed, Plot(count=given.count, wide=given.wide, rate=given.rate))
+        facts = dict(storm.counts) | {
+            "runs": len(storm.accepted), "commands": storm.wire.commands, "lost": storm.wire.lost,
+            "deaths": storm.hub.deaths, "turns": storm.hub.turns, "seconds": round(time.monotonic() - began, 1),
+        }  # fmt: skip
+        print(seed, facts)
+        for line in [*storm.violations[:20], *{crash: 1 for crash in storm.crashes}]:
+            print("   ", line)
+
+
+if __name__ == "__main__":
+    main()
