@@ -17,7 +17,7 @@ from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 from orchestrator.contracts.tasks import TASKS, names_of
 from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
-from workers.runtime.broker import PromptConnection
+from workers.runtime.broker import OnceAMinute, PromptConnection
 from workers.runtime.child import Child
 from workers.runtime.doorbell import heard
 from workers.runtime.nursery import Nursery
@@ -67,6 +67,7 @@ class Worker:
         """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""
         warnings.simplefilter("ignore", SecurityWarning)  # root is no danger where nothing is unpickled
         signals.celeryd_after_setup.connect(_no_advice, weak=False)
+        logging.getLogger("kombu.transport.redis").addFilter(OnceAMinute())
         presence = Presence(self.settings, self.queue, self.processes)
         self.app.refuse = presence.refuse
         signals.worker_process_init.connect(self._begin_child, weak=False)

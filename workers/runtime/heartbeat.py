@@ -100,10 +100,10 @@ class Heartbeat:
             if now - self._beaten >= self.every_s:
                 self._beaten = now
                 self._beat(running)
+                self._silent = False
             if now - self._shown >= LIVE_EVERY_S:
                 self._shown = now
                 self.live(self._open(), running)
-            self._silent = False
         except (TransientError, redis_py.RedisError) as error:
             if not self._silent:
                 log.warning("%s: the lease is renewed when Redis is back (%s)", running.lease, error)
