@@ -54,8 +54,43 @@ def test_redis_keeps_what_it_accepts_and_is_closed_to_others(services: dict[str,
     options = dict(zip(words[1::2], words[2::2], strict=True))
     assert options["--appendonly"] == "yes"
     assert options["--maxmemory-policy"] == "noeviction"
-    assert options["--requirepass"].startswith("${CYCLERY_REDIS_PASSWORD:?")
-    assert services["redis"]["volumes"] == ["redis:/data"]
+    assert options["--aclfile"] == "/etc/cyclery/users.acl"
+    assert services["redis"]["volumes"] == ["redis:/data", "${CYCLERY_REDIS_CONFIG:-./.cyclery/redis}:/etc/cyclery:ro"]
+
+
+def test_each_service_is_the_redis_user_of_its_role(services: dict[str, Any]) -> None:
+    users = {}
+    for name, service in services.items():
+        if name != "redis":
+            url = service["environment"]["CYCLERY_REDIS_URL"]
+            user, password = re.search(r"://(\w+):\$\{CYCLERY_(\w+)_PASSWORD-\}@", url).groups()  # type: ignore[union-attr]
+            users[name] = user
+            assert password == {"flower": "MONITOR"}.get(user, user.upper())
+    assert users == {
+        "orchestrator": "service", "worker-prep": "worker", "worker-train": "worker", "worker-evaluate": "worker",
+        "worker-ops": "ops", "flower": "flower",
+    }  # fmt: skip
+
+
+def test_over_tls_redis_listens_to_nothing_else_and_everybody_has_its_authority(services: dict[str, Any]) -> None:
+    tls = yaml.safe_load((ROOT / "deploy/compose.tls.yaml").read_text())["services"]
+    words = tls["redis"]["command"]
+    options, plain = dict(zip(words[1::2], words[2::2], strict=True)), services["redis"]["command"]
+    assert options["--port"] == "0"
+    assert words[: len(plain)] == plain  # all that holds without TLS holds with it
+    assert set(tls) == set(services)
+    assert all("/etc/cyclery/ca.crt:ro" in tls[name]["volumes"][0] for name in tls if name != "redis")
+
+
+def test_prepare_makes_a_password_for_each_role_and_tells_none(tmp_path: Path) -> None:
+    done = subprocess.run([ROOT / "deploy/prepare", tmp_path], capture_output=True, text=True, check=True)
+    assert (tmp_path / ".env").stat().st_mode & 0o077 == 0
+    written = dict(re.findall(r"^(\w+)=(.*)$", (tmp_path / ".env").read_text(), re.MULTILINE))
+    secret = [value for name, value in written.items() if name.endswith("_PASSWORD")]
+    assert len(secret) == len(set(secret)) == 6
+    assert not [value for value in secret if value in done.stdout + (tmp_path / ".cyclery/redis/users.acl").read_text()]
+    assert written["CYCLERY_REDIS_URL"].startswith("redis://client:")
+    assert (tmp_path / ".cyclery").stat().st_mode & 0o077 == 0
 
 
 def test_ports_are_published_on_this_host_only_unless_told_otherwise(services: dict[str, Any]) -> None:
@@ -98,11 +133,16 @@ def pinned(lock: str) -> set[tuple[str, str]]:
 
 
 def test_no_file_of_the_deployment_names_a_registry() -> None:
-    for path in (ROOT / "compose.yaml", *(ROOT / "deploy").iterdir()):
+    for path in (ROOT / "compose.yaml", *(ROOT / "deploy").rglob("*")):
+        if path.is_dir():
+            continue
         assert not re.search(r"\b(ghcr|docker|quay|pypi)\.(io|org|com)\b", path.read_text()), path
 
 
-@pytest.mark.parametrize("script", ["make-env", "prepare", "install-test-packages", "try-compose"])
+@pytest.mark.parametrize(
+    "script",
+    ["make-env", "prepare", "install-test-packages", "try-compose", "redis/make-users", "redis/make-certificates"],
+)
 def test_the_scripts_are_well_formed(script: str) -> None:
     path = ROOT / "deploy" / script
     assert path.stat().st_mode & 0o111
