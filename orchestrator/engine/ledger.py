@@ -321,7 +321,7 @@ class Ledger:
 
     def repair(self, limit: int, grace_ms: int) -> tuple[int, tuple[Bell, ...]]:
         """One bounded step of the reconciler: how many actions, and the bells that it rang."""
-        reply = self._run("tick", limit, self.settings.max_deaths, grace_ms)
+        reply = self._run("tick", limit, self.settings.max_deaths, grace_ms, self._ms(self.settings.lease_s))
         return int(reply[0]), tuple(Bell.decode(text) for text in reply[1:])
 
     def unfinished(self) -> set[str]:

@@ -61,6 +61,44 @@ def test_a_silent_worker_loses_its_stage_and_its_late_completion_is_refused(hand
     assert (stage.attempt, stage.deaths) == (2, 1)
 
 
+def nobody_looked(hand: Hand) -> None:
+    """As if Redis, or the service, had been away for a minute."""
+    hand.ledger.redis.hincrby(hand.ledger.keys("ticked"), "at", -60_000)
+
+
+def run_out(hand: Hand) -> bool:
+    """Whether every lease has run out."""
+    seconds, micros = hand.ledger.redis.time()
+    return not hand.ledger.redis.zcount(hand.ledger.keys("leases"), seconds * 1000 + micros // 1000, "+inf")
+
+
+def test_who_worked_through_an_outage_keeps_the_stage(hand: Hand) -> None:
+    """And what has ended meanwhile is recorded, though its time limit is over by now."""
+    accepted = hand.submit(call("a", timeout_s=0.3), call("b"))
+    claims = [hand.must_claim(bell) for bell in accepted.bells]
+    for _ in range(2):  # of which the first is forgotten once the owner has spoken
+        repair(hand)
+        wait_until(lambda: run_out(hand))
+        nobody_looked(hand)
+        repair(hand)
+        assert hand.states(accepted.run) == {"a": "running", "b": "running"}
+        assert hand.ledger.heartbeat({claim.lease: None for claim in claims}) == {
+            claim.lease: "held" for claim in claims
+        }
+    assert [hand.done(claim).answer for claim in claims] == ["done", "done"]
+
+
+def test_who_died_in_an_outage_is_spared_once(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    hand.must_claim(accepted.bells[0])
+    repair(hand)
+    for state in ("running", "ready"):
+        wait_until(lambda: run_out(hand))
+        nobody_looked(hand)
+        repair(hand)
+        assert hand.states(accepted.run) == {"a": state}
+
+
 def test_a_renewed_lease_stays(hand: Hand, redis: redis_py.Redis) -> None:
     accepted = hand.submit(call("a"))
     claim = hand.must_claim(accepted.bells[0])

@@ -12,8 +12,12 @@ for i = 2, #ARGV, 4 do
       record.progress = tonumber(progress)
       save(id)
       emit('progress', id, progress)
-      close()
     end
+    if record.spared then
+      record.spared = nil
+      save(id)
+    end
+    close()
     reply[#reply + 1] = fields.stopping and 'cancelled' or 'held'
   end
 end

@@ -1,8 +1,15 @@
 #!lua flags=allow-oom
--- Repairs, at most ARGV[1] of each kind. ARGV: limit, max deaths, grace ms before a bell counts as unheard.
+-- Repairs, at most ARGV[1] of each kind. ARGV: limit, max deaths, grace ms before a bell counts as unheard, lease ms.
 -- Answers {how many actions, bells…}.
 local limit, max_deaths, grace_us = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]) * 1000
 local at, acted, bells = clock(), 0, {}
+
+-- Nobody looked for half a lease: Redis was away, or the service was. Meanwhile no living worker could renew, and what
+-- has ended waits to be recorded: each lease that ran out is spared once, until its owner had the time to speak.
+local lease, looked = tonumber(ARGV[4] or '0'), tonumber(call('HGET', key('ticked'), 'at') or whole(at))
+if at - looked > lease / 2 and lease > 0 then call('HSET', key('ticked'), 'sparing', whole(at + lease / 2)) end
+call('HSET', key('ticked'), 'at', whole(at))
+local sparing = at < tonumber(call('HGET', key('ticked'), 'sparing') or '0')
 
 local function due(name) return call('ZRANGEBYSCORE', key(name), '-inf', at, 'LIMIT', 0, limit) end
 
@@ -44,7 +51,12 @@ end
 for _, member in ipairs(due('leases')) do
   local owner, id = string.match(member, '^([^/]+)/(.+)$')
   local record = open(owner) and load(id)
-  if record and record.state == 'running' then
+  if record and record.state == 'running' and sparing and record.spared ~= record.fence then
+    record.spared = record.fence
+    save(id)
+    call('ZADD', key('leases'), at + lease, member)
+    ended()
+  elseif record and record.state == 'running' then
     if record.timeout and at >= record.started + record.timeout then out_of_time(id, record)
     else lose(id, record, max_deaths, true) end
     ended()
