@@ -404,11 +404,23 @@ def test_a_teams_exception_shows_its_line(bench: Bench) -> None:
     assert "execute.py" not in log
 
 
+def test_a_killed_guest_is_a_death_of_its_worker_and_no_fault_of_the_stage(bench: Bench) -> None:
+    run = bench.submit(bench.custom("a", "import os, signal\ndef stage(): os.kill(os.getpid(), signal.SIGKILL)\n"))
+    bench.perform(run, "a")
+    stage = bench.stage(run, "a")
+    assert (stage.state, stage.deaths, stage.error) == ("ready", 1, None)
+    for _ in range(bench.child.settings.max_deaths - 1):
+        bench.perform(run, "a")
+    error = bench.stage(run, "a").error
+    assert error is not None
+    assert error.family == "poison"
+
+
 @pytest.mark.parametrize(
     ("body", "family", "message"),
     [
         ("import os; os._exit(7)", "user", "ended with exit code 7"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "user", "was killed by SIGKILL"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "user", "was killed by SIGSEGV"),
         ("import sys; sys.exit(2)", "user", "the code called sys.exit(2)"),
         ("return object()", "user", "output result cannot be kept"),
         ("import nowhere", "user", "ModuleNotFoundError: No module named 'nowhere' (team.py:2)"),

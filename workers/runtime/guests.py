@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,7 @@ from workers.runtime.scratch import new_scratch
 
 WARM = 2  # guests that one child keeps
 GROWTH = 512 << 20  # bytes of memory that a guest may gain before it is replaced
+LAST_WORD_S = 1.0  # from a closed channel to the end of the process
 POLL_S = 0.5  # a guest's own child may hold the channel open after its death
 HIDDEN_SETTINGS = ("CYCLERY_REDIS_URL",)  # no business of a team's code
 
@@ -41,6 +43,10 @@ class GuestFailed(CycleryError):
         super().__init__(error.message)
         self.error = error
         self.outage = outage
+
+
+class GuestKilled(UserCodeError):
+    """Somebody killed the guest, an administrator or the host's lack of memory: nothing is known about the stage."""
 
 
 class GuestProcess(Protocol):
@@ -115,6 +121,13 @@ class Guest:
             self.baseline = used
         return used > self.baseline + GROWTH
 
+    def was_killed(self) -> bool:
+        """Whether its silence is that of a killed process; asked before this one kills it."""
+        deadline = time.monotonic() + LAST_WORD_S
+        while (code := self.process.poll()) is None and time.monotonic() < deadline:
+            time.sleep(0.01)  # its channel closes a moment before its end is known
+        return code == -signal.SIGKILL
+
     def ended(self) -> str:
         """How the process ended, in words."""
         code = self.process.wait()
@@ -171,7 +184,7 @@ class GuestBody:
     def run(self, job: Job, running: Running) -> Outcome:
         """Have the guest run the stage.
 
-        Raises GuestFailed for what its code did, and UserCodeError when the guest died.
+        Raises GuestFailed for what its code did, GuestKilled when it was killed, and UserCodeError when it died.
         """
         code = job.call.code
         if code is None:
@@ -187,12 +200,14 @@ class GuestBody:
             answer = self._answer(guest, running)
             result = _result(answer)
         except ChannelClosed as error:
+            killed = guest.was_killed()
             guest.kill()
             how = guest.ended()
             self._guests.drop(guest)
             if isinstance(error, ChannelGarbled):
                 how = "wrote into the channel to its worker: let it use no file descriptor that it did not open"
-            raise UserCodeError(f"{job.place}: the process that ran its code {how}: see `cyclery logs`") from None
+            kind = GuestKilled if killed else UserCodeError
+            raise kind(f"{job.place}: the process that ran its code {how}: see `cyclery logs`") from None
         signalled = running.cancelled or running.soft_done  # a late signal must not meet the next stage
         if signalled or answer.get("recycle") or guest.family() or guest.grown():
             self._guests.drop(guest)

@@ -23,7 +23,7 @@ from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
 from workers.runtime.failures import describe, is_outage, trace
-from workers.runtime.guests import GuestBody, GuestFailed
+from workers.runtime.guests import GuestBody, GuestFailed, GuestKilled
 from workers.runtime.inside import Inside
 from workers.runtime.interruption import StageCancelled
 from workers.runtime.job import Job, Outcome, resolve_inputs
@@ -213,6 +213,8 @@ class Attempt:
             return partial(ledger.give_back, lease)
         if self.running.ending == "cancelled":
             return partial(ledger.stopped, lease, log=kept, seconds=seconds)
+        if isinstance(error, GuestKilled) and self.running.exceeded is None:  # as if it had been this process
+            return partial(ledger.bury, lease)
         outage = self.running.exceeded is None and (
             error.outage if isinstance(error, GuestFailed) else is_outage(error)
         )
