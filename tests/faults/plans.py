@@ -41,7 +41,7 @@ class Draft:
 
     def own(self, name: str, function: str, *before: str, seconds: float = 0.0, **policy: object) -> StageCall:
         """A stage of the team's own code."""
-        params = {"case": self.case} | ({"seconds": seconds} if seconds else {})
+        params = {"case": self.case, "place": name} | ({"seconds": seconds} if seconds else {})
         return StageCall(
             id=name, task="custom", queue="prep", version=1, params=params, inputs=_inputs(before, "result"),
             code=self.team.code(function), shadow=f"custom.{name}",

@@ -17,7 +17,7 @@ from tests.faults.evidence import Digests, Evidence
 from tests.faults.faults import Fault
 from tests.faults.hands import Hands
 from tests.faults.leftovers import forget
-from tests.faults.tending import Tender
+from tests.faults.tending import EVERY_S, Tender
 from tests.faults.world import World
 
 CALM_S = 240.0  # until the last workflow must have ended after the last fault
@@ -54,17 +54,12 @@ class Storm:
         begun = time.monotonic()
         result = Result(workflows=len(cases))
         tender = Tender(cases, Hands(world, random.Random(self.seed)), self.width)
-        striker = _Striker(self, world, result.faults, threading.Event())
-        striker.start()
+        people = _People(tender)
+        people.start()
         try:
-            while tender.open and striker.is_alive():
-                tender.tend()
-                time.sleep(0.05)
+            self._rage(world, people, result.faults)
         finally:
-            striker.over.set()
-            striker.join()
-        if striker.error is not None:
-            raise striker.error
+            people.leave()
         world.revive()
         if not tender.run(CALM_S):
             result.violations += [f"{name} is stuck" for name in tender.open]
@@ -74,6 +69,25 @@ class Storm:
         result.violations += forget(world)
         result.seconds = time.monotonic() - begun
         return result
+
+    def _rage(self, world: World, people: _People, struck: Counter[str]) -> None:
+        """Strike until all workflows have ended, or it is enough.
+
+        In the main thread: what it starts again ends with the thread that started it.
+        """
+        chance = random.Random(self.seed)
+        deadline = time.monotonic() + self.longest
+        while not people.over.wait(chance.uniform(*self.pause)) and time.monotonic() < deadline:
+            fault = chance.choice(self.faults)
+            try:
+                fault.strike(world, chance)
+                struck[fault.name] += 1
+                if fault.lasts:
+                    people.over.wait(chance.uniform(*self.lasting))
+            except psutil.NoSuchProcess:
+                continue  # it went away by itself
+            finally:
+                fault.mend(world)
 
 
 def calm_down(world: World) -> None:
@@ -93,34 +107,30 @@ def count(evidence: Evidence, result: Result) -> None:
     result.repeated = result.executions - len(evidence.effects)
 
 
-class _Striker(threading.Thread):
-    """Strikes until told that it is over, or its time is."""
+class _People(threading.Thread):
+    """Tends the workflows in a thread of its own until all have ended, or it is told to leave."""
 
-    def __init__(self, storm: Storm, world: World, struck: Counter[str], over: threading.Event) -> None:
-        super().__init__(name="striker", daemon=True)
-        self.storm, self.world, self.struck, self.over = storm, world, struck, over
-        self.chance = random.Random(storm.seed)
+    def __init__(self, tender: Tender) -> None:
+        super().__init__(name="people", daemon=True)
+        self.tender, self.over, self.left = tender, threading.Event(), threading.Event()
         self.error: BaseException | None = None
 
     def run(self) -> None:
-        """The storm."""
-        deadline = time.monotonic() + self.storm.longest
+        """Tend."""
         try:
-            while not self.over.wait(self.chance.uniform(*self.storm.pause)) and time.monotonic() < deadline:
-                self._strike(self.chance.choice(self.storm.faults))
+            while self.tender.open and not self.left.wait(EVERY_S):
+                self.tender.tend()
         except BaseException as error:
             self.error = error
-
-    def _strike(self, fault: Fault) -> None:
-        try:
-            fault.strike(self.world, self.chance)
-            self.struck[fault.name] += 1
-            if fault.lasts:
-                self.over.wait(self.chance.uniform(*self.storm.lasting))
-        except psutil.NoSuchProcess:
-            pass  # it went away by itself
         finally:
-            fault.mend(self.world)
+            self.over.set()
+
+    def leave(self) -> None:
+        """Stop, and tell what went wrong."""
+        self.left.set()
+        self.join()
+        if self.error is not None:
+            raise self.error
 
 
 def without_faults(world: World, cases: Sequence[Case], patience: float = 600.0) -> Reference:

@@ -26,31 +26,35 @@ def note(context: StageContext, **facts: Any) -> None:
         os.close(log)
 
 
-def first(*, case: str, context: StageContext, seconds: float = 0.0) -> dict[str, Any]:
+def first(*, case: str, place: str, context: StageContext, seconds: float = 0.0) -> dict[str, Any]:
     """A stage that needs nothing."""
-    return _done([], case, seconds, context)
+    return _done([], case, place, seconds, context)
 
 
-def then(before: dict[str, Any], *, case: str, context: StageContext, seconds: float = 0.0) -> dict[str, Any]:
+def then(
+    before: dict[str, Any], *, case: str, place: str, context: StageContext, seconds: float = 0.0
+) -> dict[str, Any]:
     """A stage after another."""
-    return _done([before], case, seconds, context)
+    return _done([before], case, place, seconds, context)
 
 
-def join(before: list[dict[str, Any]], *, case: str, context: StageContext, seconds: float = 0.0) -> dict[str, Any]:
+def join(
+    before: list[dict[str, Any]], *, case: str, place: str, context: StageContext, seconds: float = 0.0
+) -> dict[str, Any]:
     """A stage after many."""
-    return _done(before, case, seconds, context)
+    return _done(before, case, place, seconds, context)
 
 
-def mended(*, case: str, context: StageContext) -> dict[str, Any]:
+def mended(*, case: str, place: str, context: StageContext) -> dict[str, Any]:
     """A stage that fails until somebody has mended the world."""
     if not Path(os.environ["CYFAULTS_MENDED"], case).exists():
         raise ValueError(f"{case} is not mended yet")
-    return _done([], case, 0.0, context)
+    return _done([], case, place, 0.0, context)
 
 
-def broken(*, case: str, context: StageContext) -> dict[str, Any]:
+def broken(*, case: str, place: str, context: StageContext) -> dict[str, Any]:
     """A stage that always fails."""
-    raise ValueError(f"{case} is broken in {context.stage}")
+    raise ValueError(f"{case} is broken in {place}")
 
 
 def counted(table: pd.DataFrame, *, case: str, context: StageContext) -> dict[str, Any]:
@@ -60,13 +64,13 @@ def counted(table: pd.DataFrame, *, case: str, context: StageContext) -> dict[st
     return {"case": case, "rows": rows}
 
 
-def _done(before: list[dict[str, Any]], case: str, seconds: float, context: StageContext) -> dict[str, Any]:
+def _done(before: list[dict[str, Any]], case: str, place: str, seconds: float, context: StageContext) -> dict[str, Any]:
     """The same for the same inputs, however often and wherever it is executed; long ones listen to a cancel."""
     end = time.monotonic() + seconds
     while time.monotonic() < end and not context.cancelled:
         time.sleep(PAUSE_S)
         context.progress(min(1.0, 1 - (end - time.monotonic()) / max(seconds, PAUSE_S)))
-    text = json.dumps([case, context.stage, before], sort_keys=True)
-    result = {"case": case, "stage": context.stage, "sum": hashlib.sha256(text.encode()).hexdigest()}
+    text = json.dumps([case, place, before], sort_keys=True)
+    result = {"case": case, "place": place, "sum": hashlib.sha256(text.encode()).hexdigest()}
     note(context, case=case, sum=result["sum"])
     return result

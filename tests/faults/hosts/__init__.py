@@ -1,0 +1,1 @@
+"""Faults of what surrounds Cyclery: networks, memory, disks, stores, clocks."""
