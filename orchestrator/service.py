@@ -26,6 +26,7 @@ from orchestrator.store.audit import drain
 from orchestrator.store.connection import connect
 from orchestrator.store.format import require_format
 from orchestrator.store.manifests import write_manifest
+from orchestrator.store.server import concerns, inspect_server
 from orchestrator.store.steps import settle
 
 log = logging.getLogger("cyclery.service")
@@ -144,6 +145,8 @@ def main() -> int:
     try:
         require_format(ledger.redis, ledger.keys)
         log.info("serving namespace %s", settings.namespace)
+        for concern in concerns(inspect_server(ledger.redis)):
+            log.warning("%s", concern)
         Service(ledger, open_store(settings)).serve(stop)
     except Outdated as error:
         log.error("%s", error)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from orchestrator.cli.output import Output
 from orchestrator.cli.words import SIGNS, STYLES, duration
@@ -19,10 +19,16 @@ if TYPE_CHECKING:
 
     from orchestrator.client.client import Client
 
-Show = Callable[[RunRecord], None]
 BAR = 16  # characters
 MANY = 200  # stages from which on neighbours that ended well, or wait, share a line
 NAME = 40  # of the column of names, so that a line fits into 80
+
+
+class Show(Protocol):
+    """What takes a run as it stands, and why it does not get on."""
+
+    def __call__(self, record: RunRecord, waiting: Sequence[str] = (), /) -> None:
+        """Show both."""
 
 
 @contextmanager
@@ -36,13 +42,19 @@ def progress(output: Output, client: Client) -> Iterator[Show]:
     from orchestrator.cli.left import TimeLeft
 
     left = TimeLeft(client.session().history.slots())
-    shown: list[RunRecord] = []
+    shown: list[tuple[RunRecord, Sequence[str]]] = []
 
     def current() -> RenderableType:
-        return tree(shown[-1], left.of(shown[-1])) if shown else ""
+        if not shown:
+            return ""
+        record, waiting = shown[-1]
+        return tree(record, left.of(record), waiting)
+
+    def show(record: RunRecord, waiting: Sequence[str] = (), /) -> None:
+        shown[:] = [(record, waiting)]
 
     with Live(console=output.err, refresh_per_second=8, get_renderable=current):
-        yield shown.append
+        yield show
 
 
 class Lines:
@@ -51,8 +63,9 @@ class Lines:
     def __init__(self, output: Output) -> None:
         self._output = output
         self._seen: dict[str, StageState] | None = None
+        self._waiting: frozenset[str] = frozenset()  # on which queues, as far as it was told
 
-    def show(self, record: RunRecord) -> None:
+    def show(self, record: RunRecord, waiting: Sequence[str] = (), /) -> None:
         """Print what is new; what was cached from the start in one line."""
         seen = self._seen
         if seen is None:
@@ -67,6 +80,10 @@ class Lines:
         if passed_over:
             self._output.say(f"- {passed_over} {'stage' if passed_over == 1 else 'stages'} not run")
         self._seen = {stage.id: stage.state for stage in record.stages}
+        for message in waiting:
+            if message.split(":")[0] not in self._waiting:
+                self._output.say(message)
+        self._waiting = frozenset(message.split(":")[0] for message in waiting)
 
 
 _TOLD = frozenset({StageState.RUNNING, StageState.HELD, StageState.DONE, StageState.FAILED, StageState.REJECTED})
@@ -83,8 +100,8 @@ def _line(stage: StageRecord) -> str:
     return " ".join(words)
 
 
-def tree(record: RunRecord, left_s: float | None) -> Group:
-    """The whole run as it stands."""
+def tree(record: RunRecord, left_s: float | None, waiting: Sequence[str] = ()) -> Group:
+    """The whole run as it stands, and why it does not get on."""
     from rich.console import Group
     from rich.padding import Padding
     from rich.text import Text
@@ -109,6 +126,7 @@ def tree(record: RunRecord, left_s: float | None) -> Group:
                 lines.append(Text(f"    … and {len(folded) - 1} more {folded[0].state}", "dim"))
             if folded[0].error is not None:
                 lines.append(Padding(Text(folded[0].error.message, "red"), (0, 0, 0, 4), expand=False))
+    lines += [Text(f"  {message}", "yellow") for message in waiting]
     return Group(*lines)
 
 

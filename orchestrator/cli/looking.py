@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from orchestrator.cli.connecting import client_for, run_argument
+from orchestrator.cli.following import through_outages
 from orchestrator.cli.output import Output, verb
 
 
@@ -53,7 +54,7 @@ def status(output: Output, run: str) -> int:
         return exit_code(record)
     from orchestrator.cli.live import tree
 
-    output.show(tree(record, None))
+    output.show(tree(record, None, [one["message"] for one in document["waiting_for"]]))
     output.show("")
     show_end(output, record, document)
     return exit_code(record)
@@ -70,8 +71,11 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
 
     client = client_for(output)
     found = client.run(run)
-    read = reading.follow if follow else reading.lines_of
-    lines = read(client.session(), found, stage)
+    lines = reading.lines_of(client.session(), found, stage)
+    if follow:
+        following = reading.Following(client.session(), found, stage)
+        client.session().hurry()
+        lines = through_outages(output, found.id, lambda: iter(following))
     if output.as_json:
         written = [{"stage": one.stage, "attempt": one.attempt, "line": one.line} for one in lines]
         output.document({"run": found.id, "stage": stage, "lines": written})

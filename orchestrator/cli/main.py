@@ -117,8 +117,14 @@ def _judged(error: Exception) -> tuple[str, int]:
         return str(error), error.exit_code
     # A connection that broke while a verb was at work: redis-py is only asked where it is loaded.
     redis = sys.modules.get("redis")
-    if redis is not None and isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
-        return f"Redis went away ({error}): see that it runs (`cyclery doctor`)", 5
+    if redis is not None and isinstance(error, redis.RedisError):
+        from orchestrator.store.refusals import refusal
+
+        known = refusal(error, "CYCLERY_REDIS_URL")
+        if known is not None:
+            return str(known), known.exit_code
+        if isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
+            return f"Redis went away ({error}): see that it runs (`cyclery doctor`)", 5
     message = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{message} (a defect of Cyclery; --debug shows where)", 1
 

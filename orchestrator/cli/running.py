@@ -8,14 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from orchestrator.cli.connecting import FILE, client_for, run_argument
+from orchestrator.cli.following import follow
 from orchestrator.cli.output import Output, verb
-from orchestrator.contracts.errors import Unreachable
 
 if TYPE_CHECKING:
-    from orchestrator.client.client import Client
     from orchestrator.client.run import Run
-
-INTERRUPTED = 130
 
 
 @click.command()
@@ -98,38 +95,3 @@ def _leave(output: Output, run: Run) -> None:
         output.document(run.document())
     else:
         output.show(f"{run.id} is under way", f"Next: cyclery watch {run.id}")
-
-
-def follow(output: Output, client: Client, run: Run) -> int:
-    """Show a run until it ends or is held; its exit code."""
-    from orchestrator.cli.live import progress
-    from orchestrator.cli.summary import exit_code, show_end
-
-    for concern in run.concerns(run.record()):
-        output.say(concern)
-    try:
-        with progress(output, client) as show:
-            for record in run.follow():
-                show(record)
-        document = run.document(report=True, record=record)
-    except KeyboardInterrupt:
-        output.say(f"\nDetached; {run.id} goes on. Back: cyclery watch {run.id} · stop it: cyclery cancel {run.id}")
-        if output.as_json:
-            output.document(run.document())
-        return INTERRUPTED
-    except _outages() as error:
-        raise Unreachable(
-            f"Redis went away ({error}); {run.id} goes on without this command: cyclery watch {run.id}"
-        ) from error
-    if output.as_json:
-        output.document(document)
-    else:
-        show_end(output, record, document)
-    return exit_code(record)
-
-
-def _outages() -> tuple[type[Exception], ...]:
-    """What is raised when the connection to Redis breaks; redis-py is loaded by now."""
-    import redis
-
-    return Unreachable, redis.ConnectionError, redis.TimeoutError

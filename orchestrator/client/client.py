@@ -49,7 +49,16 @@ class Client:
             reached = ensure_up(self.settings, self._announce, pools=pools)
             self._session = Session(reached, embedded=self.settings.redis_url is None, told=self._announce)
             self._with_pools = pools
+            if pools:
+                self._tell_concerns()
         return self._session
+
+    def _tell_concerns(self) -> None:
+        """What is not as it should be about a Redis that is to keep what it is given."""
+        from orchestrator.store.server import concerns, inspect_server
+
+        for concern in concerns(inspect_server(self.session().redis)):
+            self._announce(concern)
 
     @property
     def reachable(self) -> bool:

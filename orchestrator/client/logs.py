@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -48,18 +49,36 @@ def lines_of(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
 
 def follow(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
     """What was written so far, then each line as it is written, until the stage or the run ended."""
-    record = run.record()
-    lines, position = _so_far(session, record, stage)
-    yield from lines
-    wanted = stage_of(record, stage).id if stage is not None else None
-    while True:
-        ended = _ended(run.record(), wanted)  # before reading: what was written until then is read for certain
-        for at, line in _live(session, run.id, position, block_ms=None if ended else BLOCK_MS):
-            position = at
-            if wanted in (None, line.stage):
-                yield line
-        if ended:
-            return
+    return iter(Following(session, run, stage))
+
+
+class Following:
+    """The lines of a run as they are written; iterating again after an outage goes on where it broke off."""
+
+    def __init__(self, session: Session, run: Run, stage: str | None) -> None:
+        self._session, self._run, self._stage = session, run, stage
+        self._position: str | None = None  # in the live log
+        self._ready: deque[Line] = deque()  # read, and not yet taken
+
+    def __iter__(self) -> Iterator[Line]:
+        record = self._run.record()
+        if self._position is None:
+            lines, self._position = _so_far(self._session, record, self._stage)
+            self._ready.extend(lines)
+        wanted = stage_of(record, self._stage).id if self._stage is not None else None
+        while True:
+            yield from self._take()
+            ended = _ended(self._run.record(), wanted)  # before reading: what was written until then is read
+            for at, line in _live(self._session, self._run.id, self._position, block_ms=None if ended else BLOCK_MS):
+                self._position = at
+                if wanted in (None, line.stage):
+                    yield line
+            if ended:
+                return
+
+    def _take(self) -> Iterator[Line]:
+        while self._ready:
+            yield self._ready.popleft()
 
 
 def _so_far(session: Session, record: RunRecord, stage: str | None) -> tuple[list[Line], str]:

