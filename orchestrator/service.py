@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -45,6 +46,7 @@ class Chore:
     every_s: float
     work: Callable[[], object]
     due: float = field(default=0.0)
+    told: str = ""  # why it failed the last time: an outage is told once, not with every round
 
     def run_if_due(self, now: float) -> None:
         """Do it when its time has come."""
@@ -53,30 +55,47 @@ class Chore:
         self.due = now + self.every_s
         try:
             self.work()
+            if self.told:
+                log.info("%s: done again", self.name)
+            self.told = ""
         except Outdated:
             raise
         except (CycleryError, OSError) as error:
-            log.warning("%s: %s", self.name, error)
+            if str(error) != self.told:
+                log.warning("%s: %s", self.name, error)
+            self.told = str(error)
         except Exception:
             log.exception("%s failed", self.name)  # a defect of ours: the other chores must go on
 
 
 class Service:
-    """The chores of one namespace."""
+    """The chores of one namespace.
 
-    def __init__(self, ledger: Ledger, store: ArtifactStore) -> None:
-        self.ledger, self.store = ledger, store
-        self.history = History(ledger.redis, ledger.settings.namespace)
+    Those that need the store have a thread, and in a running service a connection (`keeping`), of their own: leases
+    expire and timers fire while the store is away or slow.
+    """
+
+    def __init__(self, ledger: Ledger, store: ArtifactStore, keeping: Ledger | None = None) -> None:
+        self.ledger, self.store = keeping or ledger, store
+        self.history = History(self.ledger.redis, ledger.settings.namespace)
         self.reconciler = Reconciler(ledger)
-        self.collector = Collector(ledger, store)
+        self.collector = Collector(self.ledger, store)
+        self.outdated: Outdated | None = None
         period = ledger.settings.reconcile_s
-        self.chores = (
+        self.repairs = (
             Chore("repair", period, self.repair),
-            Chore("records", period, self.keep_records),
             Chore("expiry", 60.0, ledger.expire),
+        )
+        self.keeping = (
+            Chore("records", period, self.keep_records),
             Chore("clean", CLEAN_S, store.clean, due=time.monotonic() + COLLECT_S),
             Chore("garbage", COLLECT_S, self.collector.collect, due=time.monotonic() + COLLECT_S),
         )
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """All of them."""
+        return (*self.repairs, *self.keeping)
 
     def repair(self) -> None:
         """Expire leases, fire timers, ring again what was not heard."""
@@ -107,13 +126,25 @@ class Service:
             log.warning("manifests: %s", error)
 
     def serve(self, stop: threading.Event) -> None:
-        """Work until told to stop."""
-        beat = min(chore.every_s for chore in self.chores)
+        """Work until told to stop. Raises Outdated where a newer release takes over."""
+        keeper = threading.Thread(target=self._rounds, args=(self.keeping, stop), name="keeper", daemon=True)
+        keeper.start()
+        self._rounds(self.repairs, stop)
+        keeper.join()
+        if self.outdated is not None:
+            raise self.outdated
+
+    def _rounds(self, chores: tuple[Chore, ...], stop: threading.Event) -> None:
+        beat = min(chore.every_s for chore in chores)
         while not stop.wait(beat):
             now = time.monotonic()
-            for chore in self.chores:
-                if not stop.is_set():
-                    chore.run_if_due(now)
+            for chore in chores:
+                try:
+                    if not stop.is_set():
+                        chore.run_if_due(now)
+                except Outdated as error:
+                    self.outdated = error
+                    stop.set()
 
 
 def stop_on_signals(stop: threading.Event) -> None:
@@ -124,7 +155,8 @@ def stop_on_signals(stop: threading.Event) -> None:
     """
 
     def leave(*_: object) -> None:
-        raise SystemExit(0)
+        logging.shutdown()
+        os._exit(0)  # whatever the other thread waits for
 
     def begin(*_: object) -> None:
         stop.set()
@@ -147,7 +179,7 @@ def main() -> int:
         log.info("serving namespace %s", settings.namespace)
         for concern in concerns(inspect_server(ledger.redis)):
             log.warning("%s", concern)
-        Service(ledger, open_store(settings)).serve(stop)
+        Service(ledger, open_store(settings), Ledger(connect(settings, PATIENCE_S), settings)).serve(stop)
     except Outdated as error:
         log.error("%s", error)
         return error.exit_code

@@ -20,7 +20,7 @@ EMPTY = ("leases", "timers", "work", "active", "ended", "audit:outbox", "deletin
 GONE = ("open", "roots", "work", "parked")
 # What stays of a namespace that has forgotten all its runs: counters, pools, models, effects, Celery's bindings.
 LASTING = re.compile(
-    r"epoch|fences|stamp|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
+    r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
     r"|audit:drained|condemned|submitted|cache:.+|_kombu\..+|unacked_mutex"
 )
 FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|(manifests|submissions)/[\w@.-]+\.json|audit/\d{12}\.json")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 TERMINAL = {"done", "failed", "rejected", "skipped", "cancelled"}
 FORGOTTEN_S = 90 * 86400
-LASTING = {"epoch", "fences", "stamp", "heard", "queues", "window", "slots", "models", "workflows", "format",
+LASTING = {"epoch", "fences", "stamp", "ticked", "heard", "queues", "window", "slots", "models", "workflows", "format",
            "audit:drained", "environments", "settled"}  # fmt: skip
 
 
