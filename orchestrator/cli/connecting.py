@@ -28,6 +28,10 @@ def read_settings() -> Settings:
 
     try:
         return Settings()
+    except UnicodeDecodeError as error:
+        raise InvalidInput(f"cyclery.toml or .env is not UTF-8 ({error.reason}): save both as UTF-8") from None
+    except RecursionError:
+        raise InvalidInput("cyclery.toml is nested too deeply: a setting is one value") from None
     except TOMLDecodeError as error:
         raise InvalidInput(f'cyclery.toml is not TOML: {error}; write for example namespace = "team"') from None
     except ValidationError as error:

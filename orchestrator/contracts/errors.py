@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+
+_UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
+
+def shown(text: str) -> str:
+    """The text as every terminal and file may have it: control characters and halves of characters are escaped.
+
+    Messages quote what people and files say; a quoted escape sequence must not act on whoever reads the message.
+    """
+    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 class CycleryError(Exception):
     """The base of all: a message of one line that says what, where and what to do."""
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(shown(message))
 
 
 class InvalidInput(CycleryError):
@@ -21,8 +35,8 @@ class SpecError(InvalidInput):
     """A workflow file with problems; `problems` holds one `file:line:col: …` line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = tuple(problems)
+        self.problems = tuple(map(shown, problems))
+        super().__init__("\n".join(self.problems))
 
 
 class DataError(InvalidInput):

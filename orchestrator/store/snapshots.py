@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
+import struct
 import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 
 from orchestrator.contracts.calls import ArtifactRef
@@ -37,16 +42,31 @@ def unpack(archive: Path, target: Path) -> None:
     temporary = target.with_name(f"{target.name}.{os.getpid()}.{os.urandom(4).hex()}.tmp")
     temporary.mkdir(parents=True)
     try:
-        try:
-            with zipfile.ZipFile(archive) as source:
-                _check(archive, source.infolist())
-                for info in source.infolist():
-                    _extract(source, info, temporary)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise InvalidInput(f"{archive.name}: is no sound zip ({error}): submit the code again") from error
+        with (
+            sound_zip(lambda why: f"{archive.name}: is no sound zip ({why}): submit the code again"),
+            zipfile.ZipFile(archive) as source,
+        ):
+            _check(archive, source.infolist())
+            for info in source.infolist():
+                _extract(source, info, temporary)
         _rename(temporary, target)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+@contextmanager
+def sound_zip(refusal: Callable[[object], str]) -> Iterator[None]:
+    """Whatever the zipfile module raises on what is no sound zip becomes InvalidInput; the disk's own errors stay."""
+    try:
+        yield
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OverflowError) as error:
+        raise InvalidInput(refusal(error)) from error
+    except (struct.error, zlib.error) as error:
+        raise InvalidInput(refusal(error)) from error
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        raise InvalidInput(refusal("its parts lie outside of it")) from error
 
 
 def _check(archive: Path, entries: list[zipfile.ZipInfo]) -> None:
@@ -73,6 +93,8 @@ def _problem(info: zipfile.ZipInfo, path: PurePosixPath) -> str | None:
         return "leads out of its folder"
     if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is no plain file"
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return "is compressed otherwise than zips of code are"
     if info.file_size > MAX_RATIO * max(info.compress_size, 1):
         return "is compressed out of all proportion"
     return None

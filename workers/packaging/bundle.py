@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from pydantic import ValidationError
 
 from orchestrator.contracts.documents import Signature
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.values import canonical
+from orchestrator.store.snapshots import MAX_BYTES, MAX_FILES, MAX_RATIO, sound_zip
 from workers.data import rowwise
 from workers.features.rowwise import featurize
 from workers.model_files import foreign_types, load_model
@@ -110,8 +110,12 @@ def _write(target: zipfile.ZipFile, name: str, data: bytes, how: int = zipfile.Z
 
 
 def _read(path: Path) -> tuple[Manifest, dict[str, bytes]]:
+    def refusal(why: object) -> str:
+        return f"{path.name} is no bundle that can be read: {' '.join(str(why).split())}"
+
     try:
-        with zipfile.ZipFile(io.BytesIO(path.read_bytes())) as source:
+        with sound_zip(refusal), zipfile.ZipFile(io.BytesIO(path.read_bytes())) as source:
+            _check_entries(path, source.infolist())
             files = {name: source.read(name) for name in source.namelist()}
         written = json.loads(files[MANIFEST])
         version = written.get("version")
@@ -120,8 +124,17 @@ def _read(path: Path) -> tuple[Manifest, dict[str, bytes]]:
         if MODEL not in files:
             raise InvalidInput(f"{path.name} is no bundle: it holds no {MODEL}")
         return Manifest.model_validate(written), files
-    except (OSError, zipfile.BadZipFile, KeyError, json.JSONDecodeError, AttributeError, ValidationError) as error:
-        raise InvalidInput(f"{path.name} is no bundle that can be read: {' '.join(str(error).split())}") from error
+    except (OSError, KeyError, ValueError, AttributeError, RecursionError) as error:
+        raise InvalidInput(refusal(error)) from error
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """Only what `write_bundle` can have written is unpacked: the model as it is, the rest deflated and small."""
+    for info in entries:
+        most = min(MAX_BYTES, MAX_RATIO * max(info.compress_size, 1))
+        deflated = info.compress_type == zipfile.ZIP_DEFLATED and info.file_size <= most
+        if len(entries) > MAX_FILES or not (deflated or info.compress_type == zipfile.ZIP_STORED):
+            raise InvalidInput(f"{path.name} is no bundle: {info.filename!r} in it is not as bundles are written")
 
 
 def _own_types(model: Path, code: Mapping[str, bytes]) -> tuple[str, ...]:

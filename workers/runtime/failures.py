@@ -17,6 +17,7 @@ from orchestrator.contracts.errors import (
     TransientError,
     Unreachable,
     UserCodeError,
+    shown,
 )
 from orchestrator.contracts.records import Family, StageError
 from orchestrator.store.cache import DISK_ERRORS
@@ -120,7 +121,7 @@ def _of_own_code(error: BaseException, frames: list[traceback.FrameSummary]) -> 
 
 def _line(error: BaseException) -> str:
     """The message as one line, not too long."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = shown(" ".join(str(error).split())) or type(error).__name__
     return text if len(text) <= 600 else f"{text[:599]}…"
 
 
