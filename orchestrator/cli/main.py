@@ -12,6 +12,7 @@ import click
 from orchestrator.cli.output import fail
 from orchestrator.cli.verbs import GROUPS, VERBS
 from orchestrator.contracts.errors import CycleryError
+from orchestrator.contracts.text import is_unicode
 
 INTERRUPTED = 130
 
@@ -79,7 +80,7 @@ def main() -> None:
 def answer(given: list[str]) -> int:
     """Do what these words say; the exit code."""
     as_json, debug = "--json" in given, "--debug" in given
-    strange = next((word for word in given if not _is_text(word)), None)
+    strange = next((word for word in given if not is_unicode(word)), None)
     if strange is not None:
         return fail(f"{strange!a} is no text: write words and names of files in UTF-8", 2, as_json=as_json)
     try:
@@ -98,15 +99,6 @@ def answer(given: list[str]) -> int:
         message, code = _judged(error)
         return fail(message, code, as_json=as_json, problems=getattr(error, "problems", None))
     return answered if isinstance(answered, int) else 0
-
-
-def _is_text(word: str) -> bool:
-    """Whether it can be printed, recorded and sent: bytes that are not UTF-8 arrive as halves of characters."""
-    try:
-        word.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _judged(error: Exception) -> tuple[str, int]:

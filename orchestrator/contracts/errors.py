@@ -2,18 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-_UNSHOWN = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-
-
-def shown(text: str) -> str:
-    """The text as every terminal and file may have it: control characters and halves of characters are escaped.
-
-    Messages quote what people and files say; a quoted escape sequence must not act on whoever reads the message.
-    """
-    return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+from orchestrator.contracts.text import shown
 
 
 class CycleryError(Exception):

@@ -31,6 +31,7 @@ from orchestrator.contracts.expression_tree import (
     Scalar,
     walk,
 )
+from orchestrator.contracts.text import is_unicode
 
 __all__ = [
     "FUNCTIONS",
@@ -66,6 +67,8 @@ def parse(text: str) -> Expression:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH} characters")
     if not text.strip():
         raise ExpressionError("the expression is empty")
+    if not is_unicode(text):
+        raise ExpressionError("the expression holds what is no character: write it in UTF-8")
     plain, quoted = _take_out_quotes(text)
     try:
         tree = ast.parse(plain.lstrip(), mode="eval")

@@ -29,7 +29,7 @@ def apply(document: Written, override: str, environment: Mapping[str, str], prob
 def _steps(path: str) -> list[str]:
     found = list(_STEP.finditer(path))
     rest = _STEP.sub("", path)
-    return [] if rest.strip(".") else [match[1] or match[2] or match[3] for match in found]
+    return [] if rest.strip(".") else [next(step for step in match.groups() if step is not None) for match in found]
 
 
 def _put(document: Written, steps: list[str], value: Written, place: Place, problems: Problems) -> None:
@@ -73,9 +73,11 @@ def _index(node: Written, step: str) -> int | None:
     return None
 
 
-def _names(child: Written) -> set[object]:
+def _names(child: Written) -> list[str]:
+    """What an entry of a list is called: by its one key, or its `name`."""
     only, name = child.only(), child.child("name")
-    return {only[0] if only else None, name.value if name else None} - {None}
+    found = [only[0] if only else None, name.value if name else None]
+    return [one for one in found if isinstance(one, str)]
 
 
 def _entry(child: Written, step: str) -> Written:
@@ -88,5 +90,10 @@ def _entry(child: Written, step: str) -> Written:
 
 
 def _entries(node: Written) -> str:
-    names = [str(name) for child in node.value for name in (_names(child) or {child.value})]
+    names = [name for child in node.value for name in (_names(child) or [_said(child)])]
     return f"it has {len(names)} entries ({', '.join(names)})" if names else "it is empty"
+
+
+def _said(child: Written) -> str:
+    """An entry without a name, in short."""
+    return "…" if isinstance(child.value, dict | list) else str(child.value)

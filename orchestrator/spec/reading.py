@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import yaml
 
+from orchestrator.contracts.text import is_unicode
 from orchestrator.spec import scalars
 from orchestrator.spec.problems import Problems
 from orchestrator.spec.written import Place, Written
@@ -131,7 +132,7 @@ class _Reader:
         found = Written({}, place)
         for key, value in node.value:
             at = self._place_of(key.start_mark.line, key.start_mark.column)
-            if not isinstance(key, yaml.ScalarNode) or key.value == "":
+            if not isinstance(key, yaml.ScalarNode) or key.value == "" or not is_unicode(key.value):
                 self._problems.add(at, "a key must be text")
             elif key.value in found.keys:
                 first = found.keys[key.value]
@@ -156,6 +157,9 @@ class _Reader:
             value = scalars.resolve(text) if plain else text
         except ValueError as error:
             self._problems.add(place, str(error))
+            value = None
+        if isinstance(value, str) and not is_unicode(value):
+            self._problems.add(place, "this text holds what is no character: write it in UTF-8")
             value = None
         on_one_line = node.start_mark.line == node.end_mark.line and "$" not in node.value
         return Written(value, place, inside=int(node.style in {'"', "'"}) if on_one_line else None)

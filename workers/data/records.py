@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from orchestrator.contracts.data import IngestParams
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.text import is_unicode
 from workers.data import cells
 from workers.data.inference import infer
 
@@ -41,18 +42,10 @@ def _column(name: str, values: Sequence[Any], params: IngestParams) -> pd.Series
         return column_of(values)
     except UnicodeEncodeError:
         # JSON's escapes can spell halves of characters, which no text holds.
-        row = next((row for row, value in enumerate(values, 1) if not _is_unicode(value)), 1)
+        row = next((row for row, value in enumerate(values, 1) if not is_unicode(cells.cell_text(value))), 1)
         raise DataError(
             f"{params.filename} row {row}: column {name!a} holds text that is no Unicode (mend the escapes \\ud800 …)"
         ) from None
-
-
-def _is_unicode(value: Any) -> bool:
-    try:
-        cells.cell_text(value).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def column_of(values: Sequence[Any]) -> pd.Series[Any]:

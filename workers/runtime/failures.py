@@ -17,9 +17,9 @@ from orchestrator.contracts.errors import (
     TransientError,
     Unreachable,
     UserCodeError,
-    shown,
 )
 from orchestrator.contracts.records import Family, StageError
+from orchestrator.contracts.text import shown
 from orchestrator.store.cache import DISK_ERRORS
 from workers.runtime.interruption import StageTimeout
 
