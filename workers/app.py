@@ -14,9 +14,13 @@ import psutil
 from celery import Celery, Task, signals
 from celery.exceptions import CPendingDeprecationWarning, SecurityWarning
 
+from orchestrator.contracts.errors import Unreachable
 from orchestrator.contracts.tasks import TASKS, names_of
 from orchestrator.engine.app import make_app
 from orchestrator.settings import Settings
+from orchestrator.store.connection import connect
+from orchestrator.store.format import require_format
+from orchestrator.store.keys import Keys
 from workers.runtime.broker import OnceAMinute, PromptConnection
 from workers.runtime.child import Child
 from workers.runtime.doorbell import heard
@@ -64,7 +68,11 @@ class Worker:
         return Child(self.settings, self.queue, self.processes, self.nursery)
 
     def run(self) -> int:
-        """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork."""
+        """Serve the queue until told to stop; answers the exit code. The process must be a fresh fork.
+
+        Raises Outdated where a newer release has made the namespace its own.
+        """
+        self._require_format()
         warnings.simplefilter("ignore", SecurityWarning)  # root is no danger where nothing is unpickled
         signals.celeryd_after_setup.connect(_no_advice, weak=False)
         logging.getLogger("kombu.transport.redis").addFilter(OnceAMinute())
@@ -88,6 +96,14 @@ class Worker:
         presence.watch(worker)
         worker.start()
         return int(worker.exitcode or 0)
+
+    def _require_format(self) -> None:
+        """By a connection of its own; a Redis that is not there yet is no reason not to begin."""
+        try:
+            with connect(self.settings) as client:
+                require_format(client, Keys(self.settings.namespace))
+        except Unreachable as error:
+            log.warning("%s; it goes on trying", error)
 
     def _begin_child(self, **_: Any) -> None:
         """After the fork: nothing random or half open is shared with the siblings."""
