@@ -8,6 +8,7 @@ refers to an artifact under deletion is refused and tried again: so a hit is nev
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from typing import Any, Protocol, cast
 
@@ -19,6 +20,8 @@ from orchestrator.store.models import Registry
 PAGE = 500
 YOUNG_S = 86_400.0  # an artifact so young may belong to a submission that is being made
 GRACE_S = 3_600.0  # between being condemned and being deleted
+HOLD_MS = 3_600_000  # for which a collector that is silent keeps others away
+REMEMBERED_MS = 86_400_000  # for which a deletion is told to stages that began before it
 
 
 class Shelf(Protocol):
@@ -47,12 +50,19 @@ class Collector:
         Raises `LedgerBehind` where Redis knows less than the store: what it does not refer to is not garbage then.
         """
         require_whole(self.ledger.redis, self.ledger.keys, self.store)
+        token = secrets.token_hex(8)
+        if not self.ledger.redis.set(self.ledger.keys("collecting"), token, nx=True, px=HOLD_MS):
+            return 0  # another one is at it: whoever deletes must be alone with what may be put again
         live = self.live()
         going = self._last_look(live)
-        for digest in going | self._unfinished():
+        for digest in sorted(going | self._unfinished()):
+            if self._step("deleting", token, HOLD_MS, digest) == [0]:
+                return 0  # it took too long, and another one took over
             self.store.delete(digest)
-            self.ledger.redis.srem(self.ledger.keys("deleting"), digest)
+            self._step("deleted", digest, REMEMBERED_MS)
         self._condemn(live)
+        if self.ledger.redis.get(self.ledger.keys("collecting")) == token:
+            self.ledger.redis.delete(self.ledger.keys("collecting"))
         return len(going)
 
     def live(self) -> set[str]:
@@ -77,8 +87,7 @@ class Collector:
         going: set[str] = set()
         for start in range(0, len(doomed), PAGE):
             chunk = doomed[start : start + PAGE]
-            prefix, grace = self.ledger.keys.prefix, int(self.grace_s * 1000)
-            going |= set(run_script(self.ledger.redis, "condemn", prefix, grace, *chunk))
+            going |= set(self._step("condemn", int(self.grace_s * 1000), *chunk))
         return going
 
     def _unfinished(self) -> set[str]:
@@ -98,6 +107,9 @@ class Collector:
         pipe.zadd(self.ledger.keys("condemned"), cast("Any", doomed), nx=True)
         pipe.incr(self.ledger.keys("epoch"))  # a submission that read its hits before this reads them again
         pipe.execute()
+
+    def _step(self, name: str, *arguments: str | int) -> list[Any]:
+        return run_script(self.ledger.redis, name, self.ledger.keys.prefix, *arguments)
 
     def _now(self) -> float:
         """Redis's clock, on which `condemn` looks too: this host's may be an hour wrong, or be set at any moment."""

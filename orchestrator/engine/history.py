@@ -64,7 +64,7 @@ class History:
             plan_version=int(fields["plan_version"]),
             notes=tuple(json.loads(fields["notes"])),
             position=last[0][0] if last else "0-0",
-            stages=tuple(in_plan_order(record for record in records if record is not None)),
+            stages=tuple(in_plan_order(records)),
         )
 
     def runs(self, limit: int = 50) -> list[RunSummary]:
@@ -257,10 +257,7 @@ def _upstream(call: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _stage_record(
     identifier: str, call: Mapping[str, Any], moving: Mapping[str, Any], outputs: str | None
-) -> StageRecord | None:
-    if moving["state"] == "staged":
-        return None
-
+) -> StageRecord:
     def seconds(name: str) -> float | None:
         return moving[name] / 1000 if name in moving else None
 

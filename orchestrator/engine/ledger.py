@@ -9,7 +9,8 @@ import json
 import random
 import secrets
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, cast
 
 import redis
@@ -25,6 +26,7 @@ from orchestrator.engine.messages import (
     CacheRecord,
     Claim,
     Completion,
+    Expansion,
     Lease,
     LeaseState,
     Settled,
@@ -32,11 +34,10 @@ from orchestrator.engine.messages import (
     encode_error,
     encode_refs,
 )
-from orchestrator.engine.scripts import run_script
+from orchestrator.engine.scripts import run_durably, run_script
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
-from orchestrator.store.steps import wait_durable
 
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
 REFUSED_MS, LONGEST_REFUSED_MS = 1000, 16_000  # until a stage that a worker did not know is rung again: doubles
@@ -59,13 +60,15 @@ class Ledger:
         `has` tells whether the store holds a digest: a cached result whose bytes are missing is none.
         """
         for _ in range(10):
-            epoch = self.redis.get(self.keys("epoch")) or "0"
-            hits = self._hits(request, has)
+            epoch, doomed = self._collected()
+            there = partial(_stays, doomed, has)
+            if gone := next((one for one in staging.named_digests(request.plan.stages) if not there(one)), None):
+                raise TransientError(f"{gone} is being collected as garbage, or is not in the store: submit again")
+            hits = self._hits(request, there)
             run = request.run or staging.new_run_id(request.plan.workflow)
-            reply = self._put(request, run, str(epoch), hits)
+            reply = self._put(request, run, epoch, hits)
             match reply[0]:
                 case "accepted" | "again":
-                    wait_durable(self.redis)
                     return Accepted(run, bells=self._conclude(run, reply))
                 case "attached":
                     self._unstage(request)
@@ -78,9 +81,18 @@ class Ledger:
                     raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
                 case "restoring":
                     raise Unreachable("the ledger is being restored: submit again when `cyclery restore` has ended")
+            self._unstage(request)  # what is staged next may hold less
             if reply[0] == "exists" and request.run:
                 raise InvalidInput(f"{run} was retried by somebody else just now; look at `cyclery status {run}`")
         raise Unreachable("the ledger could not take the submission in ten tries; try again")
+
+    def _collected(self) -> tuple[str, set[str]]:
+        """The epoch of collection, and what is under deletion: read before anybody looks whether bytes are there."""
+        with answering(self.redis), self.redis.pipeline(transaction=True) as reading:
+            reading.get(self.keys("epoch"))
+            reading.smembers(self.keys("deleting"))
+            epoch, doomed = reading.execute()
+        return epoch or "0", doomed
 
     def _put(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
         """Stage and flip; what a full Redis refuses half way is taken away again at once."""
@@ -101,7 +113,7 @@ class Ledger:
         entry = json.dumps({"event": "submitted", "run": run, **told, "at": time.time()})
         fields = json.dumps(staging.run_fields(request, hits))
         head = (request.nonce, run, request.identity(), int(request.new), request.generation, epoch, fields, entry)
-        return self._run("submit", *head, *staging.named_digests(request.plan))
+        return self._durably("submit", *head, *staging.named_digests(request.plan.stages))
 
     def _hits(self, request: staging.Submission, has: Callable[[str], bool]) -> dict[str, CacheRecord]:
         wanted = staging.cacheable(request)
@@ -210,19 +222,24 @@ class Ledger:
             "refusal": completion.refusal,
         }
         outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
-        digests = [ref.digest for ref in completion.outputs.values()]
-        grown = completion.expansion
-        nonce = ""
-        if grown:
-            with answering(self.redis):
-                nonce = staging.stage_expansion(self.redis, self.keys, lease.run, grown)
+        kept = [*completion.outputs.values(), *([completion.log] if completion.log else [])]
+        grown = completion.expansion if completion.expansion and completion.expansion.calls else None
+        digests = [*(ref.digest for ref in kept), *(staging.named_digests(grown.calls) if grown else ())]
         known = json.dumps({name: fact for name, fact in facts.items() if fact is not None})
         record = completion.record().encode() if completion.keys else ""
         kept_ms = 0 if completion.lasting else self._ms(self.settings.cache_expire_s)
-        tail: list[str | int] = [len(digests), *digests, len(completion.keys), *completion.keys, nonce]
+        tail: list[str | int] = [len(digests), *digests, len(completion.keys), *completion.keys]
         head = (lease.run, lease.stage, lease.fence)
-        reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail)
-        return Settled(reply[0], self._conclude(lease.run, reply))
+        for _ in range(10):
+            nonce = self._stage_growth(grown) if grown else ""
+            reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail, nonce)
+            if reply[0] != "staging lost":
+                return Settled(reply[0], self._conclude(lease.run, reply))
+        raise Unreachable("the ledger could not take what a stage has grown in ten tries")
+
+    def _stage_growth(self, grown: Expansion) -> str:
+        with answering(self.redis):
+            return staging.stage_expansion(self.redis, self.keys, grown)
 
     def fail(
         self,
@@ -299,10 +316,9 @@ class Ledger:
 
     def cancel(self, run: str, by: str) -> Settled:
         """Stop a run: what has not begun never begins, what runs is told by its next heartbeat."""
-        reply = self._run("cancel", run, by)
+        reply = self._durably("cancel", run, by)
         if reply[0] == "gone":
             raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
-        wait_durable(self.redis)
         return Settled(reply[0], self._conclude(run, reply))
 
     def decide(self, run: str, stage: str, decision: Decision) -> Settled:
@@ -310,11 +326,10 @@ class Ledger:
         refusal = f"rejected by {decision.by}" + (f": {decision.note}" if decision.note else "")
         text = json.dumps(decision.model_dump(mode="json", exclude_none=True))
         entry = json.dumps({"event": decision.verdict, "run": run, "stage": stage, **decision.model_dump(mode="json")})
-        reply = self._run("decide", run, stage, decision.verdict, text, refusal, entry)
+        reply = self._durably("decide", run, stage, decision.verdict, text, refusal, entry)
         if reply[0] not in ("decided", "again"):
             state = "unknown" if reply[0] == "gone" else reply[0]
             raise InvalidInput(f"{stage} of {run} is {state}, not held: there is nothing to decide")
-        wait_durable(self.redis)
         return Settled(reply[0], self._conclude(run, reply))
 
     # — repairing and forgetting
@@ -358,6 +373,10 @@ class Ledger:
         with answering(self.redis):
             return run_script(self.redis, name, self.keys.prefix, *arguments)
 
+    def _durably(self, name: str, *arguments: str | int | float) -> list[Any]:
+        with answering(self.redis):
+            return run_durably(self.redis, name, self.keys.prefix, *arguments)
+
     @staticmethod
     def _ms(seconds: float) -> int:
         return int(seconds * 1000)
@@ -367,3 +386,7 @@ def _unknown_call(worker: str) -> StageError:
     """The answer of an older worker to a call that a newer release has planned."""
     message = f"{worker} does not understand this stage, which a newer release of Cyclery planned; upgrade the workers"
     return StageError(family="internal", message=f"{message}, then `cyclery retry`")
+
+
+def _stays(doomed: Collection[str], has: Callable[[str], bool], digest: str) -> bool:
+    return digest not in doomed and has(digest)

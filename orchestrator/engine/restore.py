@@ -33,7 +33,7 @@ from orchestrator.store.manifests import (
     record_name,
 )
 from orchestrator.store.replay import Command, Replay, registry_commands
-from orchestrator.store.steps import step, wait_durable
+from orchestrator.store.steps import settle, step
 
 HOLD_MS = 30_000  # of the right to restore; each step renews it
 WORDS, BYTES = 2000, 2**20  # of one step at most, since a step stops all of Redis; one long command may exceed it
@@ -279,7 +279,7 @@ class Restore:
             ]
         )
         if not self.dry_run:
-            wait_durable(self.ledger.redis)
+            settle(self.ledger.redis, self.keys)
 
     def _clock_ms(self) -> int:
         with answering(self.ledger.redis):

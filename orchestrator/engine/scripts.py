@@ -21,6 +21,12 @@ def _scripts() -> dict[str, Script]:
     return {name: guarded(text, library) for name, text in flagged.items()}
 
 
+def run_durably(client: redis.Redis, name: str, prefix: str, *arguments: str | int | float) -> list[Any]:
+    """Run one of the ledger's steps, and answer once it is in the append-only file."""
+    reply = _scripts()[name].run_durably(client, prefix, *arguments)
+    return reply if isinstance(reply, list) else [reply]
+
+
 def run_script(client: redis.Redis, name: str, prefix: str, *arguments: str | int | float) -> list[Any]:
     """Run one of the ledger's steps. Raises redis.exceptions.RedisError."""
     reply = _scripts()[name].run(client, prefix, *arguments)

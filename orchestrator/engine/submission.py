@@ -41,12 +41,13 @@ class Submission:
         return digest_of([plan, self.seed])
 
 
-def named_digests(plan: Plan) -> list[str]:
-    """Digests of the artifacts that the calls name themselves: sources, rivals, code."""
-    named = {
-        source.digest for call in plan.stages for source in call.inputs.values() if isinstance(source, ArtifactRef)
-    }
-    return sorted(named | {call.code.snapshot.digest for call in plan.stages if call.code})
+def named_digests(calls: Iterable[StageCall]) -> list[str]:
+    """Digests of the artifacts that calls name themselves: sources, rivals, code."""
+    named: set[str] = set()
+    for call in calls:
+        named |= {source.digest for source in call.inputs.values() if isinstance(source, ArtifactRef)}
+        named |= {call.code.snapshot.digest} if call.code else set()
+    return sorted(named)
 
 
 def new_run_id(workflow: str) -> str:
@@ -151,9 +152,9 @@ def stage(client: redis.Redis, keys: Keys, submission: Submission, hits: Mapping
     following = successors(submission.plan.stages)
     for start in range(0, len(rows), CHUNK):
         chunk = rows[start : start + CHUNK]
-        pipe = client.pipeline(transaction=False)
-        _stage_chunk(pipe, keys, submission.nonce, chunk, following)
-        pipe.execute()
+        with client.pipeline(transaction=True) as pipe:  # whole or not at all: nothing is left without its expiry
+            _stage_chunk(pipe, keys, submission.nonce, chunk, following)
+            pipe.execute()
 
 
 def _stage_chunk(
@@ -182,31 +183,31 @@ def _stage_chunk(
         pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
 
 
-def stage_expansion(client: redis.Redis, keys: Keys, run: str, expansion: Expansion) -> str:
-    """Write new stages where nobody counts them yet; completing makes them part of the run."""
+def stage_expansion(client: redis.Redis, keys: Keys, expansion: Expansion) -> str:
+    """Write new stages under a nonce of their own; only completing makes them part of the run.
+
+    Whoever has lost its lease, or sends this again, touches nothing that anybody else has staged, let alone the run.
+    """
     nonce = secrets.token_hex(8)
     own = {call.id for call in expansion.calls}
     following = successors(expansion.calls)
     for start in range(0, len(expansion.calls), CHUNK):
         chunk = expansion.calls[start : start + CHUNK]
-        pipe = client.pipeline(transaction=False)
-        for call in chunk:
-            pending = sum(1 for one in call.upstream() if one in own)
-            record = initial_record(call, pending) | {"state": "staged"}
-            pipe.hset(keys.run(run, "calls"), call.id, encode_call(call))
-            pipe.hset(keys.run(run, "stages"), call.id, json.dumps(record))
-            after = [*following.get(call.id, []), *expansion.joins]
-            pipe.hset(keys.run(run, "next"), call.id, json.dumps(after))
-        ids = [call.id for call in chunk]
-        pipe.sadd(keys("queues"), *{call.queue for call in chunk})
-        pipe.rpush(keys("staging", nonce, "ids"), *ids)
-        pipe.pexpire(keys("staging", nonce, "ids"), STAGING_MS)
-        for join in expansion.joins:
-            pipe.rpush(keys.run(run, "grown", join), *ids)
-            pipe.sadd(keys.run(run, "extra"), keys.run(run, "grown", join))
-            pipe.hincrby(keys("staging", nonce, "joins"), join, len(ids))
-            pipe.pexpire(keys("staging", nonce, "joins"), STAGING_MS)
-        pipe.execute()
+        hashes: dict[str, dict[str, str | int]] = {
+            "calls": {call.id: encode_call(call) for call in chunk},
+            "stages": {call.id: json.dumps(initial_record(call, len(own & set(call.upstream())))) for call in chunk},
+            "next": {call.id: json.dumps([*following.get(call.id, []), *expansion.joins]) for call in chunk},
+            "joins": dict.fromkeys(expansion.joins, len(own)),
+        }
+        with client.pipeline(transaction=True) as pipe:  # whole or not at all: nothing is left without its expiry
+            for part, mapping in hashes.items():
+                if mapping:
+                    pipe.hset(keys("staging", nonce, part), mapping=cast("Any", mapping))
+            pipe.zadd(keys("staging", nonce, "ids"), {call.id: start + place for place, call in enumerate(chunk)})
+            pipe.sadd(keys("queues"), *{call.queue for call in chunk})
+            for part in (*hashes, "ids"):
+                pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
+            pipe.execute()
     return nonce
 
 

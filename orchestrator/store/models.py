@@ -17,7 +17,7 @@ from orchestrator.contracts.values import canonical
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
-from orchestrator.store.steps import step, wait_durable
+from orchestrator.store.steps import durable_step
 
 if TYPE_CHECKING:
     import redis
@@ -45,7 +45,6 @@ class Registry:
         record = draft.model_dump(mode="json", exclude={"version", "stage"})
         entry = {"event": "registered", "model": draft.model, "run": draft.run, "stage": draft.stage, "record": record}
         answer = self._step("register", draft.model, key, draft.stage, _text(record), _text(entry | {"key": key}))
-        wait_durable(self._redis)
         return _version(*answer)
 
     def list(self, model: str | None = None) -> tuple[ModelVersion, ...]:
@@ -99,7 +98,6 @@ class Registry:
             raise NotPermitted(f"{version.name} was refused by its gates: train one that passes them")
         if answer == "live":
             raise NotPermitted(f"{version.name} is in production: promote another version, or roll back, first")
-        wait_durable(self._redis)
         return self.get(version.name)
 
     def rollback(self, model: str, *, by: str, note: str | None = None) -> ModelVersion:
@@ -112,7 +110,6 @@ class Registry:
             raise InvalidInput(
                 f"{model} has no earlier version in production to roll back to: see `cyclery model {model}`"
             )
-        wait_durable(self._redis)
         return self.get(f"{model}@{answer}")
 
     def history(self, model: str) -> tuple[int, ...]:
@@ -121,7 +118,7 @@ class Registry:
             return tuple(int(version) for version in self._redis.lrange(self._keys("model", model, "history"), 0, -1))
 
     def _step(self, name: str, *arguments: str | int) -> Any:
-        answer = step(self._redis, name, self._keys, *arguments)
+        answer = durable_step(self._redis, name, self._keys, *arguments)
         if answer == "restoring":
             raise Unreachable("the registry is being restored: try again when `cyclery restore` has ended")
         return answer

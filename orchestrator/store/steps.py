@@ -16,7 +16,8 @@ from orchestrator.store.keys import Keys
 if TYPE_CHECKING:
     import redis
 
-DURABLE_MS = 5000
+DURABLE_MS = 2000  # of one wait for the append-only file: less than the patience with one answer
+DURABLE_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +45,49 @@ class Script:
             except NoScriptError:
                 return client.eval(self.text, 1, prefix, *arguments)
         except ResponseError as error:
-            if not str(error).startswith(NEWER):
-                raise
-            raise too_new(prefix, str(error).split()[1]) from None
+            raise _told(error, prefix) from None
+
+    def run_durably(self, client: redis.Redis, prefix: str, *arguments: str | int | float) -> Any:
+        """Run it and answer once the append-only file has it. Raises `Unreachable` when the file does not get it.
+
+        Step and wait are one piece, sent again as one: WAITAOF covers what its own connection wrote. After a
+        reconnection between the two, or a restart of Redis, it would answer at once, about nothing. Therefore a step
+        that finds its work done writes all the same.
+        """
+        from redis.exceptions import NoScriptError
+
+        for _ in range(DURABLE_TRIES):
+            answer, synced = self._piece(client, ("EVALSHA", self.digest), prefix, arguments)
+            if isinstance(answer, NoScriptError):
+                answer, synced = self._piece(client, ("EVAL", self.text), prefix, arguments)
+            if isinstance(answer, Exception):
+                raise _told(answer, prefix)
+            if _written(synced):
+                return answer
+        seconds = DURABLE_MS * DURABLE_TRIES / 1000
+        raise Unreachable(
+            f"Redis did not write its append-only file within {seconds:g} s: see whether its disk is full"
+        )
+
+    def _piece(self, client: redis.Redis, head: tuple[str, str], prefix: str, arguments: tuple[Any, ...]) -> list[Any]:
+        with client.pipeline(transaction=False) as pipe:
+            pipe.execute_command(*head, 1, prefix, *arguments)  # type: ignore[no-untyped-call]
+            pipe.execute_command("WAITAOF", 1, 0, DURABLE_MS)  # type: ignore[no-untyped-call]
+            return pipe.execute(raise_on_error=False)
+
+
+def _told(error: Exception, prefix: str) -> Exception:
+    """What a step's error means."""
+    return too_new(prefix, str(error).split()[1]) if str(error).startswith(NEWER) else error
+
+
+def _written(synced: Any) -> bool:
+    """Whether the file has it; one without a file, or before WAITAOF and flushing always, has nothing to wait for."""
+    if isinstance(synced, Exception):
+        if "appendonly" in str(synced) or "unknown command" in str(synced):
+            return True
+        raise synced
+    return int(synced[0]) > 0
 
 
 def guarded(text: str, library: str = "") -> Script:
@@ -61,34 +102,15 @@ def step(client: redis.Redis, name: str, keys: Keys, *arguments: str | int) -> A
         return _scripts()[name].run(client, keys.prefix, *arguments)
 
 
-def wait_durable(client: redis.Redis) -> None:
-    """Return once the append-only file has all that this client wrote.
-
-    A Redis without such a file, or older than WAITAOF and flushing always, has nothing to wait for.
-    """
-    import redis
-
+def durable_step(client: redis.Redis, name: str, keys: Keys, *arguments: str | int) -> Any:
+    """Run one of the store's own steps, and answer once it is in the append-only file."""
     with answering(client):
-        try:
-            synced: list[int] = client.execute_command("WAITAOF", 1, 0, DURABLE_MS)  # type: ignore[no-untyped-call]
-        except redis.ResponseError as error:
-            if "appendonly" in str(error) or "unknown command" in str(error):
-                return
-            raise
-    if synced[0] < 1:
-        raise Unreachable(
-            f"Redis did not write its append-only file within {DURABLE_MS / 1000:g} s: see whether its disk is full"
-        )
+        return _scripts()[name].run_durably(client, keys.prefix, *arguments)
 
 
 def settle(client: redis.Redis, keys: Keys) -> None:
-    """Return once all that anybody has written so far is in the append-only file.
-
-    Waiting counts from what this connection wrote itself: it writes once for it.
-    """
-    with answering(client), client.client() as one:  # type: ignore[no-untyped-call]
-        step(one, "settle", keys)
-        wait_durable(one)
+    """Return once the append-only file has all that anybody has written so far: it writes after that, and waits."""
+    durable_step(client, "settle", keys)
 
 
 @cache

@@ -14,8 +14,9 @@ import redis as redis_py
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.settings import Settings
 from orchestrator.store.connection import answering, connect, place
+from orchestrator.store.keys import Keys
 from orchestrator.store.server import ServerFacts, check, concerns, inspect_server
-from orchestrator.store.steps import wait_durable
+from orchestrator.store.steps import settle
 from tests.servers import RedisServer, free_port
 
 Start = Callable[..., RedisServer]
@@ -117,7 +118,7 @@ def test_a_redis_without_a_file_works_and_is_a_concern(start: Start) -> None:
     server = start("--appendonly", "no")
     with connect(reach(server.url)) as client:
         assert any("append-only" in line for line in concerns(inspect_server(client)))
-        wait_durable(client)
+        settle(client, Keys("case"))
 
 
 def test_a_cluster_is_refused(start: Start) -> None:
@@ -127,7 +128,7 @@ def test_a_cluster_is_refused(start: Start) -> None:
 
 def test_a_good_redis_gives_no_concern(redis: redis_py.Redis) -> None:
     assert concerns(inspect_server(redis)) == ()
-    wait_durable(redis)
+    settle(redis, Keys("case"))
 
 
 def facts(version: tuple[int, ...], fsync: str | None, *, append_only: bool = True) -> ServerFacts:
@@ -177,7 +178,7 @@ def test_commands_survive_a_restart(start: Start) -> None:
     server = start()
     with connect(reach(server.url), patience_s=20) as client, ThreadPoolExecutor() as pool:
         client.set("k", "v")
-        wait_durable(client)
+        settle(client, Keys("case"))
         server.kill()
         reading = pool.submit(client.get, "k")
         server.start()

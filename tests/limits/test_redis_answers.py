@@ -16,8 +16,9 @@ from orchestrator.client import Client
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.settings import Settings
 from orchestrator.store.connection import START_S, answering, connect
+from orchestrator.store.keys import Keys
 from orchestrator.store.server import concerns, inspect_server
-from orchestrator.store.steps import wait_durable
+from orchestrator.store.steps import settle
 from tests.limits.strangers import HTTP, POLITE, SSH, answering_with, dropping, saying_nothing
 from tests.servers import RedisServer, free_port, start, stop
 from tests.waiting import wait_until
@@ -176,21 +177,12 @@ def test_a_server_that_cannot_write_its_file_is_one_line_and_a_concern(tmp_path:
     try:
         wait_until(place.exists, timeout=30)
         with connect(reach(f"unix://{place}", redis_timeout_s=30.0), 30.0) as client:
-            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (2048, 2048))
-            with pytest.raises(Unreachable, match=r"did not write its append-only file"):
-                _write(client, durably=True)
+            resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, 1))
             with pytest.raises(Unreachable, match=r"cannot write its file \(.+\): see whether its disk is full"):
-                _write(client, durably=False)
+                settle(client, Keys("case"))
             assert any("could not write its file" in line for line in concerns(inspect_server(client)))
     finally:
         stop(process)
-
-
-def _write(client: redis_py.Redis, *, durably: bool) -> None:
-    with answering(client):
-        client.set("k", "x" * 100_000)
-    if durably:
-        wait_durable(client)
 
 
 def test_memory_that_is_nearly_used_up_is_a_concern() -> None:

@@ -217,34 +217,55 @@ function kinds.start()
   return #roots, 'start/'
 end
 
--- Stages that a finished stage brought into being: staged before, counted into the run here.
+-- Stages that a finished stage brought into being: counted already, they join the run here, a chunk at a time.
+local GROWTH = {'ids', 'joins', 'calls', 'stages', 'next'}
+
+local function growth(nonce, name) return part('growth:' .. nonce .. ':' .. name) end
+
 function kinds.grow(nonce)
-  local ids = call('LPOP', P .. 'staging:' .. nonce .. ':ids', CHUNK)
-  if not ids then return 0 end
-  for _, id in ipairs(ids) do
-    local record = load(id)
-    if record.state == 'staged' then
-      record.state = 'waiting'
-      save(id)
-      call('SADD', part('open'), id)
-      call('HINCRBY', base, 'total', 1)
-      if record.pending == 0 then make_ready(id, record) end
+  local ids = call('ZPOPMIN', growth(nonce, 'ids'), CHUNK)
+  if #ids == 0 then
+    for _, name in ipairs(GROWTH) do
+      call('UNLINK', growth(nonce, name))
+      call('SREM', part('extra'), growth(nonce, name))
     end
+    return 0
   end
-  return #ids, 'grow/' .. nonce
+  local joins = call('HKEYS', growth(nonce, 'joins'))
+  for i = 1, #ids, 2 do
+    local id = ids[i]
+    call('HSET', part('calls'), id, call('HGET', growth(nonce, 'calls'), id))
+    call('HSET', part('next'), id, call('HGET', growth(nonce, 'next'), id))
+    for _, join in ipairs(joins) do call('RPUSH', part('grown:' .. join), id) end
+    local record = cjson.decode(call('HGET', growth(nonce, 'stages'), id))
+    records[id] = record
+    save(id)
+    call('SADD', part('open'), id)
+    call('HINCRBY', base, 'total', 1)
+    if record.pending == 0 then make_ready(id, record) end
+  end
+  return #ids / 2, 'grow/' .. nonce
 end
 
 -- The flip of an expansion: the joins wait for the new stages, and the run for all of them, from this step on.
 local function expand(nonce)
-  local joins = call('HGETALL', P .. 'staging:' .. nonce .. ':joins')
+  for _, name in ipairs(GROWTH) do
+    local staged = P .. 'staging:' .. nonce .. ':' .. name
+    if call('EXISTS', staged) == 1 then
+      call('RENAME', staged, growth(nonce, name))
+      call('PERSIST', growth(nonce, name))
+      call('SADD', part('extra'), growth(nonce, name))
+    end
+  end
+  local joins = call('HGETALL', growth(nonce, 'joins'))
   for i = 1, #joins, 2 do
     local record = load(joins[i])
     record.pending = record.pending + tonumber(joins[i + 1])
     record.grown = true
     save(joins[i])
+    call('SADD', part('extra'), part('grown:' .. joins[i]))
   end
-  call('DEL', P .. 'staging:' .. nonce .. ':joins')
-  add('left', call('LLEN', P .. 'staging:' .. nonce .. ':ids'))
+  add('left', call('ZCARD', growth(nonce, 'ids')))
   queue_work('grow/' .. nonce)
 end
 
@@ -411,6 +432,14 @@ local function conclude(answer)
   local reply = {answer, more and 1 or 0}
   for _, bell in ipairs(bells) do reply[#reply + 1] = cjson.encode(bell) end
   return reply
+end
+
+-- A step whose answer promises that all of it is durable writes something, whatever it finds: see Script.run_durably.
+local function settled() call('INCR', key('settled')) end
+
+local function conclude_again()
+  settled()
+  return conclude('again')
 end
 
 -- The owner died or gave up: another worker gets the stage, unless it has killed too many.

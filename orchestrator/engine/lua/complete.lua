@@ -1,7 +1,7 @@
 #!lua flags=allow-oom
 -- Records a stage's outputs, once. ARGV: run, stage, fence, outputs, cache record, cache ms (0: for ever), facts, then:
 -- number of digests, digests…, number of keys, keys…, expansion nonce or ''.
--- Answers {'done' | 'again' | 'lost' | 'deleting', more, bells…}.
+-- Answers {'done' | 'again' | 'lost' | 'deleting' | 'staging lost', more, bells…}.
 local id, fence = ARGV[2], ARGV[3]
 local record = open(ARGV[1]) and load(id)
 if not record or record.fence ~= fence then return {'lost', 0} end
@@ -14,16 +14,22 @@ if call('EXISTS', key('deleting')) == 1 then
     if call('SISMEMBER', key('deleting'), ARGV[i]) == 1 then return {'deleting', 0} end
   end
 end
-if call('EXISTS', key('condemned')) == 1 then
-  for i = 9, 8 + digests do call('ZREM', key('condemned'), ARGV[i]) end
+if call('EXISTS', key('deleted')) == 1 then  -- it was put, or found, before it was deleted
+  for i = 9, 8 + digests do
+    if tonumber(call('ZSCORE', key('deleted'), ARGV[i]) or '0') >= record.started then return {'deleting', 0} end
+  end
 end
 local position = 9 + digests
 local keys = tonumber(ARGV[position])
+local nonce = ARGV[position + keys + 1]
+if nonce ~= '' and call('EXISTS', key('staging:') .. nonce .. ':ids') == 0 then return {'staging lost', 0} end
+if call('EXISTS', key('condemned')) == 1 then
+  for i = 9, 8 + digests do call('ZREM', key('condemned'), ARGV[i]) end
+end
 for i = position + 1, position + keys do
   if ARGV[6] == '0' then call('SET', key('cache:') .. ARGV[i], ARGV[5])
   else call('SET', key('cache:') .. ARGV[i], ARGV[5], 'PX', ARGV[6]) end
 end
-local nonce = ARGV[position + keys + 1]
 call('HSET', part('outputs'), id, ARGV[4])
 record.seconds, record.cached, record.measured, record.log = facts.seconds, facts.cached, facts.measured, facts.log
 record.progress, record.error = nil, nil

@@ -3,7 +3,7 @@
 local id, verdict = ARGV[2], ARGV[3]
 local record = open(ARGV[1]) and load(id)
 if not record then return {'gone', 0} end
-if record.decision == ARGV[4] then return conclude('again') end
+if record.decision == ARGV[4] then return conclude_again() end
 if record.state ~= 'held' then return {record.state, 0} end
 call('ZREM', key('timers'), 'deadline/' .. run .. '/' .. id)
 call('RPUSH', key('audit:outbox'), ARGV[6])

@@ -3,11 +3,14 @@
 -- Answers {'accepted' | 'again' | 'attached' | 'exists' | 'collected' | 'open' | …, more or run, bells…}.
 local nonce, id, digest, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local known = open(id)
-if known and fields.nonce == nonce then return conclude('again') end
+if known and fields.nonce == nonce then return conclude_again() end
 if call('EXISTS', key('restoring')) == 1 then return {'restoring', id} end
 if generation == 1 then
   local active = call('GET', key('identity:') .. digest)
-  if ARGV[4] == '0' and active and call('SISMEMBER', key('active'), active) == 1 then return {'attached', active} end
+  if ARGV[4] == '0' and active and call('SISMEMBER', key('active'), active) == 1 then
+    settled()
+    return {'attached', active}
+  end
   if known then return {'exists', id} end
 else
   if not known then return {'gone', id} end
@@ -32,6 +35,8 @@ for _, name in ipairs({'calls', 'stages', 'next', 'outputs', 'open', 'roots'}) d
   end
 end
 call('UNLINK', part('work'), part('parked'))
+for _, extra in ipairs(call('SMEMBERS', part('extra'))) do call('UNLINK', extra) end
+call('UNLINK', part('extra'))
 call('HSET', base, 'nonce', nonce, 'status', 'running', 'created', created, 'identity', digest, 'generation', generation,
   'left', call('SCARD', part('open')))
 for field, value in pairs(cjson.decode(ARGV[7])) do call('HSET', base, field, value) end

@@ -5,7 +5,10 @@ local version, to = ARGV[2], ARGV[3]
 if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local stage = redis.call('HGET', base .. ':stages', version)
 if not stage then return 'missing' end
-if stage == to then return 'same' end
+if stage == to then
+  redis.call('INCR', KEYS[1] .. 'settled')  -- durable too, before the answer: this one was perhaps sent again
+  return 'same'
+end
 if stage == 'refused' then return 'refused' end
 if stage == 'production' then return 'live' end
 local now = redis.call('TIME')

@@ -4,6 +4,7 @@
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local known = redis.call('HGET', base .. ':keys', ARGV[2])
 if known then
+  redis.call('INCR', KEYS[1] .. 'settled')  -- durable too, before the answer
   return {known, redis.call('HGET', base .. ':stages', known), redis.call('HGET', base .. ':versions', known)}
 end
 if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end

@@ -2,7 +2,10 @@
 -- Answers the version, 'none' when nothing was live before, or 'restoring'. The same nonce again answers what it did the first time.
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local known = redis.call('HGET', base .. ':keys', 'rollback/' .. ARGV[2])
-if known then return known end
+if known then
+  redis.call('INCR', KEYS[1] .. 'settled')  -- durable too, before the answer
+  return known
+end
 if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local live = redis.call('HGET', base, 'production')
 local before = redis.call('LINDEX', base .. ':history', -1)

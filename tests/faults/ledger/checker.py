@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TERMINAL = {"done", "failed", "rejected", "skipped", "cancelled"}
 FORGOTTEN_S = 90 * 86400
 LASTING = {"epoch", "fences", "stamp", "ticked", "heard", "queues", "window", "slots", "models", "workflows", "format",
-           "audit:drained", "environments", "settled"}  # fmt: skip
+           "audit:drained", "environments", "settled", "bound", "known"}  # fmt: skip
 
 
 def check(storm: Storm) -> list[str]:
@@ -194,7 +194,7 @@ def _index(storm: Storm) -> Iterator[str]:
         if part in ("condemned", "deleted"):
             continue
         left = cast("int", storm.admin.pttl(name))
-        if part.startswith("staging:") and left > 0:
+        if (part.startswith("staging:") or part == "collecting") and left > 0:
             continue
         if part.startswith("cache:"):
             continue

@@ -28,7 +28,7 @@ end
 for _, name in ipairs({'leases', 'timers', 'condemned', 'deleted', 'expiring', 'ended'}) do older(P .. name, ms) end
 for i = 2, #ARGV do older(P .. 'bells:' .. ARGV[i], ms * 1000) end
 older(P .. 'heard', ms * 1000)
-for _, pattern in ipairs({'staging:*', 'cache:*', 'stage:*'}) do
+for _, pattern in ipairs({'staging:*', 'cache:*', 'collecting'}) do
   for _, name in ipairs(call('KEYS', string.gsub(P, '[{}]', '\\\\%0') .. pattern)) do
     local left = call('PTTL', name)
     if left > 0 then
