@@ -195,7 +195,7 @@ class Attempt:
         if settled.answer != "deleting":
             return settled
         message = f"stage {self.call.id}: one of its outputs is being collected as garbage just now"
-        return self.child.ledger.fail(self.lease, StageError(family="transient", message=message))
+        return self.child.ledger.fail(self.lease, StageError(family="transient", message=message), outage=True)
 
     def _refusal(self, outcome: Outcome) -> str | None:
         """Why the run's model is refused from here on: a gate said no."""
