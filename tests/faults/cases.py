@@ -119,10 +119,14 @@ KINDS: dict[str, Kind] = {
 
 
 def cases(number: int, seed: int) -> list[Case]:
-    """So many workflows, of all kinds by their shares, in an order that the seed decides."""
-    names = [name for name, kind in KINDS.items() for _ in range(kind.share)]
-    spread = [names[place * len(names) // number] for place in range(number)] if number < len(names) else [
-        names[place % len(names)] for place in range(number)
-    ]  # fmt: skip
-    random.Random(seed).shuffle(spread)
-    return [Case(kind, place, KINDS[kind].end) for place, kind in enumerate(spread)]
+    """About so many workflows, of all kinds by their shares, in an order that the seed decides.
+
+    Those of a smaller number are among those of a greater one.
+    """
+    found = [
+        Case(name, place, kind.end)
+        for name, kind in KINDS.items()
+        for place in range(max(1, round(kind.share * number / 100)))
+    ]
+    random.Random(seed).shuffle(found)
+    return found

@@ -25,7 +25,7 @@ POINTS = {
     "between staged chunks": ("orchestrator.engine.submission", "_stage_chunk", "before", 2),
     "staged": (LEDGER, "Ledger._flip", "before", 1),
     "flipped": (LEDGER, "Ledger._flip", "after", 1),
-    "written, not durable": (LEDGER, "wait_durable", "before", 1),
+    "written, not durable": ("orchestrator.store.steps", "_written", "before", 1),
     "accepted": (LEDGER, "Ledger.submit", "after", 1),
     "cancelling": (LEDGER, "Ledger.cancel", "before", 1),
     "cancelled": (LEDGER, "Ledger.cancel", "after", 1),
