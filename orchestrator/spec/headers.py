@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from orchestrator.contracts.data import Format
+from orchestrator.contracts.encodings import decode, is_utf8, refuse_other_kinds
 from orchestrator.contracts.errors import DataError
 from orchestrator.spec.models import Source
 from orchestrator.spec.parquet import parquet_columns
@@ -38,6 +39,8 @@ def columns_of(source: Source, file: Path) -> tuple[str, ...] | None:
     if source.names is not None:
         return source.names
     try:
+        if format_of(source) != "parquet":
+            _refuse_other_kinds(source, file)
         match format_of(source):
             case "csv" | "tsv":
                 return _delimited(source, file)
@@ -47,17 +50,22 @@ def columns_of(source: Source, file: Path) -> tuple[str, ...] | None:
                 return _json(source, file)
             case "parquet":
                 return parquet_columns(file)
-    except UnicodeDecodeError as error:
-        raise DataError(f"byte {error.start} is not {source.encoding}: set `encoding` (latin-1, cp1252, …)") from None
-    except LookupError:
-        raise DataError(f"there is no encoding {source.encoding!r}") from None
+    except (UnicodeError, LookupError):
+        with file.open("rb") as head:
+            decode(head.read(_WHOLE), source.encoding)  # says where
+        raise DataError(f"the file is not {source.encoding} (set encoding:)") from None
     except OSError as error:
         raise DataError(f"{file.name} cannot be read: {error.strerror}") from None
     return None
 
 
+def _refuse_other_kinds(source: Source, file: Path) -> None:
+    with file.open("rb") as head:
+        refuse_other_kinds(head.read(16), source.encoding)
+
+
 def _encoding(source: Source) -> str:
-    return "utf-8-sig" if source.encoding.lower().replace("_", "-") in {"utf-8", "utf8"} else source.encoding
+    return "utf-8-sig" if is_utf8(source.encoding) else source.encoding
 
 
 def _delimited(source: Source, file: Path) -> tuple[str, ...]:

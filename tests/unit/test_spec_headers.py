@@ -55,7 +55,7 @@ def test_columns_are_read_from_the_head(tmp_path, name, content, more, expected)
         ("a.csv", "", {}, "the file is empty"),
         ("a.csv", "a;b;c\n", {}, 'set `delimiter: ";"`'),
         ("a.tsv", "a,b\n", {}, 'set `delimiter: ","`'),
-        ("a.csv", "größe,b\n".encode("latin-1"), {}, "byte 2 is not utf-8: set `encoding`"),
+        ("a.csv", "größe,b\n".encode("latin-1"), {}, "line 1, column 3: byte 0xf6 is not utf-8 (set encoding:"),
         ("a.csv", "a,b\n", {"encoding": "utf-99"}, "there is no encoding 'utf-99'"),
         ("a.csv", "a" * 1_100_000, {}, "this is no table"),
         ("a.jsonl", '{"a": 1}\n{"a": \n', {}, "line 2 is not JSON"),

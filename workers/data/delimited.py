@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 from collections.abc import Iterator
@@ -19,17 +18,10 @@ from orchestrator.contracts.data import IngestParams
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
 from workers.data.inference import infer
+from workers.data.source_text import text_of
 
 INDEX = "index"  # of a first column that the header does not name, as pandas and R write row names
 _BLOCK = 64 << 20  # bytes; no row may be longer
-_MARKS = {
-    b"\xff\xfe": "text in utf-16 (set encoding: utf-16)",
-    b"\xfe\xff": "text in utf-16 (set encoding: utf-16)",
-    b"PAR1": "Parquet (set format: parquet)",
-    b"PK\x03\x04": "a zip archive or a spreadsheet (unpack it, or save it as CSV)",
-    b"\x1f\x8b": "compressed with gzip (unpack it)",
-    b"SQLite format 3": "a database (export the table as CSV)",
-}
 
 
 def read_delimited(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[str, ...]]:
@@ -48,22 +40,7 @@ def _decoded(file: Path, params: IngestParams) -> bytes:
     data = file.read_bytes()
     if not data.strip():
         raise DataError(f"{params.filename}: the file is empty")
-    utf8 = params.encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig")
-    for mark, what in _MARKS.items():
-        if utf8 and data.startswith(mark):
-            raise DataError(f"{params.filename}: the file is {what}")
-    try:
-        text = data.decode("utf-8" if utf8 else params.encoding)
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"{params.filename} line {line}: byte 0x{data[error.start]:02x} is not {params.encoding} "
-            f"(set encoding: of the source, often cp1252 or latin-1)"
-        ) from None
-    except LookupError:
-        raise DataError(f"{params.filename}: there is no encoding {params.encoding!r} (set encoding: utf-8)") from None
-    plain = data.removeprefix(codecs.BOM_UTF8) if utf8 else text.removeprefix("\ufeff").encode()
-    return plain.lstrip(b"\r\n")  # blank lines before the header count for nothing
+    return text_of(data, params).encode().lstrip(b"\r\n")  # blank lines before the header count for nothing
 
 
 def _records(data: bytes, delimiter: str, params: IngestParams) -> Iterator[list[str]]:

@@ -16,6 +16,7 @@ from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.text import is_unicode
 from workers.data import cells
 from workers.data.inference import infer
+from workers.data.source_text import text_of
 
 _INT64 = range(-(2**63), 2**63)
 
@@ -77,11 +78,7 @@ def _gap(value: Any, absent: set[str]) -> bool:
 
 
 def _text(file: Path, params: IngestParams) -> str:
-    encoding = "utf-8-sig" if params.encoding.lower() in ("utf-8", "utf8") else params.encoding
-    try:
-        text = file.read_text(encoding)
-    except (UnicodeDecodeError, LookupError) as error:
-        raise DataError(f"{params.filename}: the file is not {params.encoding} ({error}): set encoding:") from None
+    text = text_of(file.read_bytes(), params).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise DataError(f"{params.filename}: the file is empty")
     return text
