@@ -1,4 +1,4 @@
-"""The bytes of a source as text: for the command, that reads the head of a file, and for `ingest`, that reads it all."""
+"""The bytes of a source as text: for the command, that reads the head of a file, and for `ingest`."""
 
 from __future__ import annotations
 
