@@ -12,6 +12,7 @@ from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.values import Value
 
 RECORD_VERSION = 1
+OFF_RECIPE = "off_recipe"  # among a stage's measured facts: it was done otherwise than its recipe key counts on
 
 Family = Literal["data", "user", "requires", "transient", "timeout", "memory", "poison", "rejected", "internal"]
 

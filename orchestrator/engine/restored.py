@@ -8,10 +8,10 @@ from typing import Any
 
 from orchestrator.contracts.calls import ArtifactRef, Gather, Purity, StageCall
 from orchestrator.contracts.keys import ResolvedInput, content_key
-from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.records import OFF_RECIPE, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.submissions import SubmissionRecord
-from orchestrator.contracts.tasks import TASKS, purity_of
+from orchestrator.contracts.tasks import purity_of
 from orchestrator.engine.messages import CacheRecord, encode_refs
 from orchestrator.engine.submission import CHUNK, encode_call
 from orchestrator.store.keys import Keys
@@ -77,16 +77,13 @@ def _keys(stage: StageRecord, call: StageCall, outputs: Mapping[str, Mapping[str
     purity = purity_of(call)
     if purity is Purity.EFFECT:
         return (call.key,) if call.key else ()
-    if purity is not Purity.PURE:
+    if purity is not Purity.PURE or stage.measured.get(OFF_RECIPE):
         return ()
-    environment = stage.measured.get("environment", call.environment)
-    recipe = call.key if call.environment in (None, environment) else None
     content = None
-    # What was a hit at submission never had its inputs looked at; another task version was done by another release.
-    if stage.worker is not None and environment and call.task in TASKS and call.version == TASKS[call.task].version:
+    if stage.worker is not None and call.environment:  # of a hit at submission nobody has looked at the inputs
         inputs = _inputs(call, outputs)
-        content = content_key(call, inputs, environment) if inputs is not None else None
-    return tuple(key for key in (recipe, content) if key)
+        content = content_key(call, inputs, call.environment) if inputs is not None else None
+    return tuple(key for key in (call.key, content) if key)
 
 
 def _inputs(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> dict[str, ResolvedInput] | None:

@@ -19,8 +19,11 @@ from orchestrator.local.stack import find, status
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import open_store
 from orchestrator.store.connection import connect
+from orchestrator.store.continuity import oldest_waiting, standing
+from orchestrator.store.keys import Keys
 from orchestrator.store.server import concerns, inspect_server
 
+LATE_S = 60.0  # for a record that was accepted to reach the store
 _RECORD = "doctor/probe"  # one small record that stays: records are never removed
 PROBE_PATIENCE = 30.0  # seconds for a probe to come back: pools that just start import their libraries first
 
@@ -44,6 +47,7 @@ def examine(settings: Settings, patience_s: float = PROBE_PATIENCE) -> Iterator[
         answers = answers and finding.ok
         yield finding
     if answers:
+        yield from _guarded("records", lambda: _records(reached))
         yield from _guarded("queues", lambda: probe_queues(reached, patience_s))
         yield from _guarded("workers", lambda: worker_versions(reached))
     yield from _flower(settings)
@@ -89,6 +93,22 @@ def _store(settings: Settings) -> Iterator[Finding]:
         yield Finding("store", ok=False, detail=detail)
         return
     yield Finding("store", ok=True, detail=f"{store.where}: wrote, read, did not overwrite, deleted", seconds=seconds)
+
+
+def _records(settings: Settings) -> Iterator[Finding]:
+    """Whether Redis knows what the store knows, and whether the service keeps up with writing."""
+    with connect(settings) as client:
+        keys = Keys(settings.namespace)
+        problem = standing(client, keys, open_store(settings)).problem
+        if problem is not None:
+            yield Finding("records", ok=False, detail=f"{problem}; until then no garbage is collected")
+            return
+        waiting, seconds = oldest_waiting(client, keys)
+    late = seconds > LATE_S
+    detail = "what was accepted is in the store" if not waiting else f"{waiting} wait to be written into the store"
+    if late:
+        detail += f", the oldest for {seconds:.0f} s: see that the orchestrator service runs and reaches the store"
+    yield Finding("records", ok=True, detail=detail, warning=late)
 
 
 def _flower(settings: Settings) -> Iterator[Finding]:

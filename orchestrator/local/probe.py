@@ -17,7 +17,9 @@ from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.local.findings import Finding
 from orchestrator.settings import Settings
+from orchestrator.store.artifacts import open_store
 from orchestrator.store.connection import connect
+from orchestrator.store.continuity import require_bound
 
 _LOOK_S = 0.02
 
@@ -25,10 +27,12 @@ _LOOK_S = 0.02
 def probe_queues(settings: Settings, patience_s: float) -> Iterator[Finding]:
     """A finding for each queue as its probe comes back; late ones are cancelled.
 
-    A probe is sent once a pool serves its queue: where none does, no message stays behind for nobody.
+    A probe is sent once a pool serves its queue: where none does, no message stays behind for nobody. Raises
+    `LedgerBehind` where nothing may be submitted.
     """
     with connect(settings) as client:
         history, ledger = History(client, settings.namespace), Ledger(client, settings)
+        require_bound(client, ledger.keys, open_store(settings))
         began = time.monotonic()
         left = [queue.value for queue in Queue]
         sent: dict[str, _Sent] = {}

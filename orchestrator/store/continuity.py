@@ -7,6 +7,7 @@ collector would delete what only the lost records referred to.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -91,3 +92,19 @@ def standing(client: redis.Redis, keys: Keys, store: Records) -> Standing:
         drained, waiting, restoring, missed = reading.execute()
     lost = (int(missed[0]), int(missed[1])) if missed[0] is not None else None
     return Standing(bool(restoring), int(drained or 0) + waiting, kept, lost)
+
+
+def oldest_waiting(client: redis.Redis, keys: Keys) -> tuple[int, float]:
+    """How many records wait to be written into the store, and for how many seconds the oldest has."""
+    with answering(client), client.pipeline(transaction=True) as reading:
+        reading.time()
+        for name in ("submitted", "ended"):
+            reading.zcard(keys(name))
+            reading.zrange(keys(name), 0, 0, withscores=True)
+        reading.llen(keys("audit:outbox"))
+        reading.lindex(keys("audit:outbox"), 0)
+        (now, micros), asked, first_asked, ended, first_ended, decided, first_decided = reading.execute()
+    since = [row[1] / 1000 for row in (*first_asked, *first_ended)]
+    if first_decided is not None:
+        since.append(float(json.loads(first_decided).get("at", now)))
+    return asked + ended + decided, max([0.0, *(now + micros / 1e6 - at for at in since)])

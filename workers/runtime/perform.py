@@ -18,7 +18,7 @@ from orchestrator.contracts.documents import Verdicts
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
 from orchestrator.contracts.keys import content_key
-from orchestrator.contracts.records import StageError
+from orchestrator.contracts.records import OFF_RECIPE, StageError
 from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
 from workers.runtime.child import Child
@@ -164,7 +164,7 @@ class Attempt:
 
     def _completion(self, outcome: Outcome) -> Completion:
         """What is committed: the artifacts are written already."""
-        measured = dict(outcome.measured)
+        measured = dict(outcome.measured) | self._off_recipe()
         if self.running.peak:
             measured.setdefault("memory_mb", round(self.running.peak / 2**20, 1))
         return Completion(
@@ -181,7 +181,7 @@ class Attempt:
         return Completion(
             outputs=hit.outputs,
             seconds=hit.seconds or 0.0,
-            measured=hit.measured,
+            measured={**hit.measured, **self._off_recipe()},
             log=hit.log,
             cached=True,
             keys=self.keys,
@@ -189,6 +189,11 @@ class Attempt:
             refusal=hit.refusal,
             expansion=hit.expansion,
         )
+
+    def _off_recipe(self) -> dict[str, bool]:
+        """A note that what was done is not what the recipe key counts on: a restore must not put it under that key."""
+        pure = purity_of(self.call) is Purity.PURE
+        return {OFF_RECIPE: True} if pure and self.call.key and self.call.key not in self.keys else {}
 
     def _completed(self, completion: Completion) -> Settled:
         settled = self.child.ledger.complete(self.lease, completion)
