@@ -134,7 +134,10 @@ def executed(evidence: Evidence, record: RunRecord) -> Violations:
 
 
 def _says(evidence: Evidence, stage: StageRecord, facts: dict[str, object]) -> bool:
-    result = evidence.document(stage.outputs["result"])
+    ref = stage.outputs["result"]
+    if not evidence.world.store.has(ref.digest):
+        return True  # that its bytes are gone is said by `equal`
+    result = evidence.document(ref)
     return all(result.get(name) == value for name, value in facts.items())
 
 

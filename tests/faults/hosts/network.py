@@ -12,6 +12,7 @@ from tests.faults.hosts.programs import order
 from tests.servers import RedisServer, free_port
 
 Way = Literal["both", "in", "out"]
+WAYS: tuple[Way, ...] = ("both", "in", "out")
 CARD = "eth0"  # of every host
 RULES = """
 table inet fault {

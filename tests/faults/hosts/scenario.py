@@ -63,6 +63,13 @@ class Scenario:
         assert record.status == status, f"{record.stages}\n{self.logs()}"
         return record
 
+    def leases_ran_out(self) -> bool:
+        """Whether no lease is valid any more, on Redis's clock."""
+        seconds, micros = self.world.ledger.redis.time()
+        return not self.world.ledger.redis.zcount(
+            self.world.ledger.keys("leases"), seconds * 1000 + micros // 1000, "+inf"
+        )
+
     def logs(self) -> str:
         """The ends of all logs."""
         files = [self.world.service.log, *(host.log for host in self.world.hosts.values())]

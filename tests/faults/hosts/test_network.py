@@ -8,45 +8,40 @@ from typing import cast
 
 import pytest
 
-from orchestrator.contracts.calls import StageCall
-from tests.faults.host import Host
-from tests.faults.hosts.network import Network, Site, Way, wrapped
+from orchestrator.contracts.records import RunRecord
+from tests.faults.hosts.network import WAYS, Network, wrapped
 from tests.faults.hosts.relay import Relay
-from tests.faults.hosts.scenario import LIGHT, Scenario, scenario
+from tests.faults.hosts.scenario import Scenario, scenario
 from tests.faults.world import World
 from tests.servers import RedisServer
 from tests.waiting import wait_until
 
 PATIENCE_S = 120.0
+HOSTS = ("north", "east", "south", "west")
 
 
 @dataclass
 class Land(Scenario):
-    """A world whose Redis stands on a bridge, the host `far` and the orchestrator service beyond it."""
+    """A world whose Redis stands on a bridge, with its hosts and its orchestrator service beyond it."""
 
     network: Network
 
-    @property
-    def site(self) -> Site:
-        return self.network.site("far")
-
-    @property
-    def far(self) -> Host:
-        return self.world.hosts["far"]
-
-    def held_by_far(self, *after: str) -> tuple[str, StageCall]:
-        """A stage that `far` has begun: its run and call."""
+    def taken(self, number: int) -> RunRecord:
+        """A run of so many stages that are under way, each on a host of its own."""
         draft = self.draft()
-        call = draft.probe("a", seconds=4)
-        run = self.submit(draft, call, *(draft.probe(name, "a") for name in after))
-        assert self.reaches(run, "a", "running").worker == "ops@far"
-        return run, call
+        run = self.submit(draft, *(draft.probe(f"s{place}", seconds=1.5) for place in range(number)))
+        for place in range(number):
+            self.reaches(run, f"s{place}", "running")
+        return self.record(run)
 
-    def works(self) -> None:
-        """The host `far` takes stages of each of its pools."""
-        draft = self.draft()
-        record = self.ended(self.submit(draft, draft.probe("a"), draft.own("b", "first")), timeout=PATIENCE_S)
-        assert {stage.worker for stage in record.stages} == {"ops@far", "prep@far"}
+    def all_work(self) -> bool:
+        """Whether each host takes a stage."""
+        record = self.ended(self.taken(len(HOSTS)).run)
+        return {stage.worker for stage in record.stages} == {f"ops@{name}" for name in HOSTS}
+
+    def dropped(self) -> int:
+        """How often a host was told that its stage is another's."""
+        return sum(host.log.read_text().count("was given to another") for host in self.world.hosts.values())
 
 
 @pytest.fixture(scope="module")
@@ -61,88 +56,81 @@ def land(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Land]:
         world.service.environment = world.environment(**own)
         with scenario(world) as begun:
             world.start(host=False)
-            world.add_host("far", wrap=network.site("far").wrap, pools=LIGHT, environment=own).start()
+            for name in HOSTS:
+                site = network.site(name)
+                world.add_host(name, wrap=site.wrap, pools=("ops:1",), environment=own).start(wait=False)
+            for host in world.hosts.values():
+                wait_until(host.present, timeout=PATIENCE_S)
             yield Land(begun.world, network)
     finally:
         network.close()
 
 
-@pytest.mark.parametrize("way", ["both", "in", "out"])
-def test_a_host_that_is_cut_off_loses_its_stage_to_another(land: Land, way: Way) -> None:
-    run, _ = land.held_by_far("b")
-    near = land.world.add_host("near", pools=LIGHT)
-    try:
-        land.site.cut(way)
-        near.start()
-        record = land.ended(run)
-        stage = record.stage("a")
-        assert stage is not None
-        assert (stage.worker, stage.attempt, stage.deaths) == ("ops@near", 2, 1)
-        before = record.stages
-        dropped = land.far.log.read_text().count("was given to another worker")
-        land.site.heal()
-        wait_until(
-            lambda: land.far.log.read_text().count("was given to another worker") > dropped, timeout=PATIENCE_S
-        )
-        assert land.record(run).stages == before
-    finally:
-        land.site.heal()
-        near.stop()
-    land.works()
+def test_hosts_that_are_cut_off_lose_their_stages_to_another(land: Land) -> None:
+    """One is cut off wholly, one hears nothing, one is not heard; all come back by themselves."""
+    record = land.taken(3)
+    before = land.dropped()
+    lost = dict(zip((str(stage.worker).removeprefix("ops@") for stage in record.stages), WAYS, strict=True))
+    for name, way in lost.items():
+        land.network.site(name).cut(way)
+    ended = land.ended(record.run)
+    assert {stage.worker for stage in ended.stages} == {f"ops@{name}" for name in HOSTS if name not in lost}
+    assert {(stage.attempt, stage.deaths) for stage in ended.stages} == {(2, 1)}
+    for name in lost:
+        land.network.site(name).heal()
+    wait_until(lambda: land.dropped() == before + 3, timeout=PATIENCE_S)
+    assert land.record(record.run) == ended
+    wait_until(land.all_work, timeout=PATIENCE_S)
 
 
-def test_a_host_whose_cable_was_out_for_less_than_its_lease_goes_on(land: Land) -> None:
-    run, _ = land.held_by_far()
-    land.site.unplug()
-    land.site.heal()
-    assert land.ended(run).stages[0].attempt == 1
+def test_a_cable_that_was_out_for_a_moment_costs_no_stage(land: Land) -> None:
+    record = land.taken(1)
+    site = land.network.site(str(record.stages[0].worker).removeprefix("ops@"))
+    site.unplug()
+    site.heal()
+    assert land.ended(record.run).stages[0].attempt == 1
 
 
 def test_connections_that_redis_closed_meanwhile_are_noticed(land: Land) -> None:
-    """A half-open connection: the worker waits for an answer that nobody will give."""
-    land.works()
+    """Half-open connections: workers wait for answers that nobody will give."""
     redis = land.world.ledger.redis
-    land.site.cut()
+    for name in HOSTS:
+        land.network.site(name).cut()
     for client in cast("list[dict[str, str]]", redis.client_list()):
-        if client["addr"].startswith(f"{land.network.subnet}.2"):
+        if client["addr"].startswith(land.network.subnet):
             redis.client_kill(client["addr"])
-    land.site.heal()
-    land.works()
+    for name in HOSTS:
+        land.network.site(name).heal()
+    wait_until(land.all_work, timeout=PATIENCE_S)
 
 
 def test_a_service_that_was_cut_off_repairs_again(land: Land) -> None:
-    far = land.far
-    run, _ = land.held_by_far()
+    record = land.taken(1)
+    host = land.world.hosts[str(record.stages[0].worker).removeprefix("ops@")]
     service = land.network.site("service")
     service.cut()
-    try:
-        far.kill_tree()
-        text = land.world.service.log.read_text
-        wait_until(lambda: "went away" in text() or "does not answer" in text(), timeout=PATIENCE_S)
-        assert land.stage(run, "a").state == "running"
-    finally:
-        service.heal()
-    land.reaches(run, "a", "ready")
-    far.start()
-    land.ended(run)
+    host.kill_tree()
+    wait_until(lambda: land.world.ledger.redis.zscore(land.world.ledger.keys("leases"), f"{record.run}/s0"))
+    wait_until(land.leases_ran_out, timeout=PATIENCE_S)
+    assert land.stage(record.run, "s0").state == "running"
+    service.heal()
+    assert land.ended(record.run).stages[0].attempt == 2
+    host.start()
 
 
 def test_a_slow_and_lossy_network_only_takes_longer(land: Land) -> None:
     relay = Relay.to_unix(land.world.redis.socket, land.network.address)
     relay.delay_s = 0.02
     site = land.network.site("slow")
-    site.lose(10)
-    land.far.stop()
-    slow = land.world.add_host(
-        "slow", wrap=site.wrap, pools=LIGHT, environment={"CYCLERY_REDIS_URL": land.network.url(relay.port)}
-    )
+    site.lose(3)
+    there = {"CYCLERY_REDIS_URL": land.network.url(relay.port)}
+    slow = land.world.add_host("slow", wrap=site.wrap, pools=("prep:1",), environment=there)
     try:
         slow.start()
         draft = land.draft()
-        wide = [draft.own(f"w{place}", "first") for place in range(4)]
-        record = land.ended(land.submit(draft, *wide, draft.own("join", "join", *(call.id for call in wide))))
+        record = land.ended(land.submit(draft, draft.own("a", "first"), draft.own("b", "then", "a")))
         assert {stage.worker for stage in record.stages} == {"prep@slow"}
     finally:
-        slow.stop()
+        slow.kill_tree()
         relay.close()
-        land.far.start()
+        del land.world.hosts["slow"]

@@ -1,0 +1,178 @@
+"""Every step and ordering of the ledger left out, one at a time: a storm must turn red for each.
+
+`python -m tests.faults.ledger.mutants [--only TEXT] [--jobs 2]` prints what killed each, and at the end the survivors.
+A mutant is a changed copy of `orchestrator` and `workers`; a process of its own storms against it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from tests.faults.ledger.equivalent import reason
+from tests.faults.ledger.mutations import ROOT, Mutant, lua_mutants
+from tests.faults.ledger.orderings import ORDERINGS
+
+LIMIT_S = 240  # of one mutant's storms; one that goes on for longer is red too
+# (seed, workflows, wide ones, share of lost calls, stages of one step): small and dense first, since most die there
+STORMS = (
+    (1, 20, 0, 0.06, 3),
+    (2, 24, 0, 0.05, 3),
+    (3, 32, 0, 0.08, 500),
+    (4, 32, 0, 0.05, 3),
+    (5, 40, 0, 0.08, 3),
+    (6, 24, 1, 0.04, 500),
+    (7, 48, 0, 0.1, 3),
+    (8, 48, 0, 0.02, 3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant: `killed` by a violation, `error` where only Redis complained, `hung`, or `survived`."""
+
+    mutant: str
+    end: str
+    seed: int = 0
+    by: str = ""
+    seconds: float = 0.0
+
+
+def all_mutants() -> list[Mutant]:
+    """The generated ones and the hand-written orderings, but for those that change nothing."""
+    return [*ORDERINGS, *(one for one in lua_mutants() if not one.path.rsplit("/", 1)[-1].startswith("restore_"))]
+
+
+def judge(mutants: Iterable[Mutant], jobs: int = 2, storms: Sequence[tuple[int, int, int, float, int]] = STORMS) -> Iterator[Verdict]:  # noqa: E501
+    """Storm against each mutant, so many at a time; verdicts as they come."""
+    _preload()
+    waiting = list(mutants)
+    under_way: dict[int, tuple[Mutant, Path, float]] = {}
+    while waiting or under_way:
+        while waiting and len(under_way) < jobs:
+            mutant = waiting.pop(0)
+            folder = Path(tempfile.mkdtemp(prefix="cy-mutant-"))
+            under_way[_start(mutant, folder, storms)] = (mutant, folder, time.monotonic())
+        pid, status = os.wait()
+        mutant, folder, began = under_way.pop(pid)
+        verdict = _verdict(mutant, folder, status)
+        shutil.rmtree(folder, ignore_errors=True)
+        yield Verdict(mutant.name, *verdict, seconds=round(time.monotonic() - began, 1))
+
+
+def _preload() -> None:
+    """What every storm imports and no mutant changes: a fork has it already."""
+    import greenlet  # noqa: F401
+    import obstore  # noqa: F401
+    import psutil  # noqa: F401
+    import pydantic_settings  # noqa: F401
+    import redis  # noqa: F401
+
+    product = [name for name in sys.modules if name.split(".")[0] in ("orchestrator", "workers")]
+    assert not product, f"the product itself is imported already: {product[:3]}"
+
+
+def _start(mutant: Mutant, folder: Path, storms: Sequence[tuple[int, int, int, float, int]]) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        signal.alarm(LIMIT_S)
+        sink = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
+        os.dup2(sink, 1)
+        os.dup2(sink, 2)
+        _storm(mutant, folder, storms)
+        code = 0
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _storm(mutant: Mutant, folder: Path, storms: Sequence[tuple[int, int, int, float, int]]) -> None:
+    tree = folder / "tree"
+    for package in ("orchestrator", "workers"):
+        shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__", "starters"))
+    mutant.apply(tree)
+    sys.path.insert(0, str(tree))
+    sys.dont_write_bytecode = True
+    import orchestrator
+
+    assert str(orchestrator.__file__).startswith(str(tree))
+    from tests.faults.ledger.chunks import chunks_of
+    from tests.faults.ledger.storm import Plot, blow
+
+    crash = ""
+    for seed, count, wide, rate, chunk in storms:
+        chunks_of(chunk, tree)
+        storm = blow(seed, Plot(count=count, wide=wide, rate=rate))
+        if storm.violations:
+            _tell(folder, "killed", seed, storm.violations[0])
+            return
+        if storm.crashes and not crash:
+            crash = storm.crashes[0]
+            _tell(folder, "error", seed, crash)
+            return
+    _tell(folder, "survived", 0, "")
+
+
+def _tell(folder: Path, end: str, seed: int, by: str) -> None:
+    (folder / "verdict").write_text(json.dumps([end, seed, by[:160]]))
+
+
+def _verdict(mutant: Mutant, folder: Path, status: int) -> tuple[str, int, str]:
+    file = folder / "verdict"
+    if file.exists():
+        end, seed, by = json.loads(file.read_text())
+        if end == "survived" and (why := reason(mutant)):
+            return "equivalent", 0, why
+        return end, seed, by
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        return "hung", 0, f"went on for {LIMIT_S} s"
+    output = (folder / "output").read_text(errors="replace").strip().splitlines()
+    return "broken", 0, output[-1] if output else "it ended without a word"
+
+
+def summary(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """How many of each end: for the table in docs/reliability.md."""
+    ends = ("killed", "error", "hung", "equivalent", "survived", "broken")
+    return {"mutants": len(verdicts)} | {end: sum(one.end == end for one in verdicts) for end in ends}
+
+
+def row(verdicts: Sequence[Verdict]) -> str:
+    """The same as a row of a Markdown table."""
+    counted = summary(verdicts)
+    return "| mutants of the ledger's steps and orderings | " + ", ".join(f"{n} {end}" for end, n in counted.items()) + " |"
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """All mutants, or those whose name has a text; 1 where one survived."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--only", default="")
+    options.add_argument("--jobs", type=int, default=2)
+    options.add_argument("--every", type=int, default=1, help="only each so-manieth, for a sample")
+    options.add_argument("--json", type=Path, help="write all verdicts there")
+    given = options.parse_args(words)
+    chosen = [one for one in all_mutants() if given.only in one.name][:: given.every]
+    verdicts = []
+    for verdict in judge(chosen, given.jobs):
+        verdicts.append(verdict)
+        print(f"{verdict.end:10} {verdict.mutant}  [{verdict.seed}: {verdict.by}] {verdict.seconds} s", flush=True)
+    if given.json:
+        given.json.write_text(json.dumps([asdict(one) for one in verdicts], indent=1))
+    print(row(verdicts))
+    return 1 if any(one.end in ("survived", "broken") for one in verdicts) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
