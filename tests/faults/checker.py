@@ -31,7 +31,19 @@ def check(world: World, cases: Sequence[Case], reference: Mapping[str, Digests])
 def await_quiet(world: World) -> Violations:
     """Wait, within bounds, until nothing is left to do: what stays is reported by `leftovers`."""
     redis, keys = world.ledger.redis, world.ledger.keys
-    busy = ("active", "ended", "audit:outbox", "leases", "timers", "work", "prep", "train", "evaluate", "ops")
+    busy = (
+        "active",
+        "ended",
+        "audit:outbox",
+        "submitted",
+        "leases",
+        "timers",
+        "work",
+        "prep",
+        "train",
+        "evaluate",
+        "ops",
+    )
 
     def quiet() -> bool:
         return not redis.exists(*(keys(name) for name in busy))

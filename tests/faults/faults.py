@@ -15,6 +15,7 @@ from tests.faults.host import Host
 from tests.faults.processes import kill
 from tests.faults.world import World
 
+NOTING_S = 0.4  # in which whoever has heard that something is on the disk notes it
 QUEUES = ("prep", "train", "evaluate", "ops")
 
 
@@ -214,7 +215,10 @@ class PowerLoss(Momentary):
 
     def strike(self, world: World, chance: random.Random) -> None:
         """Cut the file's tail, at most back to what was acknowledged; the cut may go through a command's midst."""
+        assert world.redis.process is not None
         with world.promises.hearing:
+            world.redis.process.send_signal(signal.SIGSTOP)
+            time.sleep(NOTING_S)
             world.redis.kill()
             world.promises.silence_commands()
             world.promises.cut(chance)

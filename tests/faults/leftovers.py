@@ -15,13 +15,26 @@ from tests.faults.processes import marked
 from tests.faults.world import World
 
 # Empty, or not there at all, when nothing is under way.
-EMPTY = ("leases", "timers", "work", "active", "ended", "audit:outbox", "deleting", "prep", "train", "evaluate", "ops")
+EMPTY = (
+    "leases",
+    "timers",
+    "work",
+    "active",
+    "ended",
+    "audit:outbox",
+    "submitted",
+    "deleting",
+    "prep",
+    "train",
+    "evaluate",
+    "ops",
+)
 # Of a run that has ended.
 GONE = ("open", "roots", "work", "parked")
 # What stays of a namespace that has forgotten all its runs: counters, pools, models, effects, Celery's bindings.
 LASTING = re.compile(
     r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
-    r"|audit:drained|condemned|submitted|cache:.+|_kombu\..+|unacked_mutex"
+    r"|audit:drained|condemned|bound|cache:.+|_kombu\..+|unacked_mutex"
 )
 FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|(manifests|submissions)/[\w@.-]+\.json|audit/\d{12}\.json")
 CACHED = re.compile(r"(objects|derived)/../[0-9a-f]{64}|code/[^/]+/.+|locks/.+|usage")

@@ -17,10 +17,11 @@ class Promises:
     """Who hears an answer holds `hearing` and notes it; a power cut holds it too, so that no answer is under way."""
 
     redis: RedisServer
+    notes: Path  # where processes note what is durable
     hearing: threading.RLock = field(default_factory=threading.RLock)
     commands: set[subprocess.Popen[str]] = field(default_factory=set)  # begun, and not yet heard to the end
     unheard: set[subprocess.Popen[str]] = field(default_factory=set)  # killed by the power cut, whatever they had said
-    floor: tuple[Path, int] | None = None  # a file, and how much of it is promised
+    floor: int = 0  # how much of the file is promised to people
 
     def file(self) -> Path:
         """What Redis appends to."""
@@ -28,17 +29,21 @@ class Promises:
 
     def note(self) -> None:
         """Something was acknowledged just now: all that the file has by now is promised."""
-        path = self.file()
-        self.floor = (path, path.stat().st_size)
+        self.floor = self.file().stat().st_size
 
     def cut(self, chance: random.Random) -> int:
         """Take back what Redis wrote since the last promise, or a part of it, while it is down; how many bytes."""
         path = self.file()
         size = path.stat().st_size
-        floor = self.floor[1] if self.floor is not None and self.floor[0] == path else 0
+        floor = max(self.floor, self._told(path))
         kept = floor if chance.random() < 0.3 else chance.randint(floor, size)
         os.truncate(path, kept)
         return size - kept
+
+    def _told(self, path: Path) -> int:
+        """How much of the file Redis has told any process to be on the disk (`points/sitecustomize.py`)."""
+        lines = self.notes.read_text().splitlines() if self.notes.exists() else []
+        return max((int(line.split()[1]) for line in lines if line.split()[0] == path.name), default=0)
 
     def silence_commands(self) -> None:
         """The computers on which people typed lost their power too: what they were told is not known to anybody."""

@@ -52,7 +52,7 @@ class World:
         self.redis = redis or RedisServer(appendfsync=appendfsync)
         self.hosts: dict[str, Host] = {}
         self.marker = secrets.token_hex(8)
-        self.promises = Promises(self.redis)
+        self.promises = Promises(self.redis, self.folder / "durable.log")
         self.mended.mkdir(parents=True, exist_ok=True)
         self.project.mkdir(parents=True, exist_ok=True)
         shutil.copytree(HERE / "team", self.project / "team", ignore=shutil.ignore_patterns("__pycache__"))
@@ -78,6 +78,8 @@ class World:
             "SPT_NOENV": "1",  # titles written over the environment would hide the marker
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
+            "CYFAULTS_AOF": str(self.redis.folder / "appendonlydir"),
+            "CYFAULTS_FLOOR": str(self.promises.notes),
             "CYFAULTS_EFFECTS": str(self.effects),
             "CYFAULTS_MENDED": str(self.mended),
             MARKER: self.marker,

@@ -41,6 +41,7 @@ POINTS = {
     "deleting": ("orchestrator.store.artifacts", "ArtifactStore.delete", "before", 1),
     "deleted": ("orchestrator.store.artifacts", "ArtifactStore.delete", "after", 1),
 }
+AOF, FLOOR = "CYFAULTS_AOF", "CYFAULTS_FLOOR"  # Redis's append-only files, and where to note what is durable of them
 CHUNK = "CYFAULTS_CHUNK"  # stages of one chunk of a submission, so that a small one has several
 
 
@@ -76,7 +77,25 @@ def _with_point(function, point, when, nth):  # type: ignore[no-untyped-def]
     return passing
 
 
+def _note_durable(function):  # type: ignore[no-untyped-def]
+    """Redis has said that all of its file so far is on the disk: a power cut may not take it back."""
+
+    @wraps(function)
+    def noting(*arguments, **options):  # type: ignore[no-untyped-def]
+        answer = function(*arguments, **options)
+        for path in Path(os.environ[AOF]).glob("*.incr.aof"):
+            line = f"{path.name} {path.stat().st_size}\n".encode()
+            log = os.open(os.environ[FLOOR], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            os.write(log, line)
+            os.close(log)
+        return answer
+
+    return noting
+
+
 def _patch(module):  # type: ignore[no-untyped-def]
+    if module.__name__ == "orchestrator.store.steps" and AOF in os.environ:
+        module.Script.run_durably = _note_durable(module.Script.run_durably)
     for point, (name, attribute, when, nth) in POINTS.items():
         if name == module.__name__:
             owner = module
