@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.spec.signatures import function_signature
+from orchestrator.spec.signatures import function_signature, several
 
 Carries = Literal["table", "model", "json", "file", "any"]
 
@@ -65,7 +65,7 @@ def read_signature(folders: Sequence[Path], entry: str) -> Signature:
         outputs=() if found.returns == "None" else outputs,
         queue=found.decorator.get("queue"),
         rowwise=bool(found.decorator.get("rowwise", False)),
-        requires=tuple(found.decorator.get("requires", ())),
+        requires=several(found.decorator.get("requires")),
     )
 
 

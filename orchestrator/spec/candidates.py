@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.contracts import estimators
 from orchestrator.spec.models import Candidate, Range, Spec
 from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, class_parameters
 from orchestrator.spec.written import Step
@@ -40,6 +41,7 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> st
     except NotFoundError as error:
         review.note(at, str(error), key=True)
         return candidate.estimator
+    check_requires(review, candidate.requires, (*at, "requires"))
     for section, name, _ in _given(candidate):
         if parameters is not None and name not in parameters:
             words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"

@@ -77,6 +77,12 @@ def function_signature(folders: Sequence[Path], entry: str) -> Signature:
     )
 
 
+def several(said: object) -> tuple[str, ...]:
+    """Texts of a decorator's argument that is one or a list of them; anything else tells nothing."""
+    given = (said,) if isinstance(said, str) else said if isinstance(said, list | tuple) else ()
+    return tuple(one for one in given if isinstance(one, str))
+
+
 def class_parameters(folders: Sequence[Path], entry: str) -> tuple[str, ...] | None:
     """The constructor parameters of `module:Class`; None where they cannot be known from the source.
 

@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from orchestrator.spec.models import CustomStage, Spec
 from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
-from orchestrator.spec.signatures import NotFoundError, Signature, function_signature
+from orchestrator.spec.signatures import NotFoundError, Signature, function_signature, several
 from orchestrator.spec.written import Step
 
 STANDARD = (
@@ -52,6 +53,7 @@ def check_stages(review: Review) -> None:
             if source.partition(".")[0] not in known:
                 words = f"{source!r} is not an output of a stage{_near(source.partition('.')[0], known)}"
                 review.note((*at, "inputs", parameter), words)
+        check_requires(review, stage.requires, (*at, "requires"))
         _check_call(review, stage, at)
 
 
@@ -66,6 +68,7 @@ def _check_call(review: Review, stage: CustomStage, at: tuple[Step, ...]) -> Non
     except NotFoundError as error:
         review.note((*at, "call"), str(error))
         return
+    check_requires(review, several(signature.decorator.get("requires")), (*at, "call"), "@stage(requires=…): ")
     keywords = [parameter.name for parameter in signature.keywords if parameter.name != "context"]
     for name in stage.with_:
         if name not in keywords and not signature.any_keyword:

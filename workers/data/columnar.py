@@ -21,17 +21,27 @@ def read_parquet(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[
     """The table of a Parquet file, and notes on how it was understood."""
     try:
         table = pq.ParquetFile(file).read(use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+        names = table.column_names
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{params.filename}: the file is not readable as Parquet ({str(error).splitlines()[0]}): look at format:"
+            f"{params.filename}: the file is not readable as Parquet ({_reason(error)}): look at format:"
         ) from None
     notes: list[str] = []
     columns: list[pd.Series[Any]] = []
-    for field, column in zip(table.schema, table.columns, strict=True):
-        columns.append(_column(field, column, params, notes))
+    for name, field, column in zip(names, table.schema, table.columns, strict=True):
+        try:
+            columns.append(_column(field, column, params, notes))
+        except (pa.ArrowException, ValueError, OverflowError) as error:
+            raise DataError(
+                f"{params.filename}: the values of column {name!r} cannot be read ({_reason(error)}): write it anew"
+            ) from None
     frame = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame()
-    frame.columns = pd.Index(table.column_names)
+    frame.columns = pd.Index(names)
     return frame, tuple(notes)
+
+
+def _reason(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _column(  # noqa: PLR0911  (one return for each family of types)

@@ -23,9 +23,10 @@ def stage(
     name: str, *, queue: str = "prep", rowwise: bool = False, requires: Sequence[str] = ()
 ) -> Callable[[Function], Function]:
     """Mark a function as the stage `name`; the function itself stays as it is and can be called as plain Python."""
+    required = (requires,) if isinstance(requires, str) else tuple(requires)
 
     def mark(function: Function) -> Function:
-        function.__stage__ = StageMark(name, queue, rowwise, tuple(requires))  # type: ignore[attr-defined]
+        function.__stage__ = StageMark(name, queue, rowwise, required)  # type: ignore[attr-defined]
         return function
 
     return mark
