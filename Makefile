@@ -1,5 +1,6 @@
 # make demo   a whole lifecycle on real data, from nothing but python3 and make
 # make test   every test, lint, types and layers
+# make faults long storms: kills, power loss, … over ≥ 1,000 workflows; half an hour and more
 # make env · check · bench · lock · compose-test
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-.PHONY: demo env test check bench lock compose-test
+.PHONY: demo env test check faults bench lock compose-test
 .DEFAULT_GOAL := demo
 
 env: $(STAMP)
@@ -30,6 +31,11 @@ check: env
 test: check
 	deploy/install-test-packages
 	$(BIN)/pytest -n 2 --dist loadfile
+
+faults: env
+	deploy/install-test-packages
+	$(BIN)/python -m tests.faults --workflows 1050 --write
+	$(BIN)/python -m tests.faults.ledger.mutants
 
 bench: env
 	$(BIN)/python -m benchmarks

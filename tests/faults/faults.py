@@ -25,6 +25,10 @@ class Fault(Protocol):
     name: str
     lasts: bool  # some time passes before it is mended
 
+    @property
+    def spent(self) -> bool:
+        """Whether it has done all that it can."""
+
     def strike(self, world: World, chance: random.Random) -> None:
         """Do harm."""
 
@@ -37,6 +41,7 @@ class Momentary:
 
     name = ""
     lasts = False
+    spent = False
 
     def mend(self, world: World) -> None:
         """Nothing."""
@@ -126,6 +131,7 @@ class Pause:
 
     name = "SIGSTOP a child, main process or guest"
     lasts = True
+    spent = False
 
     def __init__(self) -> None:
         self.stopped: list[psutil.Process] = []
@@ -161,6 +167,7 @@ class PauseService:
 
     name = "SIGSTOP the orchestrator service"
     lasts = True
+    spent = False
 
     def strike(self, world: World, chance: random.Random) -> None:
         """Stop it."""
@@ -305,6 +312,11 @@ class KillAt:
         self._armed: list[Path] = []
 
     lasts = True
+
+    @property
+    def spent(self) -> bool:
+        """Whether all who were to die have."""
+        return not any(token.exists() for token in self._armed)
 
     def strike(self, world: World, chance: random.Random) -> None:
         """Arm the point."""

@@ -83,11 +83,18 @@ class Storm:
                 fault.strike(world, chance)
                 struck[fault.name] += 1
                 if fault.lasts:
-                    people.over.wait(chance.uniform(*self.lasting))
+                    self._endure(fault, people, chance.uniform(*self.lasting))
             except psutil.NoSuchProcess:
                 continue  # it went away by itself
             finally:
                 fault.mend(world)
+
+    @staticmethod
+    def _endure(fault: Fault, people: _People, seconds: float) -> None:
+        """Let a fault last, unless it has done what it can."""
+        deadline = time.monotonic() + seconds
+        while not fault.spent and time.monotonic() < deadline and not people.over.wait(EVERY_S):
+            pass
 
 
 def calm_down(world: World) -> None:

@@ -13,6 +13,7 @@ from typing import Literal
 from tests.servers import S3Server
 
 Sickness = Literal["well", "error", "half", "garbled", "reset", "slow"]
+SICKNESSES: tuple[Sickness, ...] = ("error", "half", "garbled", "reset", "slow")
 _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 

@@ -83,11 +83,11 @@ def test_what_ends_meanwhile_is_recorded_by_who_did_it(
     site.reaches(run, "a", "running")
     site.reaches(run, "own", "running", "done")
     with fault(site.world.redis):
-        threading.Event().wait(2.5 * LEASE_S)  # the fault's own duration: nothing tells of it from outside
+        threading.Event().wait(2 * LEASE_S)  # the fault's own duration: nothing tells of it from outside
     record = site.ended(run)
-    assert [(stage.id, stage.attempt, stage.deaths) for stage in record.stages] == [
-        ("a", 1, 0), ("own", 1, 0), ("b", 1, 0)
-    ]  # fmt: skip
+    assert {stage.id: (stage.attempt, stage.deaths) for stage in record.stages} == dict.fromkeys(
+        ("a", "own", "b"), (1, 0)
+    )
     assert mains(site) == before
 
 

@@ -117,6 +117,7 @@ def _storm(mutant: Mutant, folder: Path, storms: Sequence[tuple[int, int, int, f
         chunks_of(chunk, tree)
         storm = blow(seed, Plot(count=count, wide=wide, rate=rate))
         if storm.violations:
+            print("\n".join(storm.violations[:8]))
             _tell(folder, "killed", seed, storm.violations[0])
             return
         if storm.crashes and not crash:

@@ -13,6 +13,7 @@ import random
 import shutil
 import tempfile
 import time
+import traceback
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import partial
@@ -149,7 +150,9 @@ class Storm:
                 try:
                     life()
                 except Exception as error:
-                    self.crashes.append(f"{type(error).__name__}: {error}"[:300])
+                    where = traceback.extract_tb(error.__traceback__)
+                    ours = [f"{Path(one.filename).stem}:{one.lineno}" for one in where if "site-packages" not in one.filename]
+                    self.crashes.append(f"{type(error).__name__}: {error} ({' '.join(ours[-4:])})"[:400])
                     if len(self.crashes) > 200:
                         raise
                     self.point()
@@ -178,6 +181,8 @@ class Storm:
                 return
             self.clock.leap(3_000 if number % 3 else 30_000)
         self.violations.append(f"never at rest: {self.restless()}")
+        for run in cast("set[str]", self.admin.smembers(self.keys("active"))):
+            self.violations += self._standing(run)
 
     # — faults between two turns
 
@@ -291,6 +296,16 @@ class Storm:
         return any(self.admin.llen(self.keys.broker(queue)) for queue in ("ops", "train")) or any(
             person.work for person in self.people
         )
+
+    def _standing(self, run: str) -> list[str]:
+        """How a run stands that does not end."""
+        base = self.keys.run(run)
+        fields = self.admin.hgetall(base)
+        records = cast("dict[str, str]", self.admin.hgetall(f"{base}:stages"))
+        work = self.admin.lrange(f"{base}:work", 0, -1)
+        counters = {name: value for name, value in fields.items() if name not in ("spec", "notes", "identity")}
+        going = [f"{run}: {one} {text}" for one, text in records.items() if '"finished"' not in text]
+        return [f"{run}: {counters}, work {work}, parked {self.admin.lrange(f'{base}:parked', 0, 3)}", *going[:4]]
 
     def quiet(self) -> bool:
         """Whether nothing is left to be done by anybody."""
