@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from orchestrator.contracts.data import Format
 from orchestrator.contracts.encodings import decode, is_utf8, refuse_other_kinds
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.text import is_unicode
 from orchestrator.spec.models import Source
 from orchestrator.spec.parquet import parquet_columns
 
@@ -50,7 +52,7 @@ def columns_of(source: Source, file: Path) -> tuple[str, ...] | None:
                 return _json(source, file)
             case "parquet":
                 return parquet_columns(file)
-    except (UnicodeError, LookupError):
+    except (UnicodeError, LookupError):  # of a file that is not read whole
         with file.open("rb") as head:
             decode(head.read(_WHOLE), source.encoding)  # says where
         raise DataError(f"the file is not {source.encoding} (set encoding:)") from None
@@ -64,14 +66,20 @@ def _refuse_other_kinds(source: Source, file: Path) -> None:
         refuse_other_kinds(head.read(16), source.encoding)
 
 
-def _encoding(source: Source) -> str:
-    return "utf-8-sig" if is_utf8(source.encoding) else source.encoding
+def _text(source: Source, file: Path, newline: str | None = None) -> TextIO:
+    """The file's text, decoded as ingestion does where that is soon done: then a wrong byte anywhere is told."""
+    if file.stat().st_size > _WHOLE:
+        return file.open(encoding="utf-8-sig" if is_utf8(source.encoding) else source.encoding, newline=newline)
+    text = decode(file.read_bytes(), source.encoding).removeprefix("\ufeff")
+    if not is_unicode(text):
+        raise DataError(f"read as {source.encoding} the file is no text: correct encoding:")
+    return io.StringIO(text, newline=newline)
 
 
 def _delimited(source: Source, file: Path) -> tuple[str, ...]:
     delimiter = source.delimiter or ("\t" if format_of(source) == "tsv" else ",")
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if source.quote else csv.QUOTE_NONE
-    with file.open(encoding=_encoding(source), newline="") as lines:
+    with _text(source, file, newline="") as lines:
         reader = csv.reader(_bounded(lines), delimiter=delimiter, quotechar=source.quote or '"', quoting=quoting)
         try:
             first, second = ([*islice(filter(None, reader), 2), [], []])[:2]
@@ -106,7 +114,7 @@ def _json_lines(source: Source, file: Path) -> tuple[str, ...] | None:
     if file.stat().st_size > _WHOLE:
         return None
     records = []
-    with file.open(encoding=_encoding(source)) as lines:
+    with _text(source, file) as lines:
         for number, line in enumerate(lines, 1):
             if line.strip():
                 records.append(_parse(line, f"line {number}"))
@@ -116,7 +124,8 @@ def _json_lines(source: Source, file: Path) -> tuple[str, ...] | None:
 def _json(source: Source, file: Path) -> tuple[str, ...] | None:
     if file.stat().st_size > _WHOLE:
         return None
-    value = _parse(file.read_text(encoding=_encoding(source)), "the file")
+    with _text(source, file) as text:
+        value = _parse(text.read(), "the file")
     for step in source.records.split(".") if source.records else ():
         if not isinstance(value, dict) or step not in value:
             raise DataError(f"`records: {source.records}`: there is no {step!r} in the document")
