@@ -27,6 +27,7 @@ def main() -> None:
     stop_on_signals(stop)
     settings = Settings()
     ledger = Ledger(connect(settings, PATIENCE_S), settings)
+    ledger.redis.delete(ledger.keys("collecting"))  # of the one before, which was killed: it would last for an hour
     collector = Collector(ledger, open_store(settings), young_s=YOUNG_S, grace_s=GRACE_S)
     while not stop.wait(EVERY_S):
         try:

@@ -34,7 +34,7 @@ GONE = ("open", "roots", "work", "parked")
 # What stays of a namespace that has forgotten all its runs: counters, pools, models, effects, Celery's bindings.
 LASTING = re.compile(
     r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
-    r"|audit:drained|condemned|bound|cache:.+|_kombu\..+|unacked_mutex"
+    r"|audit:drained|condemned|deleted|bound|cache:.+|_kombu\..+|unacked_mutex"
 )
 FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|(manifests|submissions)/[\w@.-]+\.json|audit/\d{12}\.json")
 CACHED = re.compile(r"(objects|derived)/../[0-9a-f]{64}|code/[^/]+/.+|locks/.+|usage")
@@ -103,6 +103,8 @@ def forget(world: World) -> Violations:
         elif key.startswith("cache:") and not _lasts(world, key):
             redis.delete(keys(key))
     yield from (f"{name} is still listed" for name in ("runs", "expiring", "workflows") if redis.exists(keys(name)))
+    world.collector.stop()
+    redis.delete(keys("collecting"))  # of a collector that was killed: it would be over in some minutes
     collector = Collector(world.ledger, world.store, young_s=0.0, grace_s=0.0)
     collector.collect()
     collector.collect()
