@@ -229,10 +229,10 @@ class Ledger:
         record = completion.record().encode() if completion.keys else ""
         kept_ms = 0 if completion.lasting else self._ms(self.settings.cache_expire_s)
         tail: list[str | int] = [len(digests), *digests, len(completion.keys), *completion.keys]
-        head = (lease.run, lease.stage, lease.fence)
+        head, size = (lease.run, lease.stage, lease.fence), len(grown.calls) if grown else 0
         for _ in range(10):
             nonce = self._stage_growth(grown) if grown else ""
-            reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail, nonce)
+            reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail, nonce, size)
             if reply[0] != "staging lost":
                 return Settled(reply[0], self._conclude(lease.run, reply))
         raise Unreachable("the ledger could not take what a stage has grown in ten tries")
