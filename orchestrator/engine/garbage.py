@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.scripts import run_script
+from orchestrator.store.connection import answering
 from orchestrator.store.continuity import require_whole
 from orchestrator.store.models import Registry
 
@@ -50,7 +51,10 @@ class Collector:
         Raises `LedgerBehind` where Redis knows less than the store: what it does not refer to is not garbage then.
         """
         require_whole(self.ledger.redis, self.ledger.keys, self.store)
-        token = secrets.token_hex(8)
+        with answering(self.ledger.redis):
+            return self._alone(secrets.token_hex(8))
+
+    def _alone(self, token: str) -> int:
         if not self.ledger.redis.set(self.ledger.keys("collecting"), token, nx=True, px=HOLD_MS):
             return 0  # another one is at it: whoever deletes must be alone with what may be put again
         live = self.live()

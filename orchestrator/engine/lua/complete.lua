@@ -1,6 +1,6 @@
 #!lua flags=allow-oom
 -- Records a stage's outputs, once. ARGV: run, stage, fence, outputs, cache record, cache ms (0: for ever), facts, then:
--- number of digests, digests…, number of keys, keys…, expansion nonce or ''.
+-- number of digests, digests…, number of keys, keys…, expansion nonce or '', its stages.
 -- Answers {'done' | 'again' | 'lost' | 'deleting' | 'staging lost', more, bells…}.
 local id, fence = ARGV[2], ARGV[3]
 local record = open(ARGV[1]) and load(id)
@@ -22,7 +22,9 @@ end
 local position = 9 + digests
 local keys = tonumber(ARGV[position])
 local nonce = ARGV[position + keys + 1]
-if nonce ~= '' and call('EXISTS', key('staging:') .. nonce .. ':ids') == 0 then return {'staging lost', 0} end
+if nonce ~= '' and call('ZCARD', key('staging:') .. nonce .. ':ids') ~= tonumber(ARGV[position + keys + 2]) then
+  return {'staging lost', 0}  -- it expired, or the beginning of it did
+end
 if call('EXISTS', key('condemned')) == 1 then
   for i = 9, 8 + digests do call('ZREM', key('condemned'), ARGV[i]) end
 end

@@ -22,7 +22,9 @@ for i = 9, #ARGV do
   if call('SISMEMBER', key('deleting'), ARGV[i]) == 1 then return {'deleting', ARGV[i]} end
 end
 local staged = key('staging:') .. nonce .. ':'
-if call('EXISTS', staged .. 'calls') == 0 then return {'staging lost', id} end
+local told = cjson.decode(ARGV[7])
+-- Whoever staged was halted for so long that the beginning of it expired: what is left is not the plan.
+if call('HLEN', staged .. 'stages') ~= tonumber(told.total) then return {'staging lost', id} end
 call('SET', key('format'), FORMAT, 'NX')
 local created = known and call('HGET', base, 'created') or whole(clock())
 call('DEL', base)
@@ -39,7 +41,7 @@ for _, extra in ipairs(call('SMEMBERS', part('extra'))) do call('UNLINK', extra)
 call('UNLINK', part('extra'))
 call('HSET', base, 'nonce', nonce, 'status', 'running', 'created', created, 'identity', digest, 'generation', generation,
   'left', call('SCARD', part('open')))
-for field, value in pairs(cjson.decode(ARGV[7])) do call('HSET', base, field, value) end
+for field, value in pairs(told) do call('HSET', base, field, value) end
 for i = 9, #ARGV do call('ZREM', key('condemned'), ARGV[i]) end
 open(id)
 call('ZADD', key('runs'), created, id)
