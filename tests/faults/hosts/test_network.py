@@ -1,4 +1,4 @@
-"""Hosts that lose their network: what they held goes on elsewhere, what they say late is refused, and they come back."""
+"""Hosts that lose their network: what they held goes on elsewhere, their late words are refused, they come back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Redis that is full, read-only, stalled or away: what runs is recorded, what is new is refused, all goes on after."""
+"""A Redis that is full, read-only, stalled or away: what runs is recorded, what is new refused, all goes on after."""
 
 from __future__ import annotations
 
