@@ -1,4 +1,4 @@
-"""The long storm: `python -m tests.faults --workflows 1050 --seed 1 [--only ROUND…] [--write]`.
+"""The long storm: `python -m tests.faults --workflows 1050 --seed 1 [--only ROUND…] [--keep FILE] [--write]`.
 
 Each round has a world of its own and lets other faults strike; then everything is checked against a world without
 faults. Exit code 1 when anything was lost, stuck, recorded twice or otherwise wrong.
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.faults.cases import cases
 from tests.faults.faults import KillAt
-from tests.faults.figures import Row, tables, write
+from tests.faults.figures import Row, keep, load, tables, write
 from tests.faults.rounds import ROUNDS, SETTINGS, Round
 from tests.faults.storm import Reference, Storm, without_faults
 from tests.faults.world import World
@@ -46,7 +46,7 @@ def _round(one: Round, number: int, seed: int, folder: Path, reference: Referenc
     for violation in result.violations:
         _say(f"  {violation}")
     reached = {fault.point: fault.reached for fault in faults if isinstance(fault, KillAt) and fault.reached}
-    return Row(one.name, result, reached)
+    return Row(one.name, result, reached, seed, time.strftime("%Y-%m-%d"))
 
 
 def main() -> int:
@@ -55,6 +55,7 @@ def main() -> int:
     parser.add_argument("--workflows", type=int, default=1050, help="in all rounds together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", metavar="ROUND", default=[], help=", ".join(one.name for one in ROUNDS))
+    parser.add_argument("--keep", type=Path, metavar="FILE", help="add to the rounds that earlier calls kept in it")
     parser.add_argument("--write", action="store_true", help=f"put the tables into {DOCUMENT.name}")
     arguments = parser.parse_args()
     rounds = [one for one in ROUNDS if not arguments.only or one.name in arguments.only]
@@ -63,19 +64,22 @@ def main() -> int:
     each = -(-arguments.workflows // sum(one.weight for one in rounds))
     folder = Path(tempfile.mkdtemp(prefix=WORLDS))
     reference = _reference(folder / "without-faults", max(one.weight for one in rounds) * each, arguments.seed)
-    rows = []
-    for place, one in enumerate(rounds):
+    rows = load(arguments.keep) if arguments.keep else {}
+    for one in rounds:
         _say(f"{one.name} …")
-        rows.append(_round(one, one.weight * each, arguments.seed + place, folder, reference))
-        result = rows[-1].result
+        row = _round(one, one.weight * each, arguments.seed + ROUNDS.index(one), folder, reference)
+        rows[one.name] = row
+        if arguments.keep:
+            keep(arguments.keep, rows)
+        result = row.result
         _say(f"{one.name}: {sum(result.faults.values())} faults, {result.workflows} workflows, "
              f"{len(result.violations)} violations, {result.seconds:.0f} s")  # fmt: skip
     where = f"{os.cpu_count()} cores, Python {platform.python_version()}"
-    text = tables(rows, seed=arguments.seed, when=time.strftime("%Y-%m-%d"), where=where)
+    text = tables([rows[one.name] for one in ROUNDS if one.name in rows], where)
     _say(f"\n{text}")
     if arguments.write:
         write(DOCUMENT, text)
-    wrong = any(row.result.violations for row in rows)
+    wrong = any(rows[one.name].result.violations for one in rounds)
     if wrong:
         _say(f"see {folder}")
     else:

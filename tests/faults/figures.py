@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from tests.faults.storm import Result
@@ -25,6 +27,22 @@ class Row:
     name: str
     result: Result
     points: dict[str, int]  # at which a process died, how often
+    seed: int
+    when: str  # the day
+
+
+def load(path: Path) -> dict[str, Row]:
+    """Rounds of earlier calls by name, as `keep` wrote them."""
+    found = json.loads(path.read_text()) if path.exists() else {}
+    return {
+        name: Row(**row | {"result": Result(**row["result"] | {"faults": Counter(row["result"]["faults"])})})
+        for name, row in found.items()
+    }
+
+
+def keep(path: Path, rows: Mapping[str, Row]) -> None:
+    """Write the rounds where `load` finds them."""
+    path.write_text(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1))
 
 
 def kind_of(violation: str) -> str:
@@ -32,17 +50,17 @@ def kind_of(violation: str) -> str:
     return next(name for name, pattern in _KINDS if pattern.search(violation))
 
 
-def tables(rows: Sequence[Row], *, seed: int, when: str, where: str) -> str:
+def tables(rows: Sequence[Row], where: str) -> str:
     """Both tables, with how they were made."""
     total = Result()
     for row in rows:
         for name in ("workflows", "runs", "recorded", "executions", "repeated", "violations", "seconds", "faults"):
             setattr(total, name, getattr(total, name) + getattr(row.result, name))
+    days = " and ".join(sorted({row.when for row in rows}))
+    seeds = ", ".join(str(row.seed) for row in rows)
+    made = f"Made by `python -m tests.faults` on {days}, {where}, in {total.seconds / 60:.0f} minutes; seeds {seeds}."
     lines = [
-        (
-            f"Made by `python -m tests.faults --workflows {total.workflows} --seed {seed}` on {when}, {where}, "
-            f"in {total.seconds / 60:.0f} minutes."
-        ),
+        made,
         "",
         (
             "| round | faults | workflows | stages recorded | own stages executed | of those, again |"

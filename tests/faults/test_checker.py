@@ -189,7 +189,7 @@ HARMS: dict[Harm, str] = {
     _leave_an_outbox_entry: "audit:outbox is not empty",
     _leave_an_identity: "identity:x still leads to",
     _leave_staging: "staging:x:calls would stay for ever",
-    _leave_a_message: "delivered and not acknowledged",
+    _leave_a_message: "neither acknowledged nor delivered again",
     _leave_a_working_folder: "host1 still has",
     _leave_a_file: "half-written for ever",
 }
