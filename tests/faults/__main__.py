@@ -33,15 +33,13 @@ def _say(text: str) -> None:
 
 def _round(one: Round, number: int, seed: int, folder: Path, reference: Reference) -> Row:
     """One world from its start to its end; what is wrong with it is told at once, and its folder kept."""
-    world = World(folder / one.name.replace(" ", "-").replace(",", ""), appendfsync=one.appendfsync, settings=SETTINGS)
-    faults = one.make(folder / "without-faults" / "store")
-    try:
-        world.start()
-        world.add_host("host2").start()
-        world.collector.start()
-        result = Storm(seed, faults, pause=one.pause).run(world, cases(number, seed), reference)
-    finally:
-        left = world.close()
+    own = folder / one.name.replace(" ", "-").replace(",", "")
+    with one.begin(own, folder / "without-faults" / "store") as (world, faults):
+        try:
+            storm = Storm(seed, faults, pause=one.pause)
+            result = storm.run(world, cases(number, seed), reference)
+        finally:
+            left = world.close()
     result.violations += [f"process {process.pid} outlived its host" for process in left]
     for violation in result.violations:
         _say(f"  {violation}")

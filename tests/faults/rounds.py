@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import faults
 from tests.faults.faults import Fault, KillAt
 from tests.faults.litter import Litter
+from tests.faults.surroundings import surrounded
+from tests.faults.world import World
 
 # A storm kills the innocent: no stage counts as poison by it. Small submissions are staged in several chunks.
 SETTINGS = {"CYCLERY_MAX_DEATHS": "1000", "CYFAULTS_CHUNK": "3"}
@@ -21,10 +24,27 @@ class Round:
     """One world and what is done to it."""
 
     name: str
-    make: MakeFaults
+    make: MakeFaults | None  # None: those of what surrounds a world
     appendfsync: str = "everysec"
     pause: tuple[float, float] = (0.2, 1.5)
     weight: int = 1  # of the workflows
+
+    @contextmanager
+    def begin(self, folder: Path, reference: Path) -> Iterator[tuple[World, Sequence[Fault]]]:
+        """The world with two hosts, started, and the faults; whoever takes it closes the world."""
+        if self.make is None:
+            with surrounded(folder, SETTINGS) as begun:
+                yield begun
+            return
+        world = World(folder, appendfsync=self.appendfsync, settings=SETTINGS)
+        try:
+            world.start()
+            world.add_host("host2").start()
+            world.collector.start()
+        except BaseException:
+            world.close()
+            raise
+        yield world, self.make(reference)
 
 
 def points() -> list[str]:
@@ -86,5 +106,6 @@ ROUNDS = (
     Round("Redis killed, appendfsync always", crashes, "always", pause=(1.0, 4.0)),
     Round("power loss", power, pause=(1.0, 4.0)),
     Round("garbage", garbage, pause=(0.1, 0.8)),
+    Round("network, clock, store, memory", None, pause=(0.5, 2.0)),
     Round("everything", everything, weight=2),
 )

@@ -53,7 +53,9 @@ class Storm:
         """Strike while the workflows live, then check."""
         begun = time.monotonic()
         result = Result(workflows=len(cases))
-        tender = Tender(cases, Hands(world, random.Random(self.seed)), self.width)
+        hands = Hands(world, random.Random(self.seed))
+        assert hands.team  # kept while the store is well
+        tender = Tender(cases, hands, self.width)
         people = _People(tender)
         people.start()
         try:

@@ -16,7 +16,8 @@ class WallClock:
 
     def __init__(self, folder: Path, name: str) -> None:
         self.file = folder / f"{name}.clock"
-        self.set(0)
+        if not self.file.exists():
+            self.set(0)
 
     def environment(self) -> dict[str, str]:
         """What a host is started with, so that it looks at this clock."""

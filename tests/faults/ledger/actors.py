@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.documents import Verdict, Verdicts
-from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, TransientError
+from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Claim, Completion, Expansion
@@ -150,12 +150,17 @@ class StormChild(Child):
     def _register(self, job: Job) -> None:
         bundle = cast("ArtifactRef", next(iter(job.inputs.values())))
         draft = ModelVersion(
-            model=job.run.rsplit("-", 1)[0], version=UNNUMBERED, stage="refused" if job.refusal else "candidate",
+            model=model_of(job.run), version=UNNUMBERED, stage="refused" if job.refusal else "candidate",
             run=job.run, created=1.0, digest=bundle.digest, bundle=bundle, rows=bundle, signature=bundle,
             evaluation=bundle, ranking=bundle, candidate="c", reasons=(job.refusal,) if job.refusal else (),
         )  # fmt: skip
         version = Registry(self.redis, self.settings).register(draft, job.key)
         self.storm.promised.append(("registered", job.run, job.key, version.name))
+
+
+def model_of(run: str) -> str:
+    """The model that a run's version belongs to: several share one, as later trainings do."""
+    return f"model{int(run.rsplit('-', 1)[0].removeprefix('w')) % 3}"
 
 
 def _verdicts(act: str) -> bytes:
@@ -192,7 +197,10 @@ class Worker:
                     continue
                 run, stages, stamp, task = message
                 for stage in stages:
-                    self._do(child, run, stage, stamp, task)
+                    if storm.chance.random() < storm.rate:  # a release that does not know the task
+                        child.ledger.refuse(run, stage, task, stamp)
+                    else:
+                        self._do(child, run, stage, stamp, task)
                 if storm.shutting(child.pid):
                     raise Killed  # it returned what it had, and ends
         finally:
@@ -206,7 +214,9 @@ class Worker:
             )
         except TransientError:
             return
-        if claim is not None:
+        if claim is not None and self.storm.chance.random() < self.storm.rate / 2:  # nor what is in its call
+            child.ledger._refuse(run, stage, fence=claim.lease.fence)
+        elif claim is not None:
             StormAttempt(cast("Any", child), claim).run()
 
     def _pop(self, child: StormChild) -> tuple[str, list[str], str, str] | None:
@@ -239,7 +249,7 @@ class Keeper:
         storm = self.storm
         client = storm.wire.client()
         service = Service(Ledger(client, storm.settings), storm.store)
-        service.collector.young_s = -1.0
+        service.collector.young_s, service.collector.grace_s = -1.0, 4.0
         often = {"repair": 8, "clean": 0}
         chores = [chore.work for chore in service.chores for _ in range(often.get(chore.name, 2 - (chore.every_s > 9)))]
         try:
@@ -320,6 +330,8 @@ class Person:
             self._promote(run)
 
     def _submit(self, workflow: Workflow) -> None:
+        if workflow.source is not None:
+            self.storm.store.put_bytes(workflow.source, Kind.FILE)
         accepted = self.ledger.submit(Submission(workflow.plan), self.storm.store.has)
         self.storm.accept(accepted.run, workflow, self)
         if self.work and self.work[0] is workflow and self.storm.chance.random() < 0.9:  # else again: attaches
@@ -358,13 +370,23 @@ class Person:
         run.advance()
 
     def _promote(self, run: Any) -> None:
+        model = model_of(run.id)
+        version = next((one for one in self.registry.list(model) if one.run == run.id), None)
+        if version is None:
+            return
+        to = self.storm.chance.choice(["production", "production", "staging", "archived"])
         try:
-            version = self.registry.get(run.workflow.name)
-            self.registry.promote(version.name, by="ann", note=run.id)
-        except CycleryError:
+            if self.storm.chance.random() < 0.2:
+                back = self.registry.rollback(model, by="ann", note=run.id)
+                self.storm.promised.append(("rolled back", run.id, back.name))
+            self.registry.promote(version.name, to=to, by="ann", note=run.id)
+        except InvalidInput:
+            return
+        except NotPermitted:
+            run.promoted = True
             return
         run.promoted = True
-        self.storm.promised.append(("promoted", run.id, version.name))
+        self.storm.promised.append(("archived" if to == "archived" else "promoted", run.id, version.name))
 
 
 def _repaired(call: Any) -> Any:

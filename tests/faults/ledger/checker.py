@@ -111,8 +111,11 @@ def _stage(
         if left is None or left.digest != end.outputs.get(stage.id):
             yield f"outputs: {where} left {left}, not {end.outputs.get(stage.id)}"
         for ref in stage.outputs.values():
-            if not storm.store._size(ref.digest):  # noqa: SLF001
+            if not storm.store._size(ref.digest):
                 yield f"bytes: {where} refers to {ref.digest}, which was deleted"
+    for ref in stage.sources.values():
+        if not storm.store._size(ref.digest):
+            yield f"bytes: {where} reads {ref.digest}, which was deleted"
     if stage.state == "failed":
         yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
     if stage.attempt > 400:
@@ -165,7 +168,8 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
     """Watchers were told each end once for each generation."""
     told: Counter[tuple[str, str]] = Counter()
     ends = 0
-    for _, event in cast("Any", storm.admin.xrange(f"{storm.keys.run(book.id)}:events")):
+    entries_of = cast("Any", storm.admin.xrange(f"{storm.keys.run(book.id)}:events"))
+    for _, event in entries_of:
         if event["kind"] == "stage" and event["state"] in TERMINAL:
             told[event["stage"], event["state"]] += 1
         ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
@@ -175,7 +179,10 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
         if times > record.generation:
             yield f"twice: {stage} of {book.id} was {state} {times} times in {record.generation} generations"
     by_stage = Counter(stage for stage, _ in told.elements())
+    running = Counter(event["stage"] for _, event in entries_of if event["state"] == "running" and event["stage"])
     for stage in record.stages:
+        if running[stage.id] != stage.attempt:
+            yield f"events: {stage.id} of {book.id} was claimed {stage.attempt} times, watchers saw {running[stage.id]}"
         if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
             yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
 
@@ -205,25 +212,56 @@ def _promises(storm: Storm) -> Iterator[str]:
     registry = Registry(storm.admin, storm.settings)
     versions = {one.name: one for one in registry.list()}
     for kind, run, *rest in storm.promised:
-        name = rest[-1]
-        if name not in versions:
-            yield f"lost: {name} was {kind} by {run}"
-        elif kind == "registered" and versions[name].run != run:
-            yield f"lost: {name} was registered by {run}, not {versions[name].run}"
-        elif kind == "promoted" and versions[name].stage not in ("production", "archived"):
-            yield f"lost: promotion of {name}, it is {versions[name].stage}"
-    by_run = Counter((one.run, one.digest) for one in versions.values())
-    yield from (f"twice: {run} registered {times} versions" for (run, _), times in by_run.items() if times > 1)
-    for name in {one.model for one in versions.values()}:
-        live = [one for one in versions.values() if one.model == name and one.stage == "production"]
-        if len(live) > 1:
-            yield f"twice: {name} has {len(live)} versions in production"
+        if rest[-1] not in versions:
+            yield f"lost: {rest[-1]} was {kind} by {run}"
+        elif kind == "registered" and versions[rest[-1]].run != run:
+            yield f"lost: {rest[-1]} was registered by {run}, not {versions[rest[-1]].run}"
+    by_run = Counter(one.run for one in versions.values())
+    yield from (f"twice: {run} registered {times} versions" for run, times in by_run.items() if times > 1)
     for book in storm.accepted:
         register = [call for call in book.workflow.plan.stages if call.task == "release.register"]
         record = History(storm.admin, storm.settings.namespace).snapshot(book.id) if register else None
         done = record.stage("register") if record else None
-        if done and done.state == "done" and not any(one.run == book.id for one in versions.values()):
+        if done and done.state == "done" and not by_run[book.id]:
             yield f"lost: {book.id} registered nothing"
+        for one in versions.values():
+            refused = record is not None and record.status == "refused"
+            if one.run == book.id and record and record.status in ("refused", "succeeded"):
+                if refused != (one.stage == "refused") or refused != bool(one.reasons):
+                    yield f"registry: {one.name} of {book.id}, which is {record.status}, is {one.stage}"
+    for name in sorted({one.model for one in versions.values()}):
+        yield from _replayed(storm, registry, name)
+
+
+def _replayed(storm: Storm, registry: Registry, model: str) -> Iterator[str]:
+    """A model's versions stand where the audit log, replayed, puts them."""
+    stages: dict[int, str] = {}
+    live: int | None = None
+    history: list[int] = []
+    for entry in entries(storm.store):
+        if entry.get("model") != model:
+            continue
+        version = int(entry["version"])
+        if entry["event"] == "registered":
+            if version != len(stages) + 1:
+                yield f"registry: {model}@{version} was registered after {len(stages)} versions"
+            stages[version] = str(entry["stage"])
+            continue
+        if entry.get("live_before") != live:
+            yield f"registry: {entry['event']} {model}@{version} when {entry.get('live_before')} was live, not {live}"
+        if entry["event"] == "rolled back":
+            stages[cast("int", live)], stages[version] = "archived", "production"
+            live = history.pop()
+            continue
+        stages[version] = str(entry["to"])
+        if entry["to"] == "production":
+            if live is not None:
+                stages[live] = "archived"
+                history.append(live)
+            live = version
+    found = {one.version: one.stage for one in registry.list(model)}
+    if found != stages or list(registry.history(model)) != history:
+        yield f"registry: {model} has {found} and {registry.history(model)}, by the audit log {stages} and {history}"
 
 
 def _audit(storm: Storm, history: History) -> Iterator[str]:
@@ -255,7 +293,7 @@ def _entry(entry: dict[str, Any]) -> tuple[str, ...]:
     event = entry["event"]
     if event in ("approved", "rejected"):
         return ("decided", entry["run"], entry["stage"], str(entry.get("note")))
-    if event in ("registered", "promoted"):
+    if event in ("registered", "promoted", "archived", "rolled back"):
         run = entry["run"] if event == "registered" else str(entry["note"])
         return (event, run, f"{entry['model']}@{entry['version']}")
     return (event, str(entry.get("run")))

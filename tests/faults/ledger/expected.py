@@ -45,6 +45,7 @@ class Expected:
 
     states: dict[str, str] = field(default_factory=dict)
     outputs: dict[str, str] = field(default_factory=dict)  # digest of what a done stage left
+    left: list[bytes] = field(default_factory=list)
     calls: dict[str, StageCall] = field(default_factory=dict)
     refused: bool = False
     poisoned: set[str] = field(default_factory=set)
@@ -69,7 +70,8 @@ def expect(workflow: Workflow) -> Expected:
         end.states[ready.id] = state = _state(ready, [*ready.upstream(), *joined.get(ready.id, [])], end, workflow)
         act = str(ready.params.get("act", ""))
         if state == "done":
-            end.outputs[ready.id] = digest(leave(ready.params, _inputs(ready, joined.get(ready.id, []), end)))
+            end.left.append(leave(ready.params, _inputs(ready, joined.get(ready.id, []), end)))
+            end.outputs[ready.id] = digest(end.left[-1])
         if state == "done" and act.startswith("grow"):
             calls, joins = grown(ready, ["join"])
             pending = [*calls, *pending]

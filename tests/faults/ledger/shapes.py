@@ -5,12 +5,13 @@ What a stage leaves depends on its parameters and inputs alone, as in the produc
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.contracts.calls import Gather, Hold, Input, Output, Plan, Policy, Purity, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Gather, Hold, Input, Kind, Output, Plan, Policy, Purity, StageCall
 from orchestrator.contracts.values import digest_of
 
 LONG_S = 1e7  # no limit that a storm's leap in time reaches
@@ -27,6 +28,7 @@ class Workflow:
     cancel: bool = False
     retry: bool = False  # once it ended
     promote: bool = False
+    source: bytes | None = None  # what its first stage reads
 
     @property
     def name(self) -> str:
@@ -80,7 +82,10 @@ def chain(name: str, chance: random.Random) -> Workflow:
         act = chance.choice(acts)
         key = chance.random() < 0.8
         calls.append(stage(f"s{i}", *before, act=act, salt=salt(i), key=key))
-    return Workflow(_plan(name, *calls), "chain", retry=chance.random() < 0.3)
+    source = f"source of {salt(0)}".encode()
+    ref = ArtifactRef(kind=Kind.FILE, digest=f"sha256:{hashlib.sha256(source).hexdigest()}", size=len(source))
+    calls[0] = calls[0].model_copy(update={"inputs": {"file": ref}})
+    return Workflow(_plan(name, *calls), "chain", retry=chance.random() < 0.3, source=source)
 
 
 def diamonds(name: str, chance: random.Random) -> Workflow:
