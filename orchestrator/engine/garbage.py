@@ -14,9 +14,10 @@ from typing import Any, Protocol, cast
 
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.scripts import run_script
-from orchestrator.store.connection import answering
+from orchestrator.store.connection import answering, clock
 from orchestrator.store.continuity import require_whole
 from orchestrator.store.models import Registry
+from orchestrator.store.steps import settle
 
 PAGE = 500
 YOUNG_S = 86_400.0  # an artifact so young may belong to a submission that is being made
@@ -59,7 +60,10 @@ class Collector:
             return 0  # another one is at it: whoever deletes must be alone with what may be put again
         live = self.live()
         going = self._last_look(live)
-        for digest in sorted(going | self._unfinished()):
+        doomed = sorted(going | self._unfinished())
+        if doomed:  # a Redis that forgot it, with its power, would let stages refer to what is gone
+            settle(self.ledger.redis, self.ledger.keys)
+        for digest in doomed:
             if self._step("deleting", token, HOLD_MS, digest) == [0]:
                 return 0  # it took too long, and another one took over
             self.store.delete(digest)
@@ -99,7 +103,7 @@ class Collector:
         return cast("set[str]", self.ledger.redis.smembers(self.ledger.keys("deleting")))
 
     def _condemn(self, live: set[str]) -> None:
-        now = self._now()
+        now = clock(self.ledger.redis)  # on which `condemn` looks too
         doomed = {
             digest: int(now * 1000)
             for digest, _, written in self.store.digests()
@@ -114,11 +118,6 @@ class Collector:
 
     def _step(self, name: str, *arguments: str | int) -> list[Any]:
         return run_script(self.ledger.redis, name, self.ledger.keys.prefix, *arguments)
-
-    def _now(self) -> float:
-        """Redis's clock, on which `condemn` looks too: this host's may be an hour wrong, or be set at any moment."""
-        seconds, micros = self.ledger.redis.time()
-        return seconds + micros / 1e6
 
 
 def _literal(pattern: str) -> str:

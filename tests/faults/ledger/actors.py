@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -28,7 +26,6 @@ from workers.runtime.job import Job, Outcome
 from workers.runtime.running import Running
 
 if TYPE_CHECKING:
-    import redis
 
     from tests.faults.ledger.storm import Storm
 
@@ -140,7 +137,9 @@ class StormChild(Child):
             raise TransientError("it may pass")
         if job.call.task == "release.register":
             self._register(job)
-        inputs = [ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])]
+        inputs = [
+            ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])
+        ]
         outputs = {"echo": self.store.put_bytes(leave(job.call.params, inputs), Kind.JSON)}
         if job.call.task == "evaluate.gates":
             outputs["verdicts"] = self.store.put_bytes(_verdicts(act), Kind.JSON)
@@ -394,5 +393,3 @@ def _repaired(call: Any) -> Any:
         return call
     return call.model_copy(update={"params": {**call.params, "act": "ok", "salt": f"{call.params['salt']} repaired"},
                                    "policy": call.policy.model_copy(update={"timeout_s": LONG_S})})  # fmt: skip
-
-

@@ -181,7 +181,7 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
     by_stage = Counter(stage for stage, _ in told.elements())
     running = Counter(event["stage"] for _, event in entries_of if event["state"] == "running" and event["stage"])
     for stage in record.stages:
-        if running[stage.id] != stage.attempt:
+        if running[stage.id] != stage.attempt and "." not in stage.id:
             yield f"events: {stage.id} of {book.id} was claimed {stage.attempt} times, watchers saw {running[stage.id]}"
         if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
             yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
@@ -194,7 +194,10 @@ def _known_before(stage: StageRecord) -> bool:
 
 def _index(storm: Storm) -> Iterator[str]:
     """Nothing is left over between runs."""
-    for name in cast("list[str]", list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000))):  # noqa: E501
+    for name in cast(
+        "list[str]",
+        list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000)),
+    ):
         part = name.removeprefix(storm.keys.prefix)
         if part in LASTING or part.startswith(("run:", "model:", "pool")) or part in ("runs", "expiring"):
             continue
@@ -310,7 +313,10 @@ def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]
         pass
     Reconciler(ledger).tick()
     effects, registered = 0, len(Registry(storm.admin, storm.settings).list())
-    for name in cast("list[str]", list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000))):  # noqa: E501
+    for name in cast(
+        "list[str]",
+        list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000)),
+    ):
         part = name.removeprefix(storm.keys.prefix)
         lasting = part in LASTING - {"workflows"} or part.startswith(("model:", "condemned", "deleted"))
         if part.startswith("cache:") and storm.admin.pttl(name) == -1:

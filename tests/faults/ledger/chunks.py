@@ -15,4 +15,4 @@ def chunks_of(stages: int, tree: Path) -> None:
     assert changed == 1
     library.write_text(text)
     submission.CHUNK = stages
-    scripts._scripts.cache_clear()  # noqa: SLF001
+    scripts._scripts.cache_clear()

@@ -10,10 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 LUA = ("orchestrator/engine/lua", "orchestrator/store/lua")
 READS = "GET HGET HMGET LRANGE LLEN LINDEX SCARD ZSCORE EXISTS SISMEMBER SMEMBERS ZRANGEBYSCORE TIME HKEYS HGETALL HLEN"
-EFFECTS = (
-    "set add enter settle park land silence drop_lease queue_work save emit make_ready fail_with arrive expand finish "
-    "restate ring dispatch work close settled lose out_of_time table.insert ended open"
-).split()
+EFFECTS = ["set", "add", "enter", "settle", "park", "land", "silence", "drop_lease", "queue_work", "save", "emit", "make_ready", "fail_with", "arrive", "expand", "finish", "restate", "ring", "dispatch", "work", "close", "settled", "lose", "out_of_time", "table.insert", "ended", "open"]
 _EFFECT = re.compile(r"(?:redis\.)?call\('(?P<command>\w+)'|(?P<name>[\w.]+)\(|fire\[")
 
 
@@ -98,14 +95,18 @@ def _of_statement(path: str, number: int, text: str) -> Iterator[Mutant]:
         yield from _conditions(path, number, text, indent, block.group(1), block.group(2), "")
     elif single:
         ends = " end" if code.endswith(" end") else ""
-        yield from _conditions(path, number, text, indent, single.group(1), single.group(2), f" {single.group(3)}{ends}")
+        yield from _conditions(
+            path, number, text, indent, single.group(1), single.group(2), f" {single.group(3)}{ends}"
+        )
     elif (code.startswith("else ") and code != "else") or code.startswith("return"):
         return
     elif _effect(code) or re.match(r"(record|fields|bell)[.\w]*(, record[.\w]*)* = ", code):
         yield Mutant(path, number, text, f"{indent}do end", f"without {short}")
 
 
-def _conditions(path: str, number: int, text: str, indent: str, word: str, condition: str, rest: str) -> Iterator[Mutant]:
+def _conditions(
+    path: str, number: int, text: str, indent: str, word: str, condition: str, rest: str
+) -> Iterator[Mutant]:
     shown = " ".join(condition.split())[:60]
     for forced in ("true", "false"):
         yield Mutant(path, number, text, f"{indent}{word} {forced} then{rest}", f"{shown} taken for {forced}")

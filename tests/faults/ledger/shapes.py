@@ -169,7 +169,11 @@ def stopping(name: str, chance: random.Random) -> Workflow:
 def approval(name: str, chance: random.Random) -> Workflow:
     """A person is asked, or a deadline answers; what registers hears of it."""
     how = chance.choice(["approved", "rejected", None])
-    hold = Hold(deadline_s=chance.choice([40.0, 90.0]), otherwise=chance.choice(["approve", "reject"])) if how is None else Hold()  # noqa: E501
+    hold = (
+        Hold(deadline_s=chance.choice([40.0, 90.0]), otherwise=chance.choice(["approve", "reject"]))
+        if how is None
+        else Hold()
+    )
     calls = [
         stage("work", salt=name),
         stage("ask", after=("work",), task="release.approve", key=False, hold=hold),

@@ -116,7 +116,7 @@ class _Connection(UnixDomainSocketConnection):
             self.connect()
         self._before = self.wire.size()
         self._left = len(batch)
-        self._waits = bool(batch[-1]) and batch[-1][0] == "WAITAOF"
+        self._waits = bool(batch[-1]) and tuple(batch[-1][:2]) == ("WAITAOF", 1)
         super().send_packed_command(command, check_health)
         if self._fate != "well":
             self._swallow()
