@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.contracts.errors import CycleryError, Outdated, RecordConflict
 from orchestrator.contracts.records import RunRecord
+from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
@@ -26,7 +27,7 @@ from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.audit import drain
 from orchestrator.store.connection import connect
 from orchestrator.store.format import require_format
-from orchestrator.store.manifests import write_manifest
+from orchestrator.store.manifests import write_checkpoint, write_manifest
 from orchestrator.store.server import concerns, inspect_server
 from orchestrator.store.steps import settle
 
@@ -118,6 +119,11 @@ class Service:
             if record is not None and record.status.ended:
                 self._keep_manifest(record)
                 self.ledger.archive(run, record.generation)
+        for run in self.ledger.holds():
+            record = self.history.snapshot(run)
+            if record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
+                write_checkpoint(self.store, record)
+            self.ledger.checkpointed(run)
 
     def _keep_manifest(self, record: RunRecord) -> None:
         try:

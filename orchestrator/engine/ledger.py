@@ -347,6 +347,14 @@ class Ledger:
         """Runs that ended and whose manifest is not yet in the store."""
         return cast("list[str]", self.redis.zrange(self.keys("ended"), 0, -1))
 
+    def holds(self) -> list[str]:
+        """Runs that came to wait for a person, and whose checkpoint is not yet in the store."""
+        return cast("list[str]", self.redis.zrange(self.keys("holds"), 0, -1))
+
+    def checkpointed(self, run: str) -> None:
+        """How far the run came is in the store, or matters no more."""
+        self.redis.zrem(self.keys("holds"), run)
+
     def archive(self, run: str, generation: int) -> None:
         """The manifest of this generation is in the store: the run may expire."""
         self._run("archive", run, generation, self._ms(self.settings.expire_s))

@@ -27,6 +27,7 @@ from orchestrator.store.manifests import (
     MANIFESTS,
     SUBMISSIONS,
     generations,
+    last_checkpoints,
     parse_manifest,
     parse_submission,
     read_records,
@@ -193,9 +194,11 @@ class Restore:
     def _restore_lost(self, wanted: Iterable[tuple[str, int]], log: Replay) -> None:
         """Runs that were under way come back as cancelled, so that they can be retried."""
         self._put(("UNLINK", self.keys("restoring:lost")))
+        checkpoints = last_checkpoints(self.store)
         for _, submission in self._pairs(wanted):
             if submission is None:
                 continue
+            self._restore_checkpoint(submission, checkpoints.get((submission.run, submission.generation)))
             self._note(submission.submitted)
             self._restore_run(_as_lost(submission, self._now / 1000), submission)
             self._put(("ZADD", self.keys("restoring:lost"), str(self._now), submission.run))
@@ -214,6 +217,12 @@ class Restore:
                     decisions=_since(log.decided.get(submission.run, []), entry),
                 )
             )
+
+    def _restore_checkpoint(self, submission: SubmissionRecord, name: str | None) -> None:
+        """The results of a run that waited for a person: what it came to then need not run again."""
+        record = self._parsed(name, self.store.get_record(name), parse_manifest) if name is not None else None
+        if record is not None:
+            self._restore_results(record, submission, int(self.ledger.settings.cache_expire_s * 1000))
 
     def _list_untold(self, ended: dict[str, int], asked: dict[str, int], log: Replay) -> None:
         """Runs of which the store has no more than that they were submitted."""

@@ -1,6 +1,7 @@
 """Manifests and submissions: what was asked of a run and what the ledger knew of it when it ended, kept for good.
 
-Each generation of a run has one record of each kind: `manifests/RUN.json`, `submissions/RUN@2.json`.
+Each generation of a run has one record of each kind: `manifests/RUN.json`, `submissions/RUN@2.json`. A run that waits
+for a person has checkpoints too, one for each time: `checkpoints/RUN@2+25.json` after 25 stages.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from contextlib import suppress
 
 from orchestrator.contracts.errors import InvalidInput, RecordConflict, RecordDamaged
 from orchestrator.contracts.records import RECORD_VERSION, RunRecord
+from orchestrator.contracts.status import StageState
 from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.store.artifacts import ArtifactStore
 
-MANIFESTS, SUBMISSIONS = "manifests", "submissions"
+MANIFESTS, SUBMISSIONS, CHECKPOINTS = "manifests", "submissions", "checkpoints"
 READERS = 16  # of many records at once: a remote store answers slowly, but many
 WINDOW = 256  # records that wait in memory to be looked at
 _RUN = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
@@ -62,6 +64,26 @@ def write_submission(store: ArtifactStore, run: str, generation: int, data: byte
     """Keep what was asked for; the first one written stays, since later ones could only say the same."""
     with suppress(RecordConflict):  # the run had grown between two looks at it
         store.put_record(record_name(SUBMISSIONS, run, generation), data)
+
+
+def write_checkpoint(store: ArtifactStore, record: RunRecord) -> None:
+    """Keep how far a run has come; the first one written at this point stays, later ones say the same."""
+    done = sum(1 for stage in record.stages if stage.state is StageState.DONE)
+    name = f"{CHECKPOINTS}/{record.run}@{record.generation}+{done}.json"
+    with suppress(RecordConflict):  # times of what goes on beside it
+        store.put_record(name, record.model_dump_json().encode())
+
+
+def last_checkpoints(store: ArtifactStore) -> dict[tuple[str, int], str]:
+    """The name of the last checkpoint of each run and generation that has one."""
+    found: dict[tuple[str, int], tuple[int, str]] = {}
+    for name in store.records(f"{CHECKPOINTS}/"):
+        run, _, place = name.removeprefix(f"{CHECKPOINTS}/").removesuffix(".json").partition("@")
+        generation, _, done = place.partition("+")
+        if generation.isdigit() and done.isdigit():
+            key = (run, int(generation))
+            found[key] = max(found.get(key, (0, "")), (int(done), name))
+    return {key: name for key, (_, name) in found.items()}
 
 
 def generations(store: ArtifactStore, kind: str) -> dict[str, int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ from orchestrator.store.continuity import require_bound, standing
 from orchestrator.store.models import Registry
 from tests.integration.ledger_case import Hand, call, plan, ref
 from tests.servers import S3Server
+from tests.waiting import wait_until
 
 
 @pytest.fixture(params=["folder", "s3"])
@@ -74,8 +77,9 @@ def failed_run(hand: Hand) -> str:
     return accepted.run
 
 
-def held_run(hand: Hand) -> str:
-    accepted = hand.submit(call("a"), call("hold", after=("a",), hold={}), call("c", after=("hold",)), new=True)
+def held_run(hand: Hand, key: str = "before") -> str:
+    hold = call("hold", after=("a",), hold={})
+    accepted = hand.submit(call("a", key=key), hold, call("c", after=("hold",)), new=True)
     hand.work(accepted.bells)
     return accepted.run
 
@@ -207,13 +211,15 @@ def test_runs_under_way_are_listed_and_can_be_retried(past: Past, service: Servi
 def test_a_decision_on_a_run_under_way_is_shown_and_asked_for_again(
     past: Past, service: Service, settings: Settings
 ) -> None:
-    run = held_run(past.hand)
+    run = held_run(past.hand, "only here")
+    service.keep_records()
     past.hand.ledger.decide(run, "hold", Decision(verdict="approved", by="eve", at=9e9))
     service.keep_records()
     lose(past.hand.ledger.redis, settings)
     (one,) = restored(past).in_flight
+    assert (one.stages, one.known) == (3, 1)  # it had been held, and its results were kept by then
     assert [(each["stage"], each["verdict"], each["by"]) for each in one.decisions] == [("hold", "approved", "eve")]
-    calls = (call("a"), call("hold", after=("a",), hold={}))
+    calls = (call("a", key="only here"), call("hold", after=("a",), hold={}))
     past.hand.work(past.hand.ledger.submit(Submission(plan(*calls), run=run, generation=2)).bells)
     assert past.hand.record(run).status == "held"
 
@@ -441,3 +447,40 @@ def test_a_drain_after_a_cut_off_tail_doubles_nothing(past: Past, service: Servi
     assert len(found) == count + 1
     assert (found[-1]["event"], found[-1]["run"]) == ("registered", "after")
     assert standing(client, keys, past.store).missed == (count - 1, count)
+
+
+@pytest.mark.parametrize("store", ["folder"], indirect=True)
+def test_a_backup_made_while_everything_runs_is_whole(
+    past: Past, service: Service, settings: Settings, tmp_path: Path
+) -> None:
+    """Records first, then artifacts, as docs/operations.md says: what a record speaks of is in the copy."""
+    stop, rounds = threading.Event(), list[str]()
+
+    def live() -> None:
+        while not stop.is_set():
+            run = ended_run(past.hand, f"key of {len(rounds)}")
+            version = past.registry.register(draft(past.store, run), run)
+            past.registry.promote(version.name, by="ann")
+            service.keep_records()
+            rounds.append(run)
+
+    thread = threading.Thread(target=live)
+    thread.start()
+    source, copy = tmp_path / "store", tmp_path / "backup"
+    try:
+        wait_until(lambda: len(rounds) > 5, timeout=60)
+        shutil.copytree(source, copy, ignore=shutil.ignore_patterns("artifacts", "tmp", "*#*"))
+        seen = len(rounds)
+        wait_until(lambda: len(rounds) > seen + 5, timeout=60)
+        shutil.copytree(source / "artifacts", copy / "artifacts", ignore=shutil.ignore_patterns("*#*"))
+    finally:
+        stop.set()
+        thread.join()
+    lose(past.hand.ledger.redis, settings)
+    backup = ArtifactStore(str(copy), tmp_path / "cache", 2**30)
+    found = Restore(past.hand.ledger, backup).run()
+    assert found.missing == found.damaged == []
+    versions = past.registry.list()
+    assert len(versions) > 8
+    assert all(backup.has(version.digest) for version in versions)
+    assert [one.version for one in versions if one.stage == "production"] == [found.models["churn"][1]]

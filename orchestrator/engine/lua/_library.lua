@@ -307,6 +307,7 @@ local function restate()
   if status ~= fields.status then
     set('status', status)
     emit('run', '', status)
+    if status == 'held' then call('ZADD', P .. 'holds', clock(), run) end  -- how far it came is to be kept
   end
 end
 
