@@ -5,7 +5,6 @@ Each method imports what it needs: the command starts in the time that one verb 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -208,10 +207,11 @@ class Client:
     def decide(self, text: str, verdict: Literal["approved", "rejected"], note: str | None = None) -> str:
         """Answer the held stage of a run, named by the run or by a model's workflow; the run's id."""
         from orchestrator.contracts.records import Decision
+        from orchestrator.store.connection import clock
 
         run, stage = self._held(text)
         session = self.session(pools=True)
-        decision = Decision(verdict=verdict, by=session.settings.author, note=note, at=time.time())
+        decision = Decision(verdict=verdict, by=session.settings.author, note=note, at=clock(session.ledger.redis))
         session.ledger.decide(run, stage, decision)
         return run
 

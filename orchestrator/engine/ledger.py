@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import random
 import secrets
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, cast
@@ -36,7 +35,7 @@ from orchestrator.engine.messages import (
 )
 from orchestrator.engine.scripts import run_durably, run_script
 from orchestrator.settings import Settings
-from orchestrator.store.connection import answering
+from orchestrator.store.connection import answering, clock
 from orchestrator.store.keys import Keys
 
 LOG_ENTRIES = 5000  # lines of a run's live log; whole logs are artifacts
@@ -110,7 +109,7 @@ class Ledger:
 
     def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
         told = {"workflow": request.plan.workflow, "generation": request.generation, "by": request.author}
-        entry = json.dumps({"event": "submitted", "run": run, **told, "at": time.time()})
+        entry = json.dumps({"event": "submitted", "run": run, **told, "at": clock(self.redis)})
         fields = json.dumps(staging.run_fields(request, hits))
         head = (request.nonce, run, request.identity(), int(request.new), request.generation, epoch, fields, entry)
         return self._durably("submit", *head, *staging.named_digests(request.plan.stages))

@@ -99,6 +99,13 @@ def keepalive() -> dict[str, Any]:
     return {"socket_keepalive": True, "socket_keepalive_options": known}
 
 
+def clock(client: redis.Redis) -> float:
+    """Seconds since the epoch on Redis's clock, which all records go by: this host's may be wrong, or be set."""
+    with answering(client):
+        seconds, micros = client.time()
+    return seconds + micros / 1e6
+
+
 def _url(settings: Settings) -> str:
     if settings.redis_url is None:
         raise Unreachable("no Redis is set: start the embedded stack with `cyclery up`, or set CYCLERY_REDIS_URL")

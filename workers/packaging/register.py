@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Literal, NamedTuple
 
 from orchestrator.contracts.documents import Evaluation, Ranking, Registration, Verdicts
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.release import RegisterParams
+from orchestrator.store.connection import clock
 from orchestrator.store.models import UNNUMBERED, Registry
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
@@ -41,7 +41,7 @@ def register(
         version=UNNUMBERED,
         stage=stage,
         run=context.run,
-        created=time.time(),
+        created=clock(context.redis),
         digest=bundle.ref.digest,
         bundle=bundle.ref,
         rows=rows.ref,
