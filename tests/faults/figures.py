@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.storm import Result
@@ -20,7 +20,7 @@ _KINDS = (  # the first that fits
 )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Row:
     """One round."""
 
@@ -42,7 +42,9 @@ def load(path: Path) -> dict[str, Row]:
 
 def keep(path: Path, rows: Mapping[str, Row]) -> None:
     """Write the rounds where `load` finds them."""
-    path.write_text(json.dumps({name: asdict(row) for name, row in rows.items()}, indent=1))
+    path.write_text(
+        json.dumps({name: vars(row) | {"result": vars(row.result)} for name, row in rows.items()}, indent=1)
+    )
 
 
 def kind_of(violation: str) -> str:
