@@ -6,12 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import cast
 
+from pydantic import ValidationError
+
 from orchestrator.client.code import team_code
 from orchestrator.client.session import Session
 from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import Plan, Purity, StageCall
-from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.errors import InvalidInput, Outdated, Unreachable
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
@@ -80,7 +82,10 @@ def calls_of(session: Session, run: str) -> list[StageCall]:
     if session.redis.hexists(session.history.keys.run(run), ABRIDGED):
         return []
     texts = cast("dict[str, str]", session.redis.hgetall(session.history.keys.run(run, "calls")))
-    return [StageCall.model_validate_json(text) for text in texts.values()]
+    try:
+        return [StageCall.model_validate_json(text) for text in texts.values()]
+    except ValidationError:
+        raise Outdated(f"{run} was planned by another release of Cyclery, whose calls this one cannot read") from None
 
 
 def measured_seconds(session: Session, run: str | None) -> dict[str, float]:

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
+from pydantic import ValidationError
+
 from orchestrator.contracts.errors import InvalidInput, RecordConflict, RecordDamaged
-from orchestrator.contracts.records import RECORD_VERSION, RunRecord
+from orchestrator.contracts.records import RECORD_VERSION, Record, RunRecord
 from orchestrator.contracts.status import StageState
 from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.store.artifacts import ArtifactStore
@@ -114,10 +116,8 @@ def record_name(kind: str, run: str, generation: int) -> str:
 
 def parse_manifest(data: bytes) -> RunRecord:
     """A manifest's record; raises ValueError when it is damaged, InvalidInput when it is of a newer release."""
-    record = RunRecord.model_validate_json(data)
-    if record.version > RECORD_VERSION:
-        raise InvalidInput(f"the manifest of {record.run} is of a newer version of Cyclery: update this one")
-    return record
+    _require_known(data, "manifest")
+    return RunRecord.model_validate_json(data)
 
 
 def _parsed(run: str, data: bytes) -> RunRecord:
@@ -129,10 +129,23 @@ def _parsed(run: str, data: bytes) -> RunRecord:
 
 def parse_submission(data: bytes) -> SubmissionRecord:
     """What was asked for; raises as `parse_manifest` does."""
-    record = SubmissionRecord.model_validate_json(data)
-    if record.version > RECORD_VERSION:
-        raise InvalidInput(f"the submission of {record.run} is of a newer version of Cyclery: update this one")
-    return record
+    _require_known(data, "submission")
+    return SubmissionRecord.model_validate_json(data)
+
+
+class _Versioned(Record):
+    """What every version of a record says of itself."""
+
+    version: int
+    run: str
+
+
+def _require_known(data: bytes, kind: str) -> None:
+    """A record of a newer version is named so before it is read: its shape may be another."""
+    with suppress(ValidationError):
+        found = _Versioned.model_validate_json(data)
+        if found.version > RECORD_VERSION:
+            raise InvalidInput(f"the {kind} of {found.run} is of a newer version of Cyclery: update this one")
 
 
 def _essence(record: RunRecord) -> RunRecord:
