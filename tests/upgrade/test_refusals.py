@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import redis as redis_py
 
+from orchestrator.client.planning import calls_of
 from orchestrator.client.session import Session
 from orchestrator.contracts.calls import PLAN_VERSION, Plan, StageCall
-from orchestrator.contracts.errors import Outdated
-from orchestrator.contracts.tasks import TASKS, message_name, names_of, spoken
+from orchestrator.contracts.errors import InvalidInput, Outdated
+from orchestrator.contracts.records import RECORD_VERSION
+from orchestrator.contracts.tasks import TASKS, as_done_here, message_name, names_of, spoken
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import FIRST_NAMES
 from orchestrator.engine.submission import Submission
 from orchestrator.settings import Settings
 from orchestrator.store.format import FORMAT
+from orchestrator.store.manifests import parse_manifest
 from orchestrator.store.models import Registry
 from tests.acceptance.project import ROOT
 from tests.faults.world import World
@@ -59,9 +64,9 @@ def later(folder: Path) -> Release:
     return Release(folder)
 
 
-def submitted(world: World, *, version: int, plan: int) -> str:
+def submitted(world: World, *, version: int, plan: int, key: str | None = None) -> str:
     """A run of one probe, as a release plans it that has these versions."""
-    probe = StageCall(id="probe", task="ops.probe", queue="ops", version=version, params={"echo": "hello"})
+    probe = StageCall(id="probe", task="ops.probe", queue="ops", version=version, params={"echo": "hello"}, key=key)
     return world.ledger.submit(Submission(Plan(version=plan, workflow="later", stages=(probe,)))).run
 
 
@@ -91,9 +96,10 @@ def test_a_newer_releases_stage_waits_for_a_newer_worker_and_people_are_told(wor
     assert "Traceback" not in world.hosts["younger"].log.read_text()
     later(world.folder / "later").host(world, "coming", OPS).start()
     wait_until(lambda: state(world, run) == "done", 60)
-    older = submitted(world, version=1, plan=PLAN_VERSION)
     world.hosts["younger"].stop()
+    older = submitted(world, version=1, plan=PLAN_VERSION, key="planned")
     wait_until(lambda: state(world, older) == "done", 60)  # a later release finishes what this one planned
+    assert world.ledger.cached("planned") is None  # and keeps the result as its own version's
 
 
 def test_workers_of_the_release_before_never_run_what_they_would_run_wrongly(world: World) -> None:
@@ -116,6 +122,23 @@ def test_names_say_the_versions_that_the_first_release_did_not_have() -> None:
     assert set(FIRST_NAMES) <= {name for task in TASKS.values() if task.since == 1 for name in names_of(task)}
 
 
+def test_a_later_version_does_the_calls_of_those_before_as_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    probe = TASKS["ops.probe"]
+    monkeypatch.setitem(TASKS, "ops.probe", replace(probe, version=3, since=2))
+    assert names_of(TASKS["ops.probe"]) == ("ops.probe@2", "ops.probe@3")
+    assert as_done_here(call("a").model_copy(update={"version": 2})).version == 3
+    assert as_done_here(call("a").model_copy(update={"version": 4})).version == 4  # never claimed here
+
+
+def test_flower_shows_the_task_and_celery_its_version(redis: redis_py.Redis, settings: Settings) -> None:
+    hand = Hand(Ledger(redis, settings))
+    bell = hand.submit(call("a").model_copy(update={"version": 2})).bells[0]
+    message = json.loads(str(redis.rpop(hand.ledger.keys.broker("ops"))))
+    headers = message["headers"]
+    assert (bell.task, headers["task"], headers["shadow"]) == ("ops.probe@2", "ops.probe@2", "ops.probe")
+    assert hand.record(bell.run).stages[0].task == "ops.probe"
+
+
 def test_a_message_of_an_earlier_generation_claims_no_other_task(redis: redis_py.Redis, settings: Settings) -> None:
     hand = Hand(Ledger(redis, settings))
     bell = hand.submit(call("a")).bells[0]
@@ -123,6 +146,25 @@ def test_a_message_of_an_earlier_generation_claims_no_other_task(redis: redis_py
     assert hand.ledger.claim(bell.run, "a", task="ops.probe@2", **who) is None  # type: ignore[arg-type]
     assert redis.zcard(hand.ledger.keys("bells:ops")) == 1  # its own message is still waited for
     assert hand.ledger.claim(bell.run, "a", task=bell.task, **who) is not None  # type: ignore[arg-type]
+
+
+def test_a_manifest_of_a_later_version_is_named_so_whatever_its_shape() -> None:
+    data = json.dumps({"version": RECORD_VERSION + 1, "run": "churn-1", "stages": "elsewhere"}).encode()
+    with pytest.raises(InvalidInput, match="the manifest of churn-1 is of a newer version of Cyclery"):
+        parse_manifest(data)
+
+
+def test_calls_that_a_newer_release_planned_are_one_line(redis: redis_py.Redis, settings: Settings) -> None:
+    hand = Hand(Ledger(redis, settings))
+    run = hand.submit(call("a")).run
+    calls = hand.ledger.keys.run(run, "calls")
+    redis.hset(calls, "a", str(redis.hget(calls, "a")).replace("{", '{"invented_later":1,', 1))
+    session = Session(settings)
+    try:
+        with pytest.raises(Outdated, match=f"{run} was planned by another release"):
+            calls_of(session, run)
+    finally:
+        session.close()
 
 
 def test_a_namespace_of_a_later_format_is_left_alone(redis: redis_py.Redis, settings: Settings) -> None:
