@@ -123,10 +123,11 @@ class History:
     def open_names(self, run: str) -> dict[str, frozenset[str]]:
         """The names of the messages of all that a run still has to do, by queue."""
         found: dict[str, set[str]] = {}
-        for text in cast("list[str]", self.redis.hvals(self.keys.run(run, "stages"))):
-            moving = json.loads(text)
-            if moving["state"] in _OPEN and not moving.get("hold"):
-                found.setdefault(moving["queue"], set()).add(moving["task"])
+        texts = cast("list[str]", self.redis.hvals(self.keys.run(run, "stages")))
+        with _readable(run):
+            for moving in map(json.loads, texts):
+                if moving["state"] in _OPEN and not moving.get("hold"):
+                    found.setdefault(moving["queue"], set()).add(moving["task"])
         return {queue: frozenset(names) for queue, names in found.items()}
 
     # — pools

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.contracts.documents import Signature
-from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.errors import CycleryError, InvalidInput
 from orchestrator.contracts.values import canonical
 from orchestrator.store.snapshots import MAX_BYTES, MAX_FILES, MAX_RATIO, sound_zip
 from workers.data import rowwise
@@ -67,6 +67,17 @@ class Bundle:
 
         Raises DataError naming the row, the column and what was expected.
         """
+        try:
+            return self._predict(rows)
+        except CycleryError:
+            raise
+        except Exception as error:  # a file from elsewhere can be wrong in any way
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            raise InvalidInput(
+                f"bundle {self.manifest.model} cannot predict, its parts do not fit: {reason}"
+            ) from error
+
+    def _predict(self, rows: Rows) -> pd.DataFrame:
         if not len(rows):
             return pd.DataFrame(
                 {"prediction": pd.Series(dtype=object)}, index=rows.index if isinstance(rows, pd.DataFrame) else None
