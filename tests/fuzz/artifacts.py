@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import json
 import shutil
+import zipfile
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -14,6 +21,7 @@ from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.snapshots import MAX_BYTES, unpack
 from tests.fuzz import place
 from tests.fuzz.contract import Broken, target
+from tests.fuzz.mutation import changing, text_of
 from workers.model_files import foreign_types, load_model
 from workers.packaging.bundle import Bundle
 from workers.runtime.codecs import Desk, load
@@ -24,6 +32,7 @@ DOCUMENTS: tuple[object, ...] = (
     *(kind for kind in vars(documents).values() if isinstance(kind, type) and issubclass(kind, Value)),
     *(dict, list, object, int, float, str, bool, list[int], dict[str, float], tuple[str, ...], int | None),
 )
+CORPUS = Path(__file__).with_name("corpus")  # <target>/<file>: seeds, and inputs that once broke it
 ROWS = [{"id": "c1", "months": 3, "Total": "12.5", "since": "2020-01-31", "active": "true", "plan kind": "basic"}]
 
 
@@ -86,5 +95,46 @@ def code_archive(data: bytes) -> None:
 @target
 def bundle(data: bytes) -> None:
     """A bundle that somebody handed over, asked for a prediction."""
-    found = Bundle.load(place.file("bundle.zip", data))
-    found.predict(ROWS)
+    Bundle.load(place.file("bundle.zip", data)).predict(ROWS)
+
+
+@changing(lambda: {"manifest": json.loads(bundle_files()["manifest.json"]), "rows": ROWS})
+def bundle_document(value: Any) -> None:
+    """A bundle whose manifest says something else, and rows that nobody would send."""
+    if isinstance(value, dict):
+        files = bundle_files() | {"manifest.json": text_of(value.get("manifest")).encode()}
+        rows = value.get("rows")
+        found = Bundle.load(place.file("bundle.zip", zipped(files)))
+        found.predict(rows if isinstance(rows, list) else ROWS)
+
+
+@changing(lambda: json.loads(model_files()["schema.json"]))
+def model_schema(value: Any) -> None:
+    """A model file whose parts are sound, and whose description of them is not."""
+    load_model(place.file("model.skops", zipped(model_files() | {"schema.json": text_of(value).encode()})))
+
+
+@cache
+def bundle_files() -> dict[str, bytes]:
+    """What a sound bundle holds."""
+    return _unzipped((CORPUS / "bundle" / "sound").read_bytes())
+
+
+@cache
+def model_files() -> dict[str, bytes]:
+    """What the file of a decision tree holds."""
+    return _unzipped((CORPUS / "model_file" / "tree").read_bytes())
+
+
+def zipped(files: Mapping[str, bytes]) -> bytes:
+    """The files as a zip, as they are."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(zipfile.ZipInfo(name), data)
+    return packed.getvalue()
+
+
+def _unzipped(data: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

@@ -8,15 +8,16 @@ import socket
 import subprocess
 import zipfile
 from functools import cache
+from typing import Any
 
 from celery import Task
 
 from orchestrator.contracts.calls import Code, Kind, Plan, Policy, StageCall
 from orchestrator.engine.messages import Lease
-from orchestrator.engine.submission import Submission
+from orchestrator.engine.submission import Submission, encode_call
 from tests.fuzz import place
 from tests.fuzz.contract import Broken, readable, target
-from tests.fuzz.mutation import changed, text_of
+from tests.fuzz.mutation import changing, text_of
 from tests.fuzz.records import CALL, NEXT, ledger
 from workers.app import Worker
 from workers.runtime.channel import Channel, ChannelClosed
@@ -26,6 +27,8 @@ from workers.runtime.guests import GuestBody, GuestFailed, Guests
 from workers.runtime.job import Job, Outcome
 from workers.runtime.perform import perform
 from workers.runtime.running import Running
+
+JOB = {"run": "r", "attempt": 1, "key": "k", "call": {"id": "a", "task": "custom", "queue": "prep", "version": 1}}
 
 
 @cache
@@ -40,13 +43,12 @@ def task() -> Task:
     return Worker(place.settings(), "ops", 1).app.tasks["ops.probe"]
 
 
-@target
-def bell(data: bytes) -> None:
+@changing(lambda: {"args": [], "kwargs": {"run": "r", "stages": ["a"]}, "headers": {"stamp": "1"}})
+def bell(value: Any) -> None:
     """The arguments and headers of a doorbell: what is no doorbell is dropped."""
-    found = changed({"args": [], "kwargs": {"run": "r", "stages": ["a"]}, "headers": {"stamp": "1"}}, data)
-    if not isinstance(found, dict):
+    if not isinstance(value, dict):
         return
-    args, kwargs, headers = (found.get(name) for name in ("args", "kwargs", "headers"))
+    args, kwargs, headers = (value.get(name) for name in ("args", "kwargs", "headers"))
     body = task()
     body.push_request(**(headers if isinstance(headers, dict) else {}))
     try:
@@ -55,13 +57,12 @@ def bell(data: bytes) -> None:
         body.pop_request()
 
 
-@target
-def claimed_call(data: bytes) -> None:
+@changing(lambda: {"call": json.loads(encode_call(CALL))})
+def claimed_call(value: Any) -> None:
     """A stage whose call, or whose input, is not what a plan would say: it ends, and says why."""
     accepted = ledger().submit(Submission(Plan(workflow="claimed", stages=(CALL, NEXT)), new=True))
     run, keys = accepted.run, ledger().keys
-    found = changed({"call": json.loads(CALL.model_dump_json()), "record": None}, data)
-    call = found.get("call") if isinstance(found, dict) else found
+    call = value.get("call") if isinstance(value, dict) else value
     place.client().hset(keys.run(run, "calls"), "a", text_of(call))
     place.client().delete(keys("cache", str(CALL.key)))
     perform(child(), run, ["a"], "")
@@ -92,14 +93,13 @@ def frames(data: bytes) -> None:
             return
 
 
-@target
-def guest_order(data: bytes) -> None:
+@changing(lambda: {"job": JOB, "scratch": "work", "snapshot": "code", "settings": {"namespace": "n"}})
+def guest_order(value: Any) -> None:
     """What a guest is told first, and then for each stage."""
-    found = changed({}, data)
     for read in (first_message, order):
-        if isinstance(found, dict):
+        if isinstance(value, dict):
             try:
-                read(found)
+                read(value)
             except ChannelClosed:
                 continue
 

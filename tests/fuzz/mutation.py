@@ -3,8 +3,28 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
+from collections.abc import Callable
 from typing import Any
+
+from tests.fuzz.contract import Target, target
+
+DOCUMENTS: dict[str, Callable[[], Any]] = {}  # target → the sound document that its input changes
+
+
+def changing(sound: Callable[[], Any]) -> Callable[[Callable[[Any], None]], Target]:
+    """Make a function of a JSON value a target: its input says how the sound value is changed."""
+
+    def make(function: Callable[[Any], None]) -> Target:
+        @functools.wraps(function)
+        def of_bytes(data: bytes) -> None:
+            function(changed(sound(), data))
+
+        DOCUMENTS[function.__name__] = sound
+        return target(of_bytes)
+
+    return make
 
 
 def changed(sound: Any, data: bytes) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -27,12 +28,18 @@ from orchestrator.store.manifests import read_manifest
 from orchestrator.store.models import Registry
 from tests.fuzz import place
 from tests.fuzz.contract import Broken, target
-from tests.fuzz.mutation import changed, text_of
+from tests.fuzz.mutation import changing, text_of
 
 REF = ArtifactRef(kind=Kind.JSON, digest="sha256:" + "1" * 64, size=1)
 CALL = StageCall(id="a", task="ops.probe", queue="ops", version=1, key="sha256:" + "2" * 64)
-PARTS = ("", "calls", "stages", "outputs")  # of the keys of a run
 NEXT = StageCall(id="b", task="ops.probe", queue="ops", version=1, inputs={"before": Output(stage="a", output="echo")})
+CACHED = CacheRecord({"echo": REF}, 1.5, {"memory_mb": 3}, REF, "no", Expansion((NEXT,), ("b",)))
+POOL = Pool("train@sound", "train", "sound", 2, "sha256:e", "0", 1)
+ABOUT = {
+    "run": "kept-000000", "workflow": "kept", "status": "succeeded", "created": 1.0, "plan_digest": "d",
+    "plan_version": 1, "stages": [{"id": "a", "task": "ops.probe", "queue": "ops", "state": "done"}],
+}  # fmt: skip
+PARTS = ("", "calls", "stages", "outputs")  # of the keys of a run
 
 
 @cache
@@ -59,11 +66,10 @@ def session() -> Session:
     return Session(place.settings())
 
 
-@target
-def cache_record(data: bytes) -> None:
+@changing(lambda: json.loads(CACHED.encode()))
+def cache_record(value: Any) -> None:
     """A cached result: a hit, or a miss; a damaged one must not stop who looks for it."""
-    sound = CacheRecord({"echo": REF}, 1.5, {"memory_mb": 3}, REF, "no", Expansion((NEXT,), ("b",)))
-    place.client().set(ledger().keys("cache", "sha256:k"), text_of(changed(json.loads(sound.encode()), data)))
+    place.client().set(ledger().keys("cache", "sha256:k"), text_of(value))
     try:
         found = ledger().cached("sha256:k")
     except InvalidInput as error:
@@ -87,40 +93,36 @@ def run_in_redis() -> dict[str, dict[str, Any]]:
     return {part: {name: _decoded(text) for name, text in fields.items()} for part, fields in found.items()}
 
 
-@target
-def run_record(data: bytes) -> None:
+@changing(run_in_redis)
+def run_record(value: Any) -> None:
     """A run's hashes, read as a record, as a document and as a line of the list."""
-    fields = changed(run_in_redis(), data)
     keys = ledger().keys
     for part in PARTS:
         name = keys.run("fuzzed-000000", *([part] if part else []))
-        held = fields.get(part) if isinstance(fields, dict) else None
+        held = value.get(part) if isinstance(value, dict) else None
         place.client().delete(name)
         if isinstance(held, dict) and held:
-            place.client().hset(name, mapping={text_of(key): text_of(value) for key, value in held.items()})
+            place.client().hset(name, mapping={text_of(key): text_of(text) for key, text in held.items()})
     place.client().zadd(keys("runs"), {"fuzzed-000000": 9e15})
     history().runs(5)
     Run(session(), "fuzzed-000000").document()
 
 
-@target
-def event(data: bytes) -> None:
+@changing(lambda: {"kind": "stage", "stage": "a", "state": "done"})
+def event(value: Any) -> None:
     """An entry of a run's event stream."""
-    sound = {"kind": "stage", "stage": "a", "state": "done"}
     stream = ledger().keys.run("fuzzed-000000", "events")
-    fields = changed(sound, data)
-    if isinstance(fields, dict) and fields:
+    if isinstance(value, dict) and value:
         place.client().delete(stream)
-        place.client().xadd(stream, {text_of(key): text_of(value) for key, value in fields.items()})
+        place.client().xadd(stream, {text_of(key): text_of(text) for key, text in value.items()})
         history().events("fuzzed-000000", "0-0")
 
 
-@target
-def pool(data: bytes) -> None:
+@changing(lambda: asdict(POOL))
+def pool(value: Any) -> None:
     """A pool's registration beside a sound one, which nobody may lose sight of."""
-    sound = dict.fromkeys(Pool.__dataclass_fields__, "x") | {"processes": 2, "plan_version": 1, "details": {}}
-    history().register(Pool("train@sound", "train", "sound", 2, "sha256:e", "0", 1))
-    place.client().set(history().keys("pool", "x@fuzzed"), text_of(changed(sound, data)))
+    history().register(POOL)
+    place.client().set(history().keys("pool", "x@fuzzed"), text_of(value))
     place.client().sadd(history().keys("pools"), "x@fuzzed")
     try:
         if "train@sound" not in [found.node for found in history().pools()]:
@@ -130,46 +132,44 @@ def pool(data: bytes) -> None:
         place.client().srem(history().keys("pools"), "x@fuzzed")
 
 
-@target
-def model_version(data: bytes) -> None:
-    """A model's version in the registry."""
+def registered() -> dict[str, Any]:
+    """A version as the registry keeps it."""
     draft = ModelVersion(
         model="fuzzed", version=1, stage="candidate", run="r", created=1.0, digest=REF.digest, candidate="ridge",
         **dict.fromkeys(("bundle", "rows", "signature", "evaluation", "ranking"), REF),
     )  # fmt: skip
-    record = draft.model_dump(mode="json", exclude={"version", "stage"})
+    return {"number": "1", "stage": "candidate", "record": draft.model_dump(mode="json", exclude={"version", "stage"})}
+
+
+@changing(registered)
+def model_version(value: Any) -> None:
+    """A model's version in the registry."""
     keys, client = ledger().keys, place.client()
     client.sadd(keys("models"), "fuzzed")
     client.delete(keys("model", "fuzzed", "versions"), keys("model", "fuzzed", "stages"))
-    found = changed({"number": "1", "stage": "candidate", "record": record}, data)
-    if not isinstance(found, dict) or "record" not in found:
+    if not isinstance(value, dict) or "record" not in value:
         return
-    number = text_of(found.get("number", "1"))
-    client.hset(keys("model", "fuzzed", "versions"), number, text_of(found["record"]))
-    if "stage" in found:
-        client.hset(keys("model", "fuzzed", "stages"), number, text_of(found["stage"]))
+    number = text_of(value.get("number", "1"))
+    client.hset(keys("model", "fuzzed", "versions"), number, text_of(value["record"]))
+    if "stage" in value:
+        client.hset(keys("model", "fuzzed", "stages"), number, text_of(value["stage"]))
     registry = Registry(client, place.settings())
     registry.get("fuzzed@1")
     registry.list()
 
 
-@target
-def manifest(data: bytes) -> None:
+@changing(lambda: RunRecord.model_validate(ABOUT).model_dump(mode="json"))
+def manifest(value: Any) -> None:
     """A run's manifest."""
-    sound = RunRecord(
-        run="kept-000000", workflow="kept", status="succeeded", created=1.0, plan_digest="d", plan_version=1
-    )
-    text = text_of(changed(sound.model_dump(mode="json"), data))
-    _in_store("manifests/kept-000000.json", text.encode())
+    _in_store("manifests/kept-000000.json", text_of(value).encode())
     read_manifest(store(), "kept-000000")
     resolve_run(session(), "kept")
 
 
-@target
-def audit_record(data: bytes) -> None:
+@changing(lambda: {"event": "promoted", "model": "m", "by": "me", "at": 1.0})
+def audit_record(value: Any) -> None:
     """A decision in the store."""
-    sound = {"event": "promoted", "model": "m", "by": "me", "at": 1.0}
-    _in_store("audit/000000000001.json", text_of(changed(sound, data)).encode())
+    _in_store("audit/000000000001.json", text_of(value).encode())
     list(entries(store()))
 
 
