@@ -106,6 +106,6 @@ ROUNDS = (
     Round("Redis killed, appendfsync always", crashes, "always", pause=(1.0, 4.0)),
     Round("power loss", power, pause=(1.0, 4.0)),
     Round("garbage", garbage, pause=(0.1, 0.8)),
-    Round("network, clock, store, memory", None, pause=(0.5, 2.0)),
+    Round("network, store, memory", None, pause=(0.5, 2.0)),
     Round("everything", everything, weight=2),
 )

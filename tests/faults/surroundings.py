@@ -1,4 +1,4 @@
-"""What surrounds a world, made sick: networks between hosts, a host's clock, Redis's memory, a remote store."""
+"""What surrounds a world, made sick: networks between hosts, Redis's memory, a remote store."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.faults import Fault, KillRedis
-from tests.faults.hosts.clock import WallClock
 from tests.faults.hosts.gate import SICKNESSES, StoreGate
 from tests.faults.hosts.network import WAYS, Network, Site, wrapped
 from tests.faults.hosts.redis_states import demote, empty, fill, lead_again
@@ -17,7 +16,6 @@ from tests.servers import RedisServer, S3Server
 from tests.waiting import wait_until
 
 HOSTS = ("host1", "host2")
-HOUR_S = 3600
 
 
 class Lasting:
@@ -69,23 +67,6 @@ class Unplug(CutHost):
         chance.choice(self._sites()).unplug()
 
 
-class SetClock(Lasting):
-    """A host whose time of day is an hour wrong."""
-
-    name = "clock of a host set by an hour"
-
-    def __init__(self, clock: WallClock) -> None:
-        self.clock = clock
-
-    def strike(self, world: World, chance: random.Random) -> None:
-        """Set it."""
-        self.clock.set(chance.choice((-HOUR_S, HOUR_S)))
-
-    def mend(self, world: World) -> None:
-        """Set it right."""
-        self.clock.set(0)
-
-
 class FillRedis(Lasting):
     """A Redis that has no memory left for what is new."""
 
@@ -133,7 +114,7 @@ class SickenStore(Lasting):
 
 @contextmanager
 def surrounded(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[World, Sequence[Fault]]]:
-    """A world with hosts and service on networks of their own and a remote store; the second host has its own clock."""
+    """A world with hosts and service on networks of their own and a remote store."""
     with ExitStack() as stack:
         store = S3Server()
         stack.callback(store.close)
@@ -150,13 +131,12 @@ def surrounded(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[Worl
         world.service.command = wrapped(network.site("service"), world.service.command)
         world.service.environment = world.environment(**own)
         world.start(host=False)
-        clock = WallClock(folder, HOSTS[1])
-        for name, more in zip(HOSTS, ({}, clock.environment()), strict=True):
-            world.add_host(name, wrap=network.site(name).wrap, environment=own | more).start(wait=False)
+        for name in HOSTS:
+            world.add_host(name, wrap=network.site(name).wrap, environment=own).start(wait=False)
         for host in world.hosts.values():
             wait_until(host.present, timeout=240, every=0.2)
         faults: list[Fault] = [
-            CutHost(network), LoseTenth(network), Unplug(network), SetClock(clock), FillRedis(), DemoteRedis(),
+            CutHost(network), LoseTenth(network), Unplug(network), FillRedis(), DemoteRedis(),
             SickenStore(gate), KillRedis(),
         ]  # fmt: skip
         yield world, faults

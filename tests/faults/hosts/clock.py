@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+from tests.faults.hosts.programs import order
 
-def _library() -> Path:
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    assert found, "libfaketime is missing: deploy/install-test-packages installs faketime"
-    return found[0]
+SOURCE = Path(__file__).with_name("wallclock.c")
 
 
 class WallClock:
-    """What the processes of a host take for the time of day; steady clocks are left alone, as by a real setting."""
+    """What the processes of a host take for the time of day; steady clocks are left alone, as by a real setting.
+
+    libfaketime could do it, but for a sleep of Python's that it makes fail when it leaves steady clocks alone.
+    """
 
     def __init__(self, folder: Path, name: str) -> None:
         self.file = folder / f"{name}.clock"
+        self.library = folder / "wallclock.so"
         if not self.file.exists():
             self.set(0)
 
     def environment(self) -> dict[str, str]:
         """What a host is started with, so that it looks at this clock."""
-        return {
-            "LD_PRELOAD": str(_library()),
-            "FAKETIME_TIMESTAMP_FILE": str(self.file),
-            "FAKETIME_CACHE_DURATION": "1",  # seconds until a setting is seen
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "DONT_FAKE_MONOTONIC": "1",
-            "FAKETIME_DISABLE_SHM": "1",
-        }
+        if not self.library.exists():
+            fresh = self.library.with_suffix(f".{os.getpid()}")
+            order("cc", "-shared", "-fPIC", "-O1", "-o", str(fresh), str(SOURCE))
+            fresh.replace(self.library)
+        return {"LD_PRELOAD": str(self.library), "CYFAULTS_CLOCK": str(self.file)}
 
     def set(self, seconds: int) -> None:
-        """So far ahead of the true time (behind, where negative)."""
+        """So far ahead of the true time (behind, where negative), from now on."""
         fresh = self.file.with_suffix(".new")
         fresh.write_text(f"{seconds:+d}")
         fresh.replace(self.file)
