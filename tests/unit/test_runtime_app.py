@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,15 @@ def test_working_folders_of_the_dead_are_removed(tmp_path: Path) -> None:
     assert remove_abandoned(tmp_path) == 1
     assert mine.is_dir()
     assert not theirs.exists()
+
+
+def test_what_the_dead_were_writing_into_the_cache_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    old, young = tmp_path / "tmp" / "old", tmp_path / "tmp" / "young"
+    for file in (old, young):
+        file.touch()
+    days_ago = time.time() - 2 * 86_400
+    os.utime(old, (days_ago, days_ago))
+    assert remove_abandoned(tmp_path) == 1
+    assert young.exists()
+    assert not old.exists()
