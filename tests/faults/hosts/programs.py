@@ -5,7 +5,14 @@ from __future__ import annotations
 import shutil
 import subprocess
 
-PACKAGES = {"cc": "gcc and libc6-dev", "ip": "iproute2", "nft": "nftables", "nsenter": "util-linux", "mount": "mount", "umount": "mount"}
+PACKAGES = {
+    "cc": "gcc and libc6-dev",
+    "ip": "iproute2",
+    "nft": "nftables",
+    "nsenter": "util-linux",
+    "mount": "mount",
+    "umount": "mount",
+}
 
 
 def order(*words: str, text: str | None = None) -> str:
