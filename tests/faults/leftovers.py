@@ -36,7 +36,7 @@ LASTING = re.compile(
     r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
     r"|audit:drained|condemned|deleted|bound|cache:.+|_kombu\..+|unacked.*"
 )
-FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|(manifests|submissions)/[\w@.-]+\.json|audit/\d{12}\.json")
+FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|[a-z]+/[\w@.+-]+\.json")
 CACHED = re.compile(r"(objects|derived)/../[0-9a-f]{64}|code/[^/]+/.+|locks/.+|usage")
 Violations = Iterator[str]
 

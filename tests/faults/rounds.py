@@ -92,6 +92,15 @@ def garbage(reference: Path) -> Sequence[Fault]:
     return [Litter(reference), *(KillAt(point) for point in names), Litter(reference)]
 
 
+def release_before(reference: Path) -> Sequence[Fault]:
+    """The release before this one serves, decides and works beside it, while children of both die."""
+    from tests.upgrade.release import Release
+    from tests.upgrade.scene import ReleaseBefore
+
+    before = ReleaseBefore(Release.unpacked("0.1.0", reference.parents[1] / "release-before"))
+    return [before, before, faults.KillChild(), faults.KillMain(), faults.KillService()]
+
+
 def everything(reference: Path) -> Sequence[Fault]:
     """All at once."""
     makers = (processes, crashes, power, messages, at_points)
@@ -107,5 +116,6 @@ ROUNDS = (
     Round("power loss", power, pause=(1.0, 4.0)),
     Round("garbage", garbage, pause=(0.1, 0.8)),
     Round("network, store, memory", None, pause=(0.5, 2.0)),
+    Round("the release before", release_before),
     Round("everything", everything, weight=2),
 )

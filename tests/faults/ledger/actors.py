@@ -192,7 +192,7 @@ class Worker:
             while True:
                 message = self._pop(child)
                 if message is None:
-                    storm.point()
+                    storm.idle(6)
                     continue
                 run, stages, stamp, task = message
                 for stage in stages:
@@ -253,7 +253,7 @@ class Keeper:
         chores = [chore.work for chore in service.chores for _ in range(often.get(chore.name, 2 - (chore.every_s > 9)))]
         try:
             while True:
-                storm.point()
+                storm.idle(4)
                 try:
                     storm.chance.choice(chores)()
                 except (CycleryError, OSError) as error:  # as the service does: the next round tries again
@@ -273,7 +273,7 @@ class Presence:
         ledger = Ledger(client, self.storm.settings)
         try:
             while True:
-                self.storm.point()
+                self.storm.idle(20)
                 try:
                     self._bury(ledger)
                 except TransientError as error:
