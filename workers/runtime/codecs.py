@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date
@@ -25,10 +26,18 @@ class Artifact:
 
     ref: ArtifactRef
     store: ArtifactStore
+    scratch: Callable[[], Path] | None = None  # given to a team's own code: it may do what it likes with its copy
 
     def path(self) -> Path:
-        """The bytes as a file on this host, which must not be changed."""
-        return self.store.fetch(self.ref)
+        """The bytes as a file on this host; of Cyclery's own stages the stored one, which must not be changed."""
+        kept = self.store.fetch(self.ref)
+        if self.scratch is None:
+            return kept
+        copy = self.scratch() / "inputs" / self.ref.digest.removeprefix("sha256:")
+        if not copy.exists():
+            copy.parent.mkdir(exist_ok=True)
+            shutil.copyfile(kept, copy)
+        return copy
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +46,11 @@ class Desk:
 
     store: ArtifactStore
     scratch: Callable[[], Path]  # the stage's working folder
-    snapshot: Path | None = None  # the team's code: model files may hold its classes
+    snapshot: Path | None = None  # the team's code: model files may hold its classes, and what it gets are copies
+
+    def handle(self, ref: ArtifactRef) -> Artifact:
+        """An input that is not loaded."""
+        return Artifact(ref, self.store, self.scratch if self.snapshot is not None else None)
 
 
 def load(given: ResolvedInput, slot: Slot, desk: Desk) -> Any:
@@ -106,12 +119,12 @@ def _strange(value: Any) -> bool:
 
 def _load(ref: ArtifactRef, annotation: Any, desk: Desk) -> Any:
     if annotation is Artifact:
-        return Artifact(ref, desk.store)
+        return desk.handle(ref)
     wanted = expected_kind(annotation)
     if wanted is not None and wanted is not ref.kind and wanted is not Kind.FILE:
         raise DataError(f"it is {_WORDS[ref.kind]} where the function asks for {_WORDS[wanted]}")
     if wanted is Kind.FILE:
-        return desk.store.fetch(ref)
+        return desk.handle(ref).path()
     if ref.kind is Kind.JSON:
         return read_document(desk.store.read(ref), annotation)
     return _LOAD[ref.kind](desk.store.fetch(ref), desk)

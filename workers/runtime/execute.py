@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from pydantic import ValidationError
@@ -23,9 +24,16 @@ _signature = functools.lru_cache(maxsize=64)(read_signature)
 
 
 def execute(
-    job: Job, function: Callable[..., Any], context: StageContext, desk: Desk, environment: Mapping[str, str]
+    job: Job,
+    function: Callable[..., Any],
+    context: StageContext,
+    desk: Desk,
+    environment: Mapping[str, str],
+    around: AbstractContextManager[None] | None = None,
 ) -> dict[str, ArtifactRef]:
     """Run one stage and answer references of its outputs by name; `environment` holds secrets.
+
+    `around` is entered just before the function and left just after it.
 
     Raises what the function raises, and a CycleryError of one line for what was given to it or came of it.
     """
@@ -34,7 +42,8 @@ def execute(
     options = _options(job, signature, environment)
     if signature.context:
         options["context"] = context
-    result = function(**inputs, **options)
+    with around or nullcontext():
+        result = function(**inputs, **options)
     del inputs  # tables go before outputs are written
     return _outputs(job, signature, result, desk)
 

@@ -23,6 +23,8 @@ from orchestrator.contracts.text import shown
 from orchestrator.store.cache import DISK_ERRORS
 from workers.runtime.interruption import StageTimeout
 
+LONGEST = 100_000  # characters of a message that are looked at
+
 # The first that fits. InvalidInput holds DataError: data that does not fit, and values that nothing can take.
 _FAMILIES: tuple[tuple[type[BaseException], Family], ...] = (
     (TransientError, "transient"),
@@ -45,7 +47,8 @@ def describe(error: BaseException, snapshot: Path | None = None) -> StageError:
     if isinstance(error, CycleryError) and family is not None:
         return StageError(family=family, message=_line(error), frames=getattr(error, "frames", ()) or _shown(frames))
     if frames:
-        return StageError(family="user", message=_of_own_code(error, frames), frames=_shown(frames))
+        family = "memory" if isinstance(error, MemoryError) else "user"
+        return StageError(family=family, message=_of_own_code(error, frames), frames=_shown(frames))
     if isinstance(error, SyntaxError) and snapshot is not None and _below(error.filename or "", snapshot):
         where = f"{_relative(error.filename or '', snapshot)}:{error.lineno}"
         return StageError(family="user", message=f"SyntaxError: {error.msg} ({where})", frames=())
@@ -87,13 +90,14 @@ def trace(error: BaseException, snapshot: Path | None = None) -> str:
 
 
 def _keep_own(summary: traceback.TracebackException, snapshot: Path) -> None:
-    own = [frame for frame in summary.stack if _below(frame.filename, snapshot)]
-    for frame in own:
-        frame.filename = _relative(frame.filename, snapshot)
-    summary.stack = traceback.StackSummary.from_list(own)
-    for other in (summary.__cause__, summary.__context__, *(summary.exceptions or ())):
-        if other is not None:
-            _keep_own(other, snapshot)
+    pending = [summary]
+    while pending:
+        one = pending.pop()
+        own = [frame for frame in one.stack if _below(frame.filename, snapshot)]
+        for frame in own:
+            frame.filename = _relative(frame.filename, snapshot)
+        one.stack = traceback.StackSummary.from_list(own)
+        pending += [other for other in (one.__cause__, one.__context__, *(one.exceptions or ())) if other is not None]
 
 
 def _own_frames(error: BaseException, snapshot: Path | None) -> list[traceback.FrameSummary]:
@@ -114,6 +118,8 @@ def _shown(frames: list[traceback.FrameSummary]) -> tuple[str, ...]:
 def _of_own_code(error: BaseException, frames: list[traceback.FrameSummary]) -> str:
     last = frames[-1]
     where = f"({last.filename}:{last.lineno})"
+    if isinstance(error, MemoryError):
+        return f"the stage ran out of memory: give it less data, or its pool more {where}"
     if isinstance(error, SystemExit):
         return f"the code called sys.exit({error.code!r}): return from the function instead {where}"
     return f"{type(error).__name__}: {_line(error)} {where}"
@@ -121,7 +127,11 @@ def _of_own_code(error: BaseException, frames: list[traceback.FrameSummary]) -> 
 
 def _line(error: BaseException) -> str:
     """The message as one line, not too long."""
-    text = shown(" ".join(str(error).split())) or type(error).__name__
+    try:
+        said = str(error)
+    except Exception:  # of the team's own __str__
+        said = "(its message cannot be shown)"
+    text = shown(" ".join(said[:LONGEST].split())) or type(error).__name__
     return text if len(text) <= 600 else f"{text[:599]}…"
 
 

@@ -5,13 +5,13 @@ python -P -m workers.runtime.guest FD
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import signal
 import socket
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -30,8 +30,9 @@ from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.interruption import SOFT_LIMIT, StageCancelled, StageTimeout
 from workers.runtime.job import Job, Outcome
 from workers.runtime.patience import open_patient_store
-from workers.runtime.process_tree import end_with_parent
+from workers.runtime.process_tree import adopt_orphans, end_with_parent
 from workers.runtime.streams import FORMAT, flush_all, text_stream
+from workers.runtime.surroundings import Surroundings
 
 PROGRESS_EVERY_S = 0.25
 
@@ -61,6 +62,7 @@ class Guest:
         self.settings = settings
         self.store = open_patient_store(settings)
         self.pid = os.getpid()
+        self.surroundings = Surroundings()
         self.watcher = GuestWatcher(channel)
         self.open = False  # a stage is under way: signals may raise in it
         self.pending: type[BaseException] | None = None  # a signal that came before; the child drops such a guest
@@ -72,12 +74,11 @@ class Guest:
         """Run stages until the child closes the channel."""
         while True:
             job, scratch = order(self.channel.receive())
-            threads = threading.active_count()
             answer = self._run(job, scratch)
             if os.getpid() != self.pid:
                 os._exit(0)  # the code forked and its copy came back here: the channel is not the copy's
             flush_all()
-            self.channel.send(answer | {"recycle": threading.active_count() > threads})
+            self.channel.send(answer | {"recycle": self.surroundings.spoilt})
 
     def _run(self, job: Job, scratch: Path) -> dict[str, Any]:
         self.watcher = GuestWatcher(self.channel)
@@ -91,7 +92,8 @@ class Guest:
             return {"error": {"family": "internal", "message": "cancelled"}}
         except BaseException as error:
             self.open = False
-            sys.stderr.write(trace(error, self.snapshot))
+            with contextlib.suppress(OSError):  # the stage closed what it prints to
+                sys.stderr.write(trace(error, self.snapshot))
             told = describe(error, self.snapshot).model_dump(mode="json")
             return {"error": told, "outage": is_outage(error, self.snapshot)}
         finally:
@@ -107,7 +109,7 @@ class Guest:
         if self.pending is not None:
             raise self.pending(SOFT_LIMIT)
         function = entry_of(job) if job.call.task == "custom" else function_of(job.call.task)
-        return execute(job, function, context, desk, os.environ)
+        return execute(job, function, context, desk, os.environ, self.surroundings)
 
     def _context(self, job: Job, scratch: Path) -> StageContext:
         return StageContext(
@@ -178,6 +180,7 @@ def entry_of(job: Job) -> Callable[..., Any]:
 def main(channel: int) -> NoReturn:
     """Serve the child at the other end of the socket until it closes it."""
     end_with_parent(signal.SIGKILL)
+    adopt_orphans()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for whoever started the pools
     with socket.socket(fileno=channel) as sock:
         sock.set_inheritable(False)

@@ -21,7 +21,14 @@ import sys
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from workers.runtime.process_tree import alive, descendants, end_with_parent, wakeup_pipe
+from workers.runtime.process_tree import (
+    adopt_orphans,
+    alive,
+    children,
+    descendants,
+    end_with_parent,
+    wakeup_pipe,
+)
 from workers.runtime.threads import pin_threads
 
 LOOK_EVERY_S = 0.5
@@ -120,6 +127,7 @@ class _Keeper:
 
     def run(self) -> None:
         """Fork, reap and look after guests until nobody can ask for more."""
+        adopt_orphans()
         signal.set_wakeup_fd(self.writer)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # wakes the loop
         for number in (signal.SIGINT, signal.SIGTERM):  # it ends with its pool
@@ -135,6 +143,7 @@ class _Keeper:
                 open_ = self._take()
             self._reap()
             self._end_orphans()
+            self._end_strays()
         for pid in self.wards:
             _end(pid)
 
@@ -175,6 +184,12 @@ class _Keeper:
             if not alive(ward.owner):
                 _end(pid)
 
+    def _end_strays(self) -> None:
+        """What guests left behind when they were killed themselves: it fell to the nursery, which has no other."""
+        for pid in children(os.getpid()):
+            if pid not in self.wards:
+                _end(pid)
+
 
 def _become_guest(keeper: _Keeper, channel: int, outputs: tuple[int, int], request: dict[str, Any]) -> NoReturn:
     """The fork's side: forget the nursery, be a guest."""
@@ -213,7 +228,7 @@ def _tell(status: int, text: str) -> None:
 
 
 def _end(pid: int) -> None:
-    family = descendants(pid)
+    family = [pid, *descendants(pid)]  # a stray leads no group
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
     for one in family:

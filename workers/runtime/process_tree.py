@@ -13,7 +13,7 @@ import psutil
 
 _PROC = Path("/proc")
 _HAS_CHILDREN = (_PROC / "self/task" / str(os.getpid()) / "children").exists()
-_PR_SET_PDEATHSIG = 1
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -24,7 +24,7 @@ def descendants(pid: int) -> list[int]:
             return [process.pid for process in psutil.Process(pid).children(recursive=True)]
         return []
     found: list[int] = []
-    for child in _children(pid):
+    for child in children(pid):
         found += [child, *descendants(child)]
     return found
 
@@ -59,6 +59,12 @@ def end_with_parent(number: signal.Signals, parent: int | None = None) -> None:
         os.kill(os.getpid(), number)
 
 
+def adopt_orphans() -> None:
+    """Have what descends from this process and loses its parent fall to this process, and not to the host's first."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
 def wakeup_pipe() -> tuple[int, int]:
     """Two ends of a pipe by which signals end a wait (signal.set_wakeup_fd)."""
     reader, writer = os.pipe()
@@ -67,7 +73,8 @@ def wakeup_pipe() -> tuple[int, int]:
     return reader, writer
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """What this process started, or adopted, itself; also what ended and was not taken note of yet."""
     found: list[int] = []
     with contextlib.suppress(OSError):  # a process, or one of its threads, ends while we look
         for task in os.scandir(_PROC / str(pid) / "task"):
