@@ -76,6 +76,7 @@ class Worker:
         warnings.simplefilter("ignore", SecurityWarning)  # root is no danger where nothing is unpickled
         signals.celeryd_after_setup.connect(_no_advice, weak=False)
         logging.getLogger("kombu.transport.redis").addFilter(OnceAMinute())
+        logging.getLogger("cyclery.doorbells").addFilter(OnceAMinute(by_text=True))
         presence = Presence(self.settings, self.queue, self.processes)
         self.app.refuse = presence.refuse
         signals.worker_process_init.connect(self._begin_child, weak=False)
