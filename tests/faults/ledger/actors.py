@@ -1,4 +1,4 @@
-"""Those who play in a storm: clients, workers, those who look after them, people. Each speaks over the product's code."""
+"""Those who play in a storm: clients, workers, who looks after them, people. Each speaks through the product's code."""
 
 from __future__ import annotations
 
@@ -26,7 +26,6 @@ from workers.runtime.job import Job, Outcome
 from workers.runtime.running import Running
 
 if TYPE_CHECKING:
-
     from tests.faults.ledger.storm import Storm
 
 perform.REPORT_EVERY_S = 0.0  # a worker in a storm tries again at its next turn
@@ -58,11 +57,13 @@ class Store(ArtifactStore):
     def delete(self, digest: str) -> None:
         self.storm.point()
         super().delete(digest)
+        self.storm.promise()
         self.storm.point()
 
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
+        self.storm.promise()
         self.storm.point()
         return created
 
@@ -154,7 +155,7 @@ class StormChild(Child):
             evaluation=bundle, ranking=bundle, candidate="c", reasons=(job.refusal,) if job.refusal else (),
         )  # fmt: skip
         version = Registry(self.redis, self.settings).register(draft, job.key)
-        self.storm.promised.append(("registered", job.run, job.key, version.name))
+        self.storm.promise("registered", job.run, job.key, version.name)
 
 
 def model_of(run: str) -> str:
@@ -340,6 +341,7 @@ class Person:
         run.cancel_tried = True
         if self.ledger.cancel(run.id, "ann").answer == "cancelling":
             run.cancelled = True
+            self.storm.promise()
 
     def _decide(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -351,6 +353,7 @@ class Person:
             except InvalidInput:
                 continue  # decided or cancelled meanwhile
             run.decided.add((run.generation, stage))
+            self.storm.promise()
 
     def _retry(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -367,6 +370,7 @@ class Person:
         except InvalidInput:
             return
         run.advance()
+        self.storm.promise()
 
     def _promote(self, run: Any) -> None:
         model = model_of(run.id)
@@ -377,7 +381,7 @@ class Person:
         try:
             if self.storm.chance.random() < 0.2:
                 back = self.registry.rollback(model, by="ann", note=run.id)
-                self.storm.promised.append(("rolled back", run.id, back.name))
+                self.storm.promise("rolled back", run.id, back.name)
             self.registry.promote(version.name, to=to, by="ann", note=run.id)
         except InvalidInput:
             return
@@ -385,7 +389,7 @@ class Person:
             run.promoted = True
             return
         run.promoted = True
-        self.storm.promised.append(("archived" if to == "archived" else "promoted", run.id, version.name))
+        self.storm.promise("archived" if to == "archived" else "promoted", run.id, version.name)
 
 
 def _repaired(call: Any) -> Any:

@@ -72,7 +72,7 @@ def _run(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
         yield f"lost: cancel of {name}, it is {record.status}"
     if record.status == "cancelled" and not may_be_cancelled:
         yield f"invented: {name} was cancelled by nobody"
-    elif record.status != "cancelled" and record.status != end.status:
+    elif record.status not in ("cancelled", end.status):
         yield f"wrong end: {name} is {record.status}, not {end.status}"
     missing = set(actual) - set(end.states)
     yield from (f"invented: stage {one} of {name}" for one in missing)
@@ -229,9 +229,9 @@ def _promises(storm: Storm) -> Iterator[str]:
             yield f"lost: {book.id} registered nothing"
         for one in versions.values():
             refused = record is not None and record.status == "refused"
-            if one.run == book.id and record and record.status in ("refused", "succeeded"):
-                if refused != (one.stage == "refused") or refused != bool(one.reasons):
-                    yield f"registry: {one.name} of {book.id}, which is {record.status}, is {one.stage}"
+            told = one.run == book.id and record is not None and record.status in ("refused", "succeeded")
+            if told and record and {refused} != {one.stage == "refused", bool(one.reasons)}:
+                yield f"registry: {one.name} of {book.id}, which is {record.status}, is {one.stage}"
     for name in sorted({one.model for one in versions.values()}):
         yield from _replayed(storm, registry, name)
 

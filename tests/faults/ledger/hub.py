@@ -1,7 +1,6 @@
-"""Many actors in one thread, each halted at every command that it sends: a seed decides who goes on, and who dies where.
+"""Many actors in one thread, each halted at every command that it sends: a seed says who goes on, and who dies where.
 
-An actor stands for a process. It is a greenlet, so the code of the product runs in it as it is; what a command waits for
-is somebody else's turn.
+An actor stands for a process. It is a greenlet, so the code of the product runs in it as it is.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Mutants of the Lua steps, made line by line: each statement left out, each condition forced, each half of it dropped."""
+"""Mutants of the Lua steps, made line by line: statements left out, conditions forced, and halves of them dropped."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[3]
 LUA = ("orchestrator/engine/lua", "orchestrator/store/lua")
 READS = "GET HGET HMGET LRANGE LLEN LINDEX SCARD ZSCORE EXISTS SISMEMBER SMEMBERS ZRANGEBYSCORE TIME HKEYS HGETALL HLEN"
-EFFECTS = ["set", "add", "enter", "settle", "park", "land", "silence", "drop_lease", "queue_work", "save", "emit", "make_ready", "fail_with", "arrive", "expand", "finish", "restate", "ring", "dispatch", "work", "close", "settled", "lose", "out_of_time", "table.insert", "ended", "open"]
+EFFECTS = """set add enter settle park land silence drop_lease queue_work save emit make_ready fail_with arrive expand
+finish restate ring dispatch work close settled lose out_of_time table.insert ended open""".split()  # noqa: SIM905
 _EFFECT = re.compile(r"(?:redis\.)?call\('(?P<command>\w+)'|(?P<name>[\w.]+)\(|fire\[")
 
 

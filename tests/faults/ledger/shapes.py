@@ -1,6 +1,6 @@
 """What is submitted: workflows of every shape that the ledger knows, each stage told by its parameters what to do.
 
-What a stage leaves depends on its parameters and inputs alone, as in the product, so that any order gives the same bytes.
+What a stage leaves depends on its parameters and inputs alone, as in the product: any order gives the same bytes.
 """
 
 from __future__ import annotations

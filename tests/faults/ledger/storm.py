@@ -69,7 +69,7 @@ class Plot:
     wide: int = 1
     rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
     kills: int = 1  # of Redis
-    power: int = 1  # losses
+    power: int = 4  # losses, mostly right after somebody was promised something
     full: int = 1  # times without memory
     collect: bool = True
     workers: int = 5
@@ -109,6 +109,7 @@ class Storm:
         self.leaving: set[int] = set()
         self.crashes: list[str] = []
         self.full_for = 0
+        self.promising = False  # something was promised this very moment
 
     # — the run of it
 
@@ -179,6 +180,7 @@ class Storm:
                 break
             self.hub.turn()
             self._strike()
+            self.promising = False
         self.rate = self.wire.lose = self.wire.die = 0.0
         self.calm()
 
@@ -211,8 +213,11 @@ class Storm:
             self.full_for -= 1
             if not self.full_for:
                 self.admin.config_set("maxmemory", 0)
-        scale = 60 / (400 * plot.count / 8)
-        if drawn < 0.010:
+        scale = 1.2 / plot.count
+        if self.promising and self.counts["power losses"] < plot.power:
+            self.counts["power losses"] += 1
+            self._restart(self.chance.choice([0.0, 0.0, self.chance.random()]))
+        elif drawn < 0.010:
             self.clock.leap(self.chance.choice([500, 3_000, 5_000]))
             self.counts["leaps"] += 1
         elif drawn < 0.012 and self.may_die():
@@ -229,10 +234,7 @@ class Storm:
         elif drawn < 0.024 + scale and self.counts["kills"] < plot.kills:
             self.counts["kills"] += 1
             self._restart()
-        elif drawn < 0.024 + 2 * scale and self.counts["power losses"] < plot.power:
-            self.counts["power losses"] += 1
-            self._restart(self.chance.random())
-        elif drawn < 0.024 + 3 * scale and self.counts["full"] < plot.full and not self.full_for:
+        elif drawn < 0.024 + 2 * scale and self.counts["full"] < plot.full and not self.full_for:
             self.counts["full"] += 1
             self.full_for = 150
             self.admin.config_set("maxmemory", 1)
@@ -287,6 +289,12 @@ class Storm:
         self.pids[host] += 1
         return self.pids[host]
 
+    def promise(self, *what: str) -> None:
+        """Somebody was told that this will stay, or acts as if it would: a good moment for the power to go."""
+        self.promising = self.rate > 0 and self.chance.random() < 0.06
+        if what:
+            self.promised.append(what)
+
     def shutting(self, pid: int) -> bool:
         """Whether this process was asked to end."""
         return pid in self.leaving
@@ -303,6 +311,7 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
+        self.promise()
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""
@@ -342,7 +351,8 @@ class Storm:
                 size = {"set": self.admin.scard, "zset": self.admin.zcard, "list": self.admin.llen}[kind](
                     self.keys(name)
                 )
-                members = {"set": partial(self.admin.srandmember, number=3), "list": lambda k: self.admin.lrange(k, 0, 2),
+                members = {"set": partial(self.admin.srandmember, number=3),
+                           "list": lambda k: self.admin.lrange(k, 0, 2),
                            "zset": lambda k: self.admin.zrange(k, 0, 2)}[kind](self.keys(name))  # fmt: skip
                 found.append(f"{size} {name} {members}")
         for book in self.accepted:
