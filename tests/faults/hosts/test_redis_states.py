@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 
 import pytest
 
+from tests.faults.hosts.disk import SmallDisk
 from tests.faults.hosts.redis_states import full, read_only, stalled
 from tests.faults.hosts.scenario import Scenario, light_world, scenario
 from tests.servers import RedisServer
@@ -17,8 +20,20 @@ LEASE_S = 3.0  # of a world
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scenario]:
-    with scenario(light_world(tmp_path_factory.mktemp("redis"))) as begun:
+def disk() -> Iterator[SmallDisk]:
+    """Where Redis has its file. A short path, for its socket."""
+    small = SmallDisk(Path(tempfile.mkdtemp(prefix="cy-redis-")), 64)
+    try:
+        yield small.start()
+    finally:
+        small.close()
+        small.folder.rmdir()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, disk: SmallDisk) -> Iterator[Scenario]:
+    redis = RedisServer(folder=disk.folder)
+    with scenario(light_world(tmp_path_factory.mktemp("redis"), redis=redis)) as begun:
         begun.world.hosts["host1"].start()
         yield begun
 
@@ -31,6 +46,17 @@ def away(redis: RedisServer) -> Iterator[None]:
         yield
     finally:
         redis.start()
+
+
+@contextmanager
+def without_disk(redis: RedisServer) -> Iterator[None]:
+    """The disk of its file is full."""
+    disk = SmallDisk(redis.folder, 0)
+    disk.fill()
+    try:
+        yield
+    finally:
+        disk.free()
 
 
 def mains(site: Scenario) -> list[int]:
@@ -70,7 +96,9 @@ train: {candidates: [{k_neighbors: {fixed: {n_neighbors: 3}}}], search: {folds: 
 """
 
 
-@pytest.mark.parametrize("fault", [read_only, stalled, away], ids=["read-only", "stalled", "away"])
+@pytest.mark.parametrize(
+    "fault", [read_only, stalled, without_disk, away], ids=["read-only", "stalled", "disk-full", "away"]
+)
 def test_what_ends_meanwhile_is_recorded_by_who_did_it(
     site: Scenario, fault: Callable[[RedisServer], AbstractContextManager[None]]
 ) -> None:
