@@ -39,7 +39,7 @@ def test_nothing_is_lost_in_a_quick_storm(tmp_path: Path) -> None:
     ]  # fmt: skip
     world = World(tmp_path / "storm", settings=SETTINGS)
     try:
-        storm = Storm(SEED, faults, pause=(0.1, 0.5), lasting=(0.3, 1.0), longest=15.0)
+        storm = Storm(SEED, faults, pause=(0.1, 0.5), lasting=(0.3, 1.0), longest=10.0)
         result = storm.run(world.start(), cases(workflows, SEED), reference)
     finally:
         left = world.close()
