@@ -23,10 +23,15 @@ def environment() -> dict[str, str]:
     return described | {name: _version(name) for name in PACKAGES}
 
 
+def computing_environment() -> dict[str, str]:
+    """The same as far as results depend on it: what a result says of its environment, two releases say alike."""
+    return environment() | {"cyclery": COMPUTES_AS}
+
+
 @functools.cache
 def environment_digest() -> str:
     """The digest of this process's environment, as keys hold it."""
-    return digest_of(environment() | {"cyclery": COMPUTES_AS})
+    return digest_of(computing_environment())
 
 
 def _version(package: str) -> str:

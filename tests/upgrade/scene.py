@@ -22,11 +22,12 @@ class ReleaseBefore:
     release: Release
     name: ClassVar[str] = "the release before beside this one"
     lasts: ClassVar[bool] = True
+    spent: ClassVar[bool] = False
 
     def strike(self, world: World, chance: random.Random) -> None:
         """The service is replaced as by an administrator, or dies and comes back as the other."""
         if ELDER not in world.hosts:
-            self.release.host(world, ELDER).start(wait=False)
+            self.release.host(world, ELDER).start()
         replace_service(world, str(self.release.folder), orderly=chance.random() < 0.5)
         world.given |= self.release.path
 

@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents import Changes, Preparation, Signature
-from orchestrator.contracts.environment import environment
+from orchestrator.contracts.environment import computing_environment
 from orchestrator.contracts.release import PackageParams
 from workers.model_files import save_model
 from workers.packaging.bundle import write_bundle
@@ -53,7 +53,7 @@ def package(
         changes=changes,
         preparation=preparation,
         custom=params.custom,
-        environment=environment(),
+        environment=computing_environment(),  # equal keys are equal bytes, whichever release packs them
     )
     codes = [*(step.code for step in params.custom), *([params.own] if params.own else [])]
     code = gather((one.snapshot for one in codes), source.store)
