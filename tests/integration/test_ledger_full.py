@@ -94,6 +94,16 @@ def test_leases_are_repaired_though_pools_changed(hand: Hand) -> None:
     assert hand.ledger.redis.get(hand.ledger.keys("window")) == "256"
 
 
+def test_a_pool_that_is_known_stays_known(hand: Hand) -> None:
+    history = History(hand.ledger.redis, hand.ledger.settings.namespace)
+    pool = Pool("ops@here", "ops", "here", 1, "e", "1", 1, {})
+    history.register(pool)
+    hand.ledger.redis.pexpire(hand.ledger.keys("pool", pool.node), 10)
+    with full(hand.ledger.redis), pytest.raises(redis_py.OutOfMemoryError):
+        history.register(pool)
+    assert hand.ledger.redis.pttl(hand.ledger.keys("pool", pool.node)) > 1000
+
+
 def test_lines_for_watchers_are_an_outage_and_no_defect(hand: Hand) -> None:
     accepted = hand.submit(call("a"))
     with full(hand.ledger.redis), pytest.raises(Unreachable, match="is full"):

@@ -6,7 +6,6 @@ import http.client
 import socket
 import struct
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Literal
 
@@ -23,6 +22,7 @@ class StoreGate:
     def __init__(self, server: S3Server) -> None:
         self.server = server
         self.sickness: Sickness = "well"
+        self._cured = threading.Event()
         self.slow_s = 1.0
         self.only = ""  # paths with this in them; the others are answered well
         self.answered = 0  # requests that met the sickness
@@ -47,6 +47,7 @@ class StoreGate:
     def heal(self) -> None:
         """Answer well again."""
         self.sickness, self.only = "well", ""
+        self._cured.set()
 
     def close(self) -> None:
         """Answer nothing any more."""
@@ -80,7 +81,8 @@ class StoreGate:
             asked.close_connection = True
             return
         if sickness == "slow":
-            time.sleep(self.slow_s)
+            self._cured.clear()
+            self._cured.wait(self.slow_s)
         if sickness == "error":
             _write(asked, 500, [], b"<Error><Code>InternalError</Code></Error>")
             return
