@@ -96,6 +96,8 @@ def test_rows_survive_a_lost_index_name(tmp_path: Path) -> None:
     [
         (pd.DataFrame({"x": [1]}, index=pd.Index(["a"], name="city")), r"index \(city\) would be lost.*reset_index"),
         (pd.DataFrame([[1, 2]], columns=["a", "a"]), "two columns named 'a'"),
+        (pd.DataFrame(index=[0, 1]), "rows and no column"),
+        (pd.DataFrame(index=pd.Index([0, 1], name="row")), "rows and no column"),
         (pd.DataFrame([[1, 2]]), "column name 0 is no text"),
         (pd.DataFrame({"x": [1, "a"]}), "column 'x' holds int and str values"),
         (pd.DataFrame({"x": [object()]}), "column 'x' holds object values"),

@@ -25,6 +25,8 @@ def write_table(frame: pd.DataFrame, path: Path) -> int:
     """
     _check_columns(frame)
     rows = _row_column(frame)
+    if len(frame) and not len(frame.columns):
+        raise DataError("the table has rows and no column, so its rows would be lost: keep at least one column")
     table = _arrow(frame)
     if rows is not None:
         table = table.add_column(0, ROW_COLUMN, pa.array(rows))
