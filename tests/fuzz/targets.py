@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from tests.fuzz import artifacts, command, files, messages, records, specs
+from tests.fuzz import answers, artifacts, command, files, messages, records, specs
 from tests.fuzz.contract import TARGETS, Target
 
-MODULES = (artifacts, command, files, messages, records, specs)
+MODULES = (answers, artifacts, command, files, messages, records, specs)
 CORPUS = artifacts.CORPUS
 
 __all__ = ["CORPUS", "MODULES", "TARGETS", "Target"]
