@@ -272,6 +272,19 @@ def test_a_store_that_is_away_for_a_moment_is_waited_for(bench: Bench) -> None:
     assert (done.state, done.attempt, done.error) == ("done", 1, None)
 
 
+def test_who_waits_for_the_store_hears_of_a_cancel(bench: Bench) -> None:
+    bench.perform(bench.submit(probe("a", echo=1)), "a")
+    store = Path(bench.child.settings.store_url)
+    away = store.rename(store.with_name("away"))
+    store.write_text("in the way")  # it is asked for what is cached, before there is a body that could be stopped
+    run = bench.submit(probe("b", echo=1))
+    threading.Timer(1.0, bench.ledger.cancel, (run, "somebody")).start()
+    bench.perform(run, "b")
+    assert bench.stage(run, "b").state == "cancelled"
+    store.unlink()
+    away.rename(store)
+
+
 def test_an_outage_of_the_store_uses_up_no_attempt(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patience, "WAIT_S", 0.1)
     store = Path(bench.child.settings.store_url)

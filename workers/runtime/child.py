@@ -72,7 +72,9 @@ class Child:
     @cached_property
     def store(self) -> PatientStore:
         """The artifact store; opened after the fork, as it must be."""
-        return open_patient_store(self.settings)
+        store = open_patient_store(self.settings)
+        store.stopping = lambda: self.running is not None and self.running.cancelled
+        return store
 
     @cached_property
     def capture(self) -> Capture:

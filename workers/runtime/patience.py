@@ -22,9 +22,13 @@ log = logging.getLogger(__name__)
 
 
 class PatientStore(ArtifactStore):
-    """Asks again while the store does not answer; `until` is when the stage under way has to give up (monotonic)."""
+    """Asks again while the store does not answer; `until` is when the stage under way has to give up (monotonic).
+
+    `stopping` tells whether the stage was asked to stop: then there is nothing to wait for.
+    """
 
     until: float | None = None
+    stopping: Callable[[], bool] = staticmethod(lambda: False)
 
     def limit(self, seconds: float) -> None:
         """A stage begins that may take so long."""
@@ -61,7 +65,7 @@ class PatientStore(ArtifactStore):
             try:
                 return ask()
             except Unreachable as error:
-                if time.monotonic() + pause > deadline:
+                if time.monotonic() + pause > deadline or self.stopping():
                     raise
                 if not told:
                     log.warning("%s; waiting for it", error)
