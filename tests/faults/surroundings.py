@@ -1,4 +1,4 @@
-"""What surrounds a world, made sick: networks between hosts, Redis's memory, a remote store."""
+"""What surrounds a world, made sick: networks, clocks and disks of hosts, Redis's memory, a remote store."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from tests.faults.faults import Fault, KillRedis
+from tests.faults.hosts.clock import WallClock
+from tests.faults.hosts.disk import SmallDisk
 from tests.faults.hosts.gate import SICKNESSES, StoreGate
 from tests.faults.hosts.network import WAYS, Network, Site, wrapped
 from tests.faults.hosts.redis_states import demote, empty, fill, lead_again
@@ -112,31 +114,72 @@ class SickenStore(Lasting):
         self.gate.heal()
 
 
+class SetClock(Lasting):
+    """A host whose clock is set by an hour, while its processes run."""
+
+    name = "clock of a host set by an hour"
+
+    def __init__(self, clocks: Sequence[WallClock]) -> None:
+        self.clocks = clocks
+
+    def strike(self, world: World, chance: random.Random) -> None:
+        """Set it, forwards or back."""
+        chance.choice(self.clocks).set(chance.choice([-3600, 3600]))
+
+    def mend(self, world: World) -> None:
+        """Set all right."""
+        for clock in self.clocks:
+            clock.set(0)
+
+
+class FillDisk(Lasting):
+    """A host whose disk is full."""
+
+    name = "disk of a host full"
+
+    def __init__(self, disks: Sequence[SmallDisk]) -> None:
+        self.disks = disks
+
+    def strike(self, world: World, chance: random.Random) -> None:
+        """Take all the space that is left."""
+        chance.choice(self.disks).fill()
+
+    def mend(self, world: World) -> None:
+        """Give it back."""
+        for disk in self.disks:
+            disk.free()
+
+
 @contextmanager
 def surrounded(folder: Path, settings: Mapping[str, str]) -> Iterator[tuple[World, Sequence[Fault]]]:
-    """A world with hosts and service on networks of their own and a remote store."""
+    """A world with a remote store, whose service and hosts have networks, and hosts clocks and disks, of their own."""
     with ExitStack() as stack:
         store = S3Server()
         stack.callback(store.close)
         store.start()
-        gate = StoreGate(store)
-        stack.callback(gate.close)
         redis = RedisServer()
         network = Network(redis)
         stack.callback(network.close)
         network.start()
+        gate = StoreGate(store, network.address)
+        stack.callback(gate.close)
         world = World(folder, redis=redis, store_url=f"{store.url}/storm", settings=dict(settings) | gate.settings())
         stack.callback(world.close)  # where it does not come up
         own = {"CYCLERY_REDIS_URL": network.url()}
         world.service.command = wrapped(network.site("service"), world.service.command)
         world.service.environment = world.environment(**own)
         world.start(host=False)
-        for name in HOSTS:
-            world.add_host(name, wrap=network.site(name).wrap, environment=own).start(wait=False)
+        clocks = [WallClock(folder, name) for name in HOSTS]
+        disks = [SmallDisk(folder / "disks" / name, 64) for name in HOSTS]
+        for name, clock, disk in zip(HOSTS, clocks, disks, strict=True):
+            disk.start()
+            stack.callback(disk.close)
+            told = own | clock.environment() | {"CYCLERY_CACHE": str(disk.folder / "cache")}
+            world.add_host(name, wrap=network.site(name).wrap, environment=told).start(wait=False)
         for host in world.hosts.values():
             wait_until(host.present, timeout=240, every=0.2)
         faults: list[Fault] = [
             CutHost(network), LoseTenth(network), Unplug(network), FillRedis(), DemoteRedis(),
-            SickenStore(gate), KillRedis(),
+            SickenStore(gate), SetClock(clocks), FillDisk(disks), KillRedis(),
         ]  # fmt: skip
         yield world, faults

@@ -19,21 +19,21 @@ _HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 class StoreGate:
     """Stands between stores' clients and an S3 server; `sickness` is how it answers from now on."""
 
-    def __init__(self, server: S3Server) -> None:
-        self.server = server
+    def __init__(self, server: S3Server, address: str = "127.0.0.1") -> None:
+        self.server, self.address = server, address
         self.sickness: Sickness = "well"
         self._cured = threading.Event()
         self.slow_s = 1.0
         self.only = ""  # paths with this in them; the others are answered well
         self.answered = 0  # requests that met the sickness
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._http = ThreadingHTTPServer((address, 0), self._handler())
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
     @property
     def endpoint(self) -> str:
         """What CYCLERY_STORE_ENDPOINT would hold."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"http://{self.address}:{self._http.server_address[1]}"
 
     def settings(self) -> dict[str, str]:
         """CYCLERY_* variables of whoever uses the store through this gate."""
