@@ -20,6 +20,7 @@ from workers.model_types import ALLOWED
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip can hold
 _VALUES = frozenset({"JsonNode", "TypeNode", "FunctionNode"})  # their identity means nothing
 _SCHEMA = "schema.json"
+_MANY, _LONG, _DENSE = 100_000, 64 << 20, 200  # files in a model; bytes of one; unpacked to packed, of a long one
 
 
 def save_model(
@@ -47,6 +48,7 @@ def save_model(
 def load_model(path: Path, trusted: Sequence[str] = ()) -> Any:
     """Load a model whose types are all on our list or in `trusted`; anything else is refused in one line."""
     try:
+        _check_sizes(path)
         model = skops.io.load(path, trusted=[*sorted(ALLOWED), *trusted])
         check_trees(model)
     except UntrustedTypesFoundException as error:
@@ -62,9 +64,22 @@ def load_model(path: Path, trusted: Sequence[str] = ()) -> Any:
 def foreign_types(path: Path) -> tuple[str, ...]:
     """The types in a model file that our list does not name."""
     try:
+        _check_sizes(path)
         return tuple(name for name in skops.io.get_untrusted_types(file=path) if name not in ALLOWED)
+    except CycleryError:
+        raise
     except Exception as error:  # a file from elsewhere can be wrong in any way
         raise InvalidInput(f"model file {path.name} cannot be read: {_line(error)}") from error
+
+
+def _check_sizes(path: Path) -> None:
+    """Refuse a file that would grow out of all proportion: skops reads each part of it whole."""
+    with zipfile.ZipFile(path) as packed:
+        parts = packed.infolist()
+    if len(parts) > _MANY or any(
+        part.file_size > _LONG and part.file_size > _DENSE * max(part.compress_size, 1) for part in parts
+    ):
+        raise InvalidInput(f"model file {path.name} refused: it is compressed out of all proportion")
 
 
 def _normal(written: bytes) -> bytes:

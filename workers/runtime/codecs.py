@@ -185,10 +185,10 @@ def _own_types(desk: Desk, *, file: Path | None = None, model: Any = None) -> tu
         return ()
     import skops.io  # scikit-learn: only where models are
 
+    from workers.model_files import foreign_types
+
     own = {path.name.removesuffix(".py") for path in desk.snapshot.iterdir()}
-    unknown = (
-        skops.io.get_untrusted_types(file=file) if file else skops.io.get_untrusted_types(data=skops.io.dumps(model))
-    )
+    unknown = foreign_types(file) if file else skops.io.get_untrusted_types(data=skops.io.dumps(model))
     return tuple(name for name in unknown if name.split(".")[0] in own)
 
 
