@@ -14,12 +14,13 @@ from orchestrator.cli.output import Output, verb
 @verb
 def runs(output: Output, limit: int) -> None:
     """List runs, the newest first."""
-    found = client_for(output).runs(limit)
+    client = client_for(output)
+    found = client.runs(limit)
     if output.as_json:
         output.document([summary.model_dump(mode="json") for summary in found])
         return
     if not found:
-        output.show("No runs yet. Next: cyclery run FILE")
+        output.show(client.lost() or "No runs yet. Next: cyclery run FILE")
         return
     from rich.text import Text
 

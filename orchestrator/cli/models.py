@@ -23,12 +23,13 @@ def models(output: Output, name: str | None) -> None:
     """List models with their versions."""
     from orchestrator.report.document import models_document
 
-    found = client_for(output).models(name)
+    client = client_for(output)
+    found = client.models(name)
     if output.as_json:
         output.document(models_document(found))
         return
     if not found:
-        output.show("No models yet. Next: cyclery run FILE")
+        output.show(client.lost() or "No models yet. Next: cyclery run FILE")
         return
     from rich.text import Text
 

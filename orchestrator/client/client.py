@@ -6,11 +6,12 @@ Each method imports what it needs: the command starts in the time that one verb 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.client.session import Session
-from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.errors import InvalidInput, RecordConflict
 from orchestrator.settings import Settings
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ class Client:
             attempts={stage.id: stage.attempt for stage in record.stages},
             refresh=_from(plan, from_stage) if from_stage is not None else frozenset(),
         )
-        write_manifest(session.store, record)  # of the generation that this one takes the place of in Redis
+        with suppress(RecordConflict):  # of the generation that this one replaces in Redis; what was told first stays
+            write_manifest(session.store, record)
         return Run(session, self._submit(session, request).run)
 
     def _submit(self, session: Session, request: Submission) -> Accepted:
@@ -175,6 +177,15 @@ class Client:
             raise InvalidInput("there is no run yet: `cyclery run FILE` starts one")
         session = self.session()
         return Run(session, resolve_run(session, text))
+
+    def lost(self) -> str | None:
+        """Why there is nothing to list though the store keeps a past; None: it keeps none either."""
+        from orchestrator.store.continuity import standing
+
+        if not self.reachable:
+            return None
+        session = self.session()
+        return standing(session.redis, session.history.keys, session.store).problem
 
     def models(self, name: str | None = None) -> tuple[ModelVersion, ...]:
         """All model versions, or those of one model."""

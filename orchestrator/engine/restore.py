@@ -23,6 +23,7 @@ from orchestrator.plan.ordering import in_plan_order
 from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
+from orchestrator.store.format import FORMAT
 from orchestrator.store.manifests import (
     MANIFESTS,
     SUBMISSIONS,
@@ -283,6 +284,7 @@ class Restore:
             [
                 ("ZUNIONSTORE", ended, "2", ended, lost),
                 ("UNLINK", lost, self.keys("audit:missed")),
+                ("SET", self.keys("format"), str(FORMAT)),
                 ("SET", self.keys("bound"), "1"),
                 ("DEL", self.keys("restoring")),
             ]

@@ -111,6 +111,7 @@ def test_a_lost_redis_comes_back_from_the_store(scene: Scene) -> None:
     scene.lose_redis()
     refused = project.say("run", "small.yaml")
     assert (refused.code, "cyclery restore" in refused.err) == (5, True), refused.err
+    assert "cyclery restore" in project.say("runs").out
     doctor = project.document("doctor", code=5)
     assert any("cyclery restore" in one["detail"] for one in doctor["checks"] if not one["ok"])
 
