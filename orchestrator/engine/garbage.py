@@ -113,7 +113,9 @@ class Collector:
             return
         pipe = self.ledger.redis.pipeline(transaction=True)
         pipe.zadd(self.ledger.keys("condemned"), cast("Any", doomed), nx=True)
-        pipe.incr(self.ledger.keys("epoch"))  # a submission that read its hits before this reads them again
+        # A submission that read its hits before this reads them again. Counted up it could be one that Redis had before
+        # it lost its power.
+        pipe.set(self.ledger.keys("epoch"), secrets.token_hex(8))
         pipe.execute()
 
     def _step(self, name: str, *arguments: str | int) -> list[Any]:
