@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import gc
+import os
 import sys
 from importlib import import_module
 from typing import Any
 
 import click
 
+from orchestrator.cli import streams
 from orchestrator.cli.output import fail
 from orchestrator.cli.verbs import GROUPS, VERBS
 from orchestrator.contracts.errors import CycleryError
-from orchestrator.contracts.text import is_unicode
+from orchestrator.contracts.text import is_unicode, shown
 
 INTERRUPTED = 130
 
@@ -72,13 +75,25 @@ def main() -> None:
     Looking for garbage among what imports made takes a fifth of a short verb, half of it when the interpreter ends.
     """
     gc.set_threshold(100_000, 50, 50)
-    code = answer(sys.argv[1:])
+    streams.prepare()
+    code = streams.finish(answer(sys.argv[1:]))
     gc.freeze()
     sys.exit(code)
 
 
 def answer(given: list[str]) -> int:
-    """Do what these words say; the exit code."""
+    """Do what these words say; the exit code. A pipe that ended (`cyclery runs | head`) is no fault."""
+    try:
+        return _answer(given)
+    except SystemExit:  # click's and rich's answer to such a pipe, and nobody else's
+        return streams.give_up(BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE)))
+    except OSError as error:
+        if not streams.is_of_streams(error):
+            raise
+        return streams.give_up(error)
+
+
+def _answer(given: list[str]) -> int:
     as_json, debug = "--json" in given, "--debug" in given
     strange = next((word for word in given if not is_unicode(word)), None)
     if strange is not None:
@@ -88,13 +103,11 @@ def answer(given: list[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message())
         return 0
-    except BrokenPipeError:  # `cyclery runs | head`
-        sys.stderr.close()
-        return 0
     except (click.Abort, KeyboardInterrupt):
         return fail("interrupted", INTERRUPTED, as_json=as_json)
     except Exception as error:
-        if debug and not isinstance(error, click.ClickException):
+        of_streams = isinstance(error, OSError) and streams.is_of_streams(error)
+        if of_streams or (debug and not isinstance(error, click.ClickException)):
             raise
         message, code = _judged(error)
         return fail(message, code, as_json=as_json, problems=getattr(error, "problems", None))
@@ -117,12 +130,15 @@ def _judged(error: Exception) -> tuple[str, int]:
             return str(known), known.exit_code
         if isinstance(error, (redis.ConnectionError, redis.TimeoutError)):
             return f"Redis went away ({error}): see that it runs (`cyclery doctor`)", 5
+    if isinstance(error, OSError) and error.filename is not None:
+        name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else error.filename
+        return f"{name}: cannot be used ({error.strerror}): see that it may be written and that its disk has room", 5
     message = " ".join(f"{type(error).__name__}: {error}".split())
     return f"{message} (a defect of Cyclery; --debug shows where)", 1
 
 
 def _sentence(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
+    message = shown(" ".join(error.format_message().split())).rstrip(".")
     usage = getattr(error, "ctx", None)
     if isinstance(error, click.UsageError) and usage is not None and usage.command is not cyclery:
         return f"{message[:1].lower()}{message[1:]}; see `{usage.command_path} --help`"
