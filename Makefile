@@ -1,6 +1,7 @@
 # make demo   a whole lifecycle on real data, from nothing but python3 and make
 # make test   every test, lint, types and layers
 # make faults long storms: kills, power loss, … over ≥ 1,000 workflows; half an hour and more
+# make fuzz   garbage for every input: Hypothesis, then the coverage-guided engine; SECONDS=600
 # make env · check · bench · lock · compose-test
 
 PYTHON ?= python3
@@ -8,7 +9,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.locked
 
-.PHONY: demo env test check faults bench lock compose-test
+.PHONY: demo env test check faults fuzz bench lock compose-test
 .DEFAULT_GOAL := demo
 
 env: $(STAMP)
@@ -36,6 +37,10 @@ faults: env
 	deploy/install-test-packages
 	$(BIN)/python -m tests.faults --workflows 1050 --write
 	$(BIN)/python -m tests.faults.ledger.mutants
+
+SECONDS ?= 600
+fuzz: env
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
 
 bench: env
 	$(BIN)/python -m benchmarks
