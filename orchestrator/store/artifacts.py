@@ -159,6 +159,8 @@ class ArtifactStore:
             return (self._objects.root / _path(digest)).stat().st_size
         except FileNotFoundError:
             return None
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _intact(self, ref: ArtifactRef) -> bool:
         """Whether the store has these bytes; a local file is read once per process, a remote one is asked its size."""
@@ -181,9 +183,7 @@ class ArtifactStore:
         except FileNotFoundError:
             raise self._missing(ref) from None
         except OSError as error:
-            raise Unreachable(
-                f"the store {self.where} cannot be read ({error.strerror}): see that it is there"
-            ) from error
+            raise self._unreadable(error) from error
         if found != ref.digest:
             self._set_aside(path, identity)
         if found != ref.digest or identity[0] != ref.size:
@@ -194,12 +194,12 @@ class ArtifactStore:
     def _set_aside(self, path: Path, identity: tuple[int, ...]) -> None:
         """Take a damaged object out of a local store, so that every process finds it missing and may put it again."""
         aside = path.parents[3] / TEMPORARY / f"{path.name}.damaged"
-        aside.parent.mkdir(exist_ok=True)
         try:
+            aside.parent.mkdir(exist_ok=True)
             if _identity(path) == identity:  # nobody has put it again since
                 path.rename(aside)
-        except FileNotFoundError:
-            return  # another process was first
+        except OSError:
+            return  # another process was first; or the store is read-only, and the next who reads it tries again
 
     def _copy_intact(self, ref: ArtifactRef, copy: Path) -> bool:
         """Whether this host's copy is what was fetched; it is read once per process, since disks rot."""
@@ -261,13 +261,20 @@ class ArtifactStore:
     def _remember(self, ref: ArtifactRef) -> None:
         """What this process wrote itself needs no second look."""
         self._corrupt.discard(ref.digest)
-        if self._objects.root is not None:
+        if self._objects.root is None:
+            return
+        try:
             self._note(ref.digest, _identity(self._objects.root / _path(ref.digest)))
+        except OSError:  # gone again, or not to be read: whoever needs it is told then
+            self._verified.pop(ref.digest, None)
 
     def _note(self, digest: str, identity: tuple[int, ...]) -> None:
         if len(self._verified) >= REMEMBERED:
             self._verified.clear()
         self._verified[digest] = identity
+
+    def _unreadable(self, error: OSError) -> Unreachable:
+        return Unreachable(f"the store {self.where} cannot be read ({error.strerror}): see that it is there")
 
     def _missing(self, ref: ArtifactRef) -> ArtifactMissing:
         return ArtifactMissing(

@@ -123,12 +123,13 @@ class Objects:
         """Make a local object survive a power loss; a remote store has done so when it answered."""
         if self.root is None:
             return
-        for target in (self.root / path, (self.root / path).parent):
-            descriptor = os.open(target, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+        with self._reaching():
+            for target in (self.root / path, (self.root / path).parent):
+                descriptor = os.open(target, os.O_RDONLY)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
 
     @cached_property
     def _store(self) -> ObjectStore:
