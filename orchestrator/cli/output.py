@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 PIPED_WIDTH = 160  # columns of a table that no terminal bounds
+NARROWEST = 60  # of results: in fewer columns each word of a table would be broken into letters
 
 
 class Output:
@@ -71,7 +72,10 @@ def _console(*, stderr: bool) -> Console:
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-    return Console(stderr=stderr, width=width, highlight=False)
+    console = Console(stderr=stderr, width=width, highlight=False)
+    if not stderr and console.width < NARROWEST:
+        console.width = NARROWEST  # the terminal breaks its lines
+    return console
 
 
 def fail(message: str, code: int, *, as_json: bool, problems: Sequence[str] | None = None) -> int:
@@ -86,8 +90,10 @@ def fail(message: str, code: int, *, as_json: bool, problems: Sequence[str] | No
 
 
 def _json(value: Any) -> str:
-    """As people read it; what UTF-8 cannot hold, as of a file's name that is no text, stays escaped."""
-    return json.dumps(value, indent=2, ensure_ascii=False, default=str).encode(errors="backslashreplace").decode()
+    """As people read it; what UTF-8, or the terminal's own encoding, cannot hold stays escaped."""
+    narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    text = json.dumps(value, indent=2, ensure_ascii=narrow, default=str)
+    return text.encode(errors="backslashreplace").decode()
 
 
 def verb(function: Callable[..., int | None]) -> Callable[..., int | None]:

@@ -95,9 +95,15 @@ class Run:
 
         record = record or self.record()
         reports = Reports(self._session)
-        place = reports.ensure(record) if report and record.status.ended else reports.place(self.id)
+        place, unwritten = reports.place(self.id), None
+        if report and record.status.ended:
+            try:
+                place = reports.ensure(record)
+            except OSError as error:  # a full disk, or a folder of somebody else's: the run is what it is
+                unwritten = f"the report cannot be written ({error.strerror}: {error.filename or place})"
         document = run_document(record, self._session.store.read, str(place) if place.exists() else None)
-        return document | {"waiting_for": [asdict(one) for one in self.waiting(record)]}
+        notes = [*document["notes"], unwritten] if unwritten else document["notes"]
+        return document | {"notes": notes, "waiting_for": [asdict(one) for one in self.waiting(record)]}
 
     @property
     def champion(self) -> Champion:

@@ -52,7 +52,7 @@ def is_held(path: Path) -> bool:
     """Whether a living process holds the lock; a file that a killed one left behind does not count."""
     try:
         file = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return False
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
