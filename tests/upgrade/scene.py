@@ -27,7 +27,7 @@ class ReleaseBefore:
     def strike(self, world: World, chance: random.Random) -> None:
         """The service is replaced as by an administrator, or dies and comes back as the other."""
         if ELDER not in world.hosts:
-            self.release.host(world, ELDER).start()
+            self.release.host(world, ELDER).start(wait=False)
         replace_service(world, str(self.release.folder), orderly=chance.random() < 0.5)
         world.given |= self.release.path
 

@@ -15,7 +15,9 @@ from orchestrator.client.planning import look_ahead
 from orchestrator.client.session import Session
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import StageCall
+from orchestrator.contracts.environment import COMPUTES_AS, environment, environment_digest
 from orchestrator.contracts.records import ModelVersion, RunRecord
+from orchestrator.contracts.values import digest_of
 from orchestrator.engine.messages import CacheRecord, Expansion
 from orchestrator.engine.submission import encode_call
 from orchestrator.store.audit import entries
@@ -50,8 +52,9 @@ def kept(told: Any, prefix: str) -> dict[str, Any]:
 
 def test_the_command_says_what_the_releases_own_said(world: World, told: Any) -> None:
     for words, answer in told["said"].items():
-        found = world.say(*words.split(), "--json").json
-        changed = missing(answer, found)
+        said = world.say(*words.split(), "--json")
+        assert said.out, said.err
+        changed = missing(answer, said.json)
         assert [line for line in changed if not line.startswith(".report:")] == [], words
 
 
@@ -102,6 +105,21 @@ def test_a_plan_of_the_same_file_has_the_keys_of_the_release(world: World, told:
             same.add(call.id)
     assert outlook.cached == same - {"approve"}
     assert {"ingest[wines]", "own", "train[k_neighbors#1]"} <= {call.id for call in outlook.plan.stages}
+
+
+def test_what_the_release_computed_counts_as_computed_here(told: Any) -> None:
+    """The environment that a stage noted there, with this release in it, has the digest that its pool had."""
+    noted = next(
+        stage["measured"]["environment"]
+        for snapshot in told["snapshots"].values()
+        for stage in snapshot["stages"]
+        if stage["id"] == "evaluate" and "environment" in stage["measured"]
+    )
+    assert noted["cyclery"] == VERSION
+    digest = told["keys"]["environments"]["value"]["evaluate"]
+    assert digest_of(noted | {"cyclery": COMPUTES_AS}) == digest
+    assert environment_digest() == digest_of(environment() | {"cyclery": COMPUTES_AS})
+    assert set(noted) == set(environment())
 
 
 def test_versions_of_models_and_what_was_decided_of_them(world: World, told: Any) -> None:
