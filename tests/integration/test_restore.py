@@ -302,11 +302,15 @@ def _timeless(look: dict[str, Any], lost: str) -> dict[str, Any]:
     ]}  # fmt: skip
 
 
-def test_a_namespace_with_a_past_is_left_alone(past: Past) -> None:
+@pytest.mark.parametrize("alone", ["runs", "models"])
+def test_a_namespace_with_a_past_is_left_alone(past: Past, alone: str) -> None:
+    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
+    client.delete(keys({"runs": "models", "models": "runs"}[alone]))
     before = past.look()
     with pytest.raises(NotPermitted, match="has runs or models already"):
         restored(past)
     assert past.look() == before
+    assert not client.exists(keys("restoring"))
 
 
 def test_a_dry_run_finds_the_same_and_writes_nothing(past: Past, service: Service, settings: Settings) -> None:
