@@ -18,7 +18,8 @@ from tests.faults.hosts.scenario import LIGHT, Scenario, scenario
 from tests.faults.world import World
 
 DEFAULTS = {"CYCLERY_LEASE_S": "20", "CYCLERY_HEARTBEAT_S": "4", "CYCLERY_RECONCILE_S": "2"}
-WORK_S = 5.0  # of the stages under way
+WORK_S = 8.0  # of the stages under way
+BEGUN_S = 3.0  # after being claimed: they are at work, not still looking for a result that is known
 
 
 def outage(site: Scenario, seconds: float) -> tuple[bool, str]:
@@ -28,6 +29,7 @@ def outage(site: Scenario, seconds: float) -> tuple[bool, str]:
     run = site.submit(draft, *wide, draft.own("after", "then", "own"), draft.probe("last", "probe"))
     for call in wide:
         site.reaches(run, call.id, "running")
+    threading.Event().wait(BEGUN_S)
     site.world.redis.kill()
     threading.Event().wait(seconds)
     site.world.redis.start()
