@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import redis as redis_py
 
-from orchestrator.contracts.errors import TransientError
+from orchestrator.contracts.errors import Outdated, TransientError
 from orchestrator.engine.ledger import Ledger
 from workers.runtime.running import Running
 
@@ -104,6 +104,10 @@ class Heartbeat:
             if now - self._shown >= LIVE_EVERY_S:
                 self._shown = now
                 self.live(self._open(), running)
+        except Outdated as error:  # nobody of this release may record it any more
+            log.error("%s: %s", running.lease, error)
+            if self._current is running:
+                running.end("lost")
         except (TransientError, redis_py.RedisError) as error:
             if not self._silent:
                 log.warning("%s: the lease is renewed when Redis is back (%s)", running.lease, error)

@@ -48,7 +48,14 @@ def perform(child: Child, run: str, stages: Sequence[str], stamp: str, task: str
                 return  # what is left of the message is still ready, and rung again
             claim = _claim(child, run, stage, stamp, task)
             if claim is not None:
-                Attempt(child, claim).run()
+                _attempt(child, claim)
+
+
+def _attempt(child: Child, claim: Claim) -> None:
+    try:
+        Attempt(child, claim).run()
+    except Outdated as error:  # a newer release runs it again
+        log.error("%s is not recorded: %s", claim.lease, error)
 
 
 def _claim(child: Child, run: str, stage: str, stamp: str, task: str) -> Claim | None:
