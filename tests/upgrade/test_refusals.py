@@ -64,9 +64,10 @@ def later(folder: Path) -> Release:
     return Release(folder)
 
 
-def submitted(world: World, *, version: int, plan: int, key: str | None = None) -> str:
+def submitted(world: World, *, version: int, plan: int, key: str | None = None, seconds: float = 0) -> str:
     """A run of one probe, as a release plans it that has these versions."""
-    probe = StageCall(id="probe", task="ops.probe", queue="ops", version=version, params={"echo": "hello"}, key=key)
+    params = {"echo": "hello", "seconds": seconds}
+    probe = StageCall(id="probe", task="ops.probe", queue="ops", version=version, params=params, key=key)
     return world.ledger.submit(Submission(Plan(version=plan, workflow="later", stages=(probe,)))).run
 
 
@@ -187,14 +188,21 @@ def test_a_namespace_of_a_later_format_is_left_alone(redis: redis_py.Redis, sett
 
 
 def test_every_process_ends_with_one_line_at_a_namespace_of_a_later_format(world: World) -> None:
+    host = world.add_host("younger", pools=OPS)
+    host.start()
+    run = submitted(world, version=1, plan=PLAN_VERSION, seconds=3600)
+    wait_until(lambda: state(world, run) == "running", 60)
     world.ledger.redis.set(world.ledger.keys("format"), FORMAT + 1)
+    wait_until(lambda: "was given to another worker" in host.log.read_text(), 60)
+    assert state(world, run) == "running"  # as it stood: nobody of this release changes it
     wait_until(lambda: not world.service.running, 60)  # it was connected before
     assert world.service.log.read_text().splitlines()[-1].endswith("or another CYCLERY_NAMESPACE")
     said = world.say("runs")
     assert said.code == 5
     assert said.err.count("\n") == 1
     assert f"of format {FORMAT + 1}" in said.err
-    host = world.add_host("younger", pools=OPS)
+    host.stop()
+    told = host.log.read_text().count(f"of format {FORMAT + 1}")
     host.start(wait=False)
-    wait_until(lambda: host.log.exists() and f"of format {FORMAT + 1}" in host.log.read_text(), 60)
+    wait_until(lambda: host.log.read_text().count(f"of format {FORMAT + 1}") > told, 60)
     assert "Traceback" not in host.log.read_text()
