@@ -38,6 +38,7 @@ LASTING = re.compile(
 )
 FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|[a-z]+/[\w@.+-]+\.json")
 CACHED = re.compile(r"(objects|derived)/../[0-9a-f]{64}|code/[^/]+/.+|locks/.+|usage")
+NEVER = -1  # Redis's answer about the time to live of a key that has none; one that is gone meanwhile answers -2
 Violations = Iterator[str]
 
 
@@ -55,7 +56,7 @@ def in_ledger(world: World) -> Violations:
     yield from (f"{name} is not empty: {_sample(world, keys(name))}" for name in filled)
     yield from (f"{key} still leads to {redis.get(keys(key))!r}" for key in _keys(world, "identity:*"))
     for key in [*_keys(world, "staging:*"), *_keys(world, "cache:*")]:
-        if redis.pttl(keys(key)) < 0 and not _lasts(world, key):
+        if redis.pttl(keys(key)) == NEVER and not _lasts(world, key):
             yield f"{key} would stay for ever"
     for run in world.history.run_ids():
         parts = [part for part in GONE if redis.exists(keys.run(run, part))]
@@ -100,7 +101,7 @@ def forget(world: World) -> Violations:
         pass
     redis, keys = world.ledger.redis, world.ledger.keys
     for key in _keys(world, "*"):
-        if redis.pttl(keys(key)) < 0 and not LASTING.fullmatch(key):
+        if redis.pttl(keys(key)) == NEVER and not LASTING.fullmatch(key):
             yield f"{key} stays after expiry"
         elif key.startswith("cache:") and not _lasts(world, key):
             redis.delete(keys(key))
