@@ -22,8 +22,13 @@ QUEUES = ("prep", "train", "evaluate", "ops")
 class Fault(Protocol):
     """`strike` may do nothing where there is nothing to strike; `mend` ends what lasts."""
 
-    name: str
-    lasts: bool  # some time passes before it is mended
+    @property
+    def name(self) -> str:
+        """What the tables call it."""
+
+    @property
+    def lasts(self) -> bool:
+        """Whether some time passes before it is mended."""
 
     @property
     def spent(self) -> bool:
