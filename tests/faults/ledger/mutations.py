@@ -32,6 +32,11 @@ class Mutant:
         place = self.path.rsplit("/", 1)[-1] + (f":{self.line}" if self.line else "")
         return f"{place} {self.why}"
 
+    @property
+    def placeless(self) -> str:
+        """The same without the number of the line."""
+        return f"{self.path.rsplit('/', 1)[-1]} {self.why}"
+
     def apply(self, root: Path) -> None:
         """Change the copy of the tree at `root`."""
         file = root / self.path

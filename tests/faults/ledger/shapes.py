@@ -216,10 +216,11 @@ SHAPES: tuple[Callable[[str, random.Random], Workflow], ...] = (
 )  # fmt: skip
 
 
-def workflows(count: int, chance: random.Random, *, wide_ones: int = 1) -> list[Workflow]:
+def workflows(count: int, chance: random.Random, *, wide_ones: int = 1, only: str = "") -> list[Workflow]:
     """So many, of all shapes in turn."""
     made = [wide(f"wide{i}", chance) for i in range(wide_ones)]
-    order = [SHAPES[i % len(SHAPES)] for i in range(count - wide_ones)]
+    shapes = [shape for shape in SHAPES if not only or shape.__name__ in only.split()]
+    order = [shapes[i % len(shapes)] for i in range(count - wide_ones)]
     made += [shape(f"w{i}", chance) for i, shape in enumerate(order)]
     chance.shuffle(made)
     return made

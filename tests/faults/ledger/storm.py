@@ -69,11 +69,12 @@ class Plot:
     wide: int = 1
     rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
     kills: int = 1  # of Redis
-    power: int = 4  # losses, mostly right after somebody was promised something
+    power: int = 5  # losses, mostly right after somebody was promised something
     full: int = 1  # times without memory
     collect: bool = True
     workers: int = 5
     window: int = 6
+    only: str = ""  # names of shapes; none: all
 
 
 @dataclass
@@ -137,7 +138,7 @@ class Storm:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _cast(self) -> None:
-        work = workflows(self.plot.count, self.chance, wide_ones=self.plot.wide)
+        work = workflows(self.plot.count, self.chance, wide_ones=self.plot.wide, only=self.plot.only)
         self.people = [Person(self, work[i::3]) for i in range(3)]
         for workflow in work:  # old garbage is what stages are about to make again
             for data in [*expect(workflow).left, *([workflow.source] if workflow.source else [])]:
@@ -221,7 +222,8 @@ class Storm:
             self.clock.leap(self.chance.choice([500, 3_000, 5_000]))
             self.counts["leaps"] += 1
         elif drawn < 0.012 and self.may_die():
-            self.clock.leap(self.chance.choice([25_000, 7_200_000]))
+            alone = not self.admin.exists(self.keys("collecting"))  # no collector is left with what it holds no more
+            self.clock.leap(self.chance.choice([25_000, 7_200_000 if alone else 900_000]))
             self.counts["long leaps"] += 1
         elif drawn < 0.020:
             self.chance.choice(self.hub.actors).stopped = self.chance.choice([5, 40, 300])
@@ -289,9 +291,13 @@ class Storm:
         self.pids[host] += 1
         return self.pids[host]
 
-    def promise(self, *what: str) -> None:
-        """Somebody was told that this will stay, or acts as if it would: a good moment for the power to go."""
-        self.promising = self.rate > 0 and self.chance.random() < 0.06
+    def promise(self, *what: str, chance: float = 0.3) -> None:
+        """Somebody was told that this will stay, or acts as if it would: a good moment for the power to go.
+
+        The best one is after a wait that waited for nothing.
+        """
+        self.promising = self.rate > 0 and (self.wire.vacuous or self.chance.random() < chance)
+        self.wire.vacuous = False
         if what:
             self.promised.append(what)
 
@@ -311,7 +317,7 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
-        self.promise()
+        self.promise(chance=0.08)
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""

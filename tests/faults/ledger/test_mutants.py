@@ -5,14 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.faults.ledger.equivalent import EQUIVALENT
 from tests.faults.ledger.mutations import LUA, ROOT, lua_mutants
 from tests.faults.ledger.orderings import ORDERINGS
 
 
+@pytest.mark.timeout(1500)
 def test_a_sample_of_mutants_turns_a_storm_red_and_an_unchanged_engine_does_not() -> None:
     command = [sys.executable, "-m", "tests.faults.ledger.mutants", "--sample"]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1400, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "0 survived" in ended.stdout
 

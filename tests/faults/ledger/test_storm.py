@@ -6,6 +6,8 @@ import pytest
 
 from tests.faults.ledger.storm import Plot, Storm, blow
 
+pytestmark = pytest.mark.timeout(1200)  # a minute at most where nobody else is at work
+
 
 def told(storm: Storm) -> list[str]:
     """All that is wrong, with the product's own faults."""

@@ -35,6 +35,7 @@ class Wire:
     lose: float = 0.0  # of a call: it is not sent, or its answer not heard; the client sends it again
     die: float = 0.0  # of a call: the process ends before or after it
     may_die: Callable[[], bool] = lambda: True
+    vacuous: bool = False  # a wait for the file was answered that covered nothing
     durable: int = 0  # bytes of the append-only file that were promised
     lost: int = 0
     commands: int = 0
@@ -152,6 +153,7 @@ class _Connection(UnixDomainSocketConnection):
             self._covered = size
         if self._waits and isinstance(reply, list) and reply[0] == 1:
             self.wire.durable = max(self.wire.durable, self._covered)
+            self.wire.vacuous = self.wire.vacuous or not self._covered
         if paused:
             self.wire.hub.pause()
 
