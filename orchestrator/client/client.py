@@ -66,7 +66,8 @@ class Client:
         return self._session is not None or self.settings.redis_url is not None or self._has_home()
 
     def _has_home(self) -> bool:
-        return (self.settings.home / "redis").exists()
+        home = self.settings.home
+        return (home / "redis").exists() or (home / "store" / "audit").exists()  # the latter alone: Redis was lost
 
     # — submitting
 

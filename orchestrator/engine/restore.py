@@ -100,7 +100,7 @@ class Restore:
         log = self._read_log(accept_gaps=accept_gaps)
         self._put(("SET", self.keys("audit:drained"), str(log.last), "NX"))
         ended, asked = generations(self.store, MANIFESTS), generations(self.store, SUBMISSIONS)
-        tell(f"Reading {len(ended)} runs …")
+        tell(f"Reading what is kept of runs ({len(ended)}) …")
         lost = {run: number for run, number in asked.items() if number > ended.get(run, 0) and not _is_probe(run)}
         registered = self._restore_ended((run, number) for run, number in ended.items() if run not in lost)
         self._restore_models(log, registered)
