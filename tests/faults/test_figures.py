@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults.__main__ import DOCUMENT
 from tests.faults.figures import BEGIN, END, Row, keep, kind_of, load, tables, write
 from tests.faults.storm import Result
 
@@ -15,6 +16,11 @@ from tests.faults.storm import Result
 def row() -> Row:
     result = Result(Counter({"kill -9 Redis": 3}), 10, 11, 40, 30, 2, ["a-1: a-1-x was accepted and is lost"], 60.0)
     return Row("Redis", result, {"claimed": 2}, 1, "2026-01-01")
+
+
+def test_the_document_has_the_markers() -> None:
+    text = DOCUMENT.read_text()
+    assert text.index(BEGIN) < text.index(END)
 
 
 def test_rounds_are_kept(tmp_path: Path, row: Row) -> None:
