@@ -138,3 +138,20 @@ def test_an_input_is_the_stages_own(bench: Bench) -> None:
 
 def test_a_stage_may_remove_its_folder(bench: Bench) -> None:
     assert did(bench, "removes_its_folder") == {"done": 1}
+
+
+def test_a_poison_stage_condemns_nobody_of_its_message(bench: Bench) -> None:
+    calls = [bench.custom(name, SOURCE, f"team:{entry}", policy=Policy(batch=3)) for name, entry in
+             (("before", "looks_around"), ("poison", "is_killed"), ("after", "looks_around"))]  # fmt: skip
+    run = bench.submit(*calls, refresh=True)
+    bench.perform(run, "before", "poison", "after")
+    assert {one.id: one.state.value for one in bench.record(run).stages} == {
+        "before": "done", "poison": "ready", "after": "done",
+    }  # fmt: skip
+    for _ in range(2):
+        bench.perform(run, "poison")
+    error = bench.stage(run, "poison").error
+    assert error is not None
+    assert error.family == "poison"
+    assert "killed its worker 3 times" in error.message
+    assert "the host ran out of memory, or its code ends the process" in error.message

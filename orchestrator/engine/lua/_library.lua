@@ -451,7 +451,8 @@ local function lose(id, record, max_deaths, died)
   save(id)
   if died and record.deaths >= max_deaths then
     fail_with(id, record, 'poison', 'it killed its worker ' .. record.deaths
-      .. ' times (last: ' .. (record.worker or '?') .. '); look at its log and its memory')
+      .. ' times (last: ' .. (record.worker or '?') .. '): the host ran out of memory, or its code ends the process; '
+      .. 'look at its log, give it less data or its pool more memory')
   elseif fields.stopping then
     settle(id, record, fields.stopping)
   else
