@@ -57,13 +57,13 @@ class Store(ArtifactStore):
     def delete(self, digest: str) -> None:
         self.storm.point()
         super().delete(digest)
-        self.storm.promise(chance=0.05)
+        self.storm.promise(chance=0.03)
         self.storm.point()
 
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
-        self.storm.promise(chance=0.03)
+        self.storm.promise(chance=0.02)
         self.storm.point()
         return created
 

@@ -30,7 +30,8 @@ from orchestrator.store.keys import Keys
 from tests.faults.ledger.actors import Keeper, Person, Presence, Store, Worker
 from tests.faults.ledger.clock import Clock
 from tests.faults.ledger.expected import expect
-from tests.faults.ledger.hub import Hub
+from tests.faults.ledger.hub import Hub, Killed
+from tests.faults.ledger.promises import broken_promises
 from tests.faults.ledger.shapes import Workflow, workflows
 from tests.faults.ledger.wire import Wire
 from tests.servers import RedisServer
@@ -69,7 +70,7 @@ class Plot:
     wide: int = 1
     rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
     kills: int = 1  # of Redis
-    power: int = 5  # losses, mostly right after somebody was promised something
+    power: int = 6  # losses, mostly right after somebody was promised something
     full: int = 1  # times without memory
     collect: bool = True
     workers: int = 5
@@ -177,7 +178,7 @@ class Storm:
         self.rate = self.plot.rate
         self.wire.lose, self.wire.die = self.rate, self.rate / 2
         while any(person.work for person in self.people) or self.chance.random() > 0.002:
-            if self.hub.turns > 400 * self.plot.count or len(self.crashes) > CRASHES:
+            if self.hub.turns > 400 * self.plot.count or len(self.crashes) > CRASHES or self.violations:
                 break
             self.hub.turn()
             self._strike()
@@ -186,6 +187,8 @@ class Storm:
         self.calm()
 
     def _rest(self) -> None:
+        if self.violations:
+            return
         before, same = "", 0
         for number in range(ROUNDS):
             for turns in range(30):
@@ -253,6 +256,8 @@ class Storm:
         self.wire.durable = min(self.wire.size(), self.wire.durable)
         if self.full_for:
             self.admin.config_set("maxmemory", 1)
+        if cut is not None:
+            self.violations += broken_promises(self)
 
     def calm(self) -> None:
         """What lasts is over."""
@@ -268,8 +273,6 @@ class Storm:
         self.hub.pause()
         actor = self.hub.current
         if actor is not None and self.chance.random() < self.rate / 4 and self.may_die():
-            from tests.faults.ledger.hub import Killed
-
             raise Killed
 
     def idle(self, turns: int) -> None:
@@ -291,7 +294,7 @@ class Storm:
         self.pids[host] += 1
         return self.pids[host]
 
-    def promise(self, *what: str, chance: float = 0.3) -> None:
+    def promise(self, *what: str, chance: float = 0.5) -> None:
         """Somebody was told that this will stay, or acts as if it would: a good moment for the power to go.
 
         The best one is after a wait that waited for nothing.
@@ -317,7 +320,7 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
-        self.promise(chance=0.08)
+        self.promise(chance=0.05)
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""

@@ -1,0 +1,37 @@
+"""What a storm's people were promised, looked at the moment the power comes back: nothing has repaired it yet."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, cast
+
+from orchestrator.store.models import Registry
+
+if TYPE_CHECKING:
+    from tests.faults.ledger.storm import Book, Storm
+
+
+def broken_promises(storm: Storm) -> list[str]:
+    """Whatever was answered and is gone."""
+    found = [line for book in storm.accepted for line in _of_run(storm, book)]
+    versions = {one.name for one in Registry(storm.admin, storm.settings).list()}
+    found += [f"lost: {name} was {kind} by {run}" for kind, run, *_, name in storm.promised if name not in versions]
+    return found
+
+
+def _of_run(storm: Storm, book: Book) -> Iterator[str]:
+    base = storm.keys.run(book.id)
+    status, generation, stopping = storm.admin.hmget(base, "status", "generation", "stopping")
+    if status is None:
+        yield f"lost: accepted {book.id} is gone with the power"
+        return
+    if int(cast("str", generation)) < book.generation:
+        yield f"lost: retry of {book.id} is gone with the power"
+    elif int(cast("str", generation)) == book.generation:
+        if book.cancelled and "cancelled" not in (stopping, status):
+            yield f"lost: cancel of {book.id} is gone with the power"
+        for decided, stage in book.decided:
+            record = json.loads(cast("str", storm.admin.hget(f"{base}:stages", stage)))
+            if decided == book.generation and "decision" not in record:
+                yield f"lost: decision on {stage} of {book.id} is gone with the power"
