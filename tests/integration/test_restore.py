@@ -117,6 +117,7 @@ class Past:
             "summaries": history.runs(),
             "calls": {run: client.hgetall(keys.run(run, "calls")) for run in history.run_ids()},
             "latest": history.latest("case"),
+            "expiring": sorted(client.zrange(keys("expiring"), 0, -1)),
             "models": self.registry.list(),
             "before": [self.registry.history(model) for model in ("churn", "wine")],
             "live": client.hgetall(keys("model", "churn")),
