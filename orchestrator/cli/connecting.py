@@ -36,7 +36,7 @@ def read_settings() -> Settings:
         raise InvalidInput(f'cyclery.toml is not TOML: {error}; write for example namespace = "team"') from None
     except ValidationError as error:
         problems = [f"CYCLERY_{'.'.join(map(str, one['loc'])).upper()}: {one['msg']}" for one in error.errors()]
-        raise InvalidInput("\n".join(problems)) from None
+        raise InvalidInput("; ".join(problems)) from None
 
 
 def client_for(output: Output) -> Client:

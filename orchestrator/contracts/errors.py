@@ -13,7 +13,7 @@ class CycleryError(Exception):
     exit_code = 1
 
     def __init__(self, message: str = "") -> None:
-        super().__init__(shown(message))
+        super().__init__(shown(message.replace("\n", " ")))
 
 
 class InvalidInput(CycleryError):
@@ -26,8 +26,9 @@ class SpecError(InvalidInput):
     """A workflow file with problems; `problems` holds one `file:line:col: …` line for each."""
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = tuple(map(shown, problems))
-        super().__init__("\n".join(self.problems))
+        super().__init__()
+        self.problems = tuple(shown(problem.replace("\n", " ")) for problem in problems)
+        self.args = ("\n".join(self.problems),)
 
 
 class DataError(InvalidInput):
