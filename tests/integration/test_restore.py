@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 import redis as redis_py
 
+from orchestrator.client.planning import calls_of
+from orchestrator.client.session import Session
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.errors import LedgerBehind, NotPermitted, RecordDamaged, Unreachable
 from orchestrator.contracts.records import Decision, ModelVersion
@@ -428,6 +430,7 @@ def test_records_of_the_first_release_come_back_too(past: Past, settings: Settin
         assert after[name] == before[name], name
     assert found.runs == 3
     assert after["cache"] == {}
+    assert calls_of(Session(settings), past.ended[0]) == []  # what a record tells of calls is not what was planned
 
 
 def test_runs_whose_time_has_passed_stay_in_the_store(past: Past, settings: Settings) -> None:
