@@ -7,6 +7,7 @@ import click
 from orchestrator.cli.connecting import client_for, run_argument
 from orchestrator.cli.following import through_outages
 from orchestrator.cli.output import Output, verb
+from orchestrator.cli.terminal import plain
 
 
 @click.command()
@@ -87,7 +88,7 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
         if attempts.get(one.stage, 1) != one.attempt:
             click.echo(f"{lead}— attempt {one.attempt} —")
         attempts[one.stage] = one.attempt
-        click.echo(f"{lead}{one.line}")
+        click.echo(plain(f"{lead}{one.line}"))
     if not attempts:
         output.say(f"{stage or found.id} wrote nothing")
 

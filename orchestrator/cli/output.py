@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from orchestrator.cli.terminal import json_plain, plain
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
@@ -41,7 +43,7 @@ class Output:
 
     def say(self, message: str) -> None:
         """A note beside the result."""
-        click.echo(message, err=True)
+        click.echo(plain(message), err=True)
 
     def document(self, value: Any) -> None:
         """The one JSON document."""
@@ -68,11 +70,11 @@ class Output:
 
 
 def _console(*, stderr: bool) -> Console:
-    from rich.console import Console
+    from orchestrator.cli.terminal import console as plain_console
 
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else PIPED_WIDTH
-    console = Console(stderr=stderr, width=width, highlight=False)
+    console = plain_console(stderr=stderr, width=width)
     if not stderr and console.width < NARROWEST:
         console.width = NARROWEST  # the terminal breaks its lines
     return console
@@ -80,7 +82,7 @@ def _console(*, stderr: bool) -> Console:
 
 def fail(message: str, code: int, *, as_json: bool, problems: Sequence[str] | None = None) -> int:
     """An error on stderr, one line each; with --json also as the one document. Answers the code."""
-    click.echo(message, err=True)
+    click.echo(plain(message), err=True)
     if as_json:
         document: dict[str, Any] = {"error": message, "exit_code": code}
         if problems is not None:
@@ -93,7 +95,7 @@ def _json(value: Any) -> str:
     """As people read it; what UTF-8, or the terminal's own encoding, cannot hold stays escaped."""
     narrow = (sys.stdout.encoding or "utf-8").lower().replace("-", "") != "utf8"
     text = json.dumps(value, indent=2, ensure_ascii=narrow, default=str)
-    return text.encode(errors="backslashreplace").decode()
+    return json_plain(text.encode(errors="backslashreplace").decode())
 
 
 def verb(function: Callable[..., int | None]) -> Callable[..., int | None]:

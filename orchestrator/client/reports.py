@@ -9,6 +9,7 @@ from pathlib import Path
 from orchestrator.client.session import Session
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
+from orchestrator.contracts.values import as_file_name
 
 
 class Reports:
@@ -20,7 +21,7 @@ class Reports:
 
     def place(self, run: str) -> Path:
         """Where the report of a run is, or would be."""
-        return self._home / "reports" / run / "report.html"
+        return self._home / "reports" / as_file_name(run) / "report.html"
 
     def write(self, record: RunRecord) -> Path:
         """Render the report of a run as it stands."""
@@ -44,7 +45,7 @@ class Reports:
         return self.place(record.run)
 
     def _shared(self, record: RunRecord) -> Path:
-        return self._home / "reports" / "by-plan" / f"{record.plan_digest.removeprefix('sha256:')}.html"
+        return self._home / "reports" / "by-plan" / f"{as_file_name(record.plan_digest.removeprefix('sha256:'))}.html"
 
 
 def _copy(source: Path, target: Path) -> None:

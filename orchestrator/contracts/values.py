@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
+
+from orchestrator.contracts.errors import InvalidInput
+
+_FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}", re.ASCII)
 
 
 class Value(BaseModel):
@@ -14,6 +19,13 @@ class Value(BaseModel):
 
     # Validators are built when they are first used: the command starts without those that it does not need.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+def as_file_name(name: str) -> str:
+    """The name, as a file may have it: a record from elsewhere could name a run so that it leads out of a folder."""
+    if not _FILE_NAME.fullmatch(name):
+        raise InvalidInput(f"{name[:100]!r} is no name of a run or a digest: its record was changed by somebody")
+    return name
 
 
 def canonical(value: Any) -> bytes:

@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.values import as_file_name
 from orchestrator.report import wording
 from orchestrator.report.charts import charts_of, confusion_of
 from orchestrator.report.document import failed_stage, moment, seconds_of
@@ -39,7 +40,7 @@ def render(record: RunRecord, read: Read) -> str:
 
 def write_report(record: RunRecord, read: Read, home: Path) -> Path:
     """Write `<home>/reports/<run>/report.html`, at once or not at all, and answer where it is."""
-    path = home / "reports" / record.run / "report.html"
+    path = home / "reports" / as_file_name(record.run) / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     page = render(record, read).encode()
     descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=".report-", suffix=".html")

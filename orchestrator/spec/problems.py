@@ -8,6 +8,8 @@ from orchestrator.contracts.errors import SpecError
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.spec.written import Place
 
+LONGEST = 2000  # characters of a problem
+
 
 class Problems:
     """A list of problems with their places; each is said once."""
@@ -28,12 +30,18 @@ class Problems:
 
     def lines(self) -> list[str]:
         """One line for each problem, in the order of the file."""
-        return [f"{place}: {' '.join(message.split())}" for place, message in sorted(self._found)]
+        return [f"{place}: {_line(message)}" for place, message in sorted(self._found)]
 
     def raise_any(self) -> None:
         """Raise SpecError with all problems, where there is one."""
         if self._found:
             raise SpecError(self.lines())
+
+
+def _line(message: str) -> str:
+    """One line, not too long: a message may repeat what stands in the file."""
+    line = " ".join(message[: 2 * LONGEST].split())
+    return line if len(line) <= LONGEST else f"{line[: LONGEST - 1]}…"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
