@@ -26,6 +26,7 @@ class Program:
     log: Path
     patience: float = 10.0  # seconds between SIGTERM and SIGKILL
     environment: Mapping[str, str] = field(default_factory=dict)  # on top of the supervisor's
+    umask: int = 0o077  # what it writes is nobody else's business
 
 
 class Child:
@@ -55,6 +56,7 @@ class Child:
                 stderr=log,
                 env={**os.environ, **self.program.environment},
                 start_new_session=True,
+                umask=self.program.umask,
             )
         self._started, self._since = time.monotonic(), time.time()
 

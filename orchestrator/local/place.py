@@ -66,6 +66,7 @@ class Place:
         try:
             for folder in (self.home, self.redis, self.logs):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _close_to_others(folder)  # another verb may have made it, as open as its files are
             probe = self.home / f".probe-{secrets.token_hex(4)}"
             probe.touch()
             probe.unlink()
@@ -100,6 +101,12 @@ def write_private(path: Path, text: str) -> None:
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
     draft.replace(path)
+
+
+def _close_to_others(folder: Path) -> None:
+    found = folder.stat()
+    if found.st_uid == os.getuid() and found.st_mode & 0o077:
+        folder.chmod(0o700)
 
 
 def _own_private_folder(folder: Path) -> bool:

@@ -9,6 +9,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -166,15 +167,15 @@ class Supervisor:
             return
 
 
-def standard(place: Place, sizes: tuple[str, ...]) -> Callable[[str], tuple[Sequence[Program], str]]:
-    """The programs of a full stack, once Redis's URL is known."""
+def standard(place: Place, sizes: tuple[str, ...], umask: int) -> Callable[[str], tuple[Sequence[Program], str]]:
+    """The programs of a full stack, once Redis's URL is known; `umask` is of those that write the store."""
 
     def rest(redis_url: str) -> tuple[Sequence[Program], str]:
         port = remembered_port(place.home / "flower.port", *_FLOWER_PORTS)
         reach = {"CYCLERY_REDIS_URL": redis_url}
         found = (
-            programs.pools(place, reach, sizes),
-            programs.service(place, reach),
+            replace(programs.pools(place, reach, sizes), umask=umask),
+            replace(programs.service(place, reach), umask=umask),
             programs.flower(place, reach, port),
         )
         return found, f"http://127.0.0.1:{port}"
@@ -201,11 +202,12 @@ def main() -> None:
         os.close(arguments.report)
 
     place = Place(arguments.home)
+    umask = os.umask(0o077)  # logs and what Redis writes are nobody else's business; a store may be shared
     try:
         with Lock(place.running, patience=30, busy=f"{place.home}: another stack is running"):
             supervisor = Supervisor(
                 place,
-                standard(place, tuple(arguments.sizes) or programs.default_sizes()),
+                standard(place, tuple(arguments.sizes) or programs.default_sizes(), umask),
                 full=not arguments.redis_only,
             )
             supervisor.run(report)

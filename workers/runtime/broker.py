@@ -10,6 +10,7 @@ from typing import Any
 
 from kombu.connection import Connection
 from kombu.transport import redis as redis_transport
+from kombu.utils.url import maybe_sanitize_url
 
 from workers.runtime.doorbells import NoDoorbell, check_doorbell, check_question
 
@@ -42,6 +43,14 @@ class PromptConnection(Connection):
     """
 
     pace = Pace()
+
+    def info(self) -> dict[str, Any]:
+        """What a worker tells whoever asks how it is: Celery would tell the password of a socket, and TLS's."""
+        told = dict(super().info())  # type: ignore[no-untyped-call]
+        told["hostname"] = maybe_sanitize_url(str(told.get("hostname")))
+        told["ssl"] = bool(told.get("ssl"))
+        told["password"] = None  # as_uri asks for it by name
+        return told
 
     def get_transport_cls(self) -> type[CarefulTransport]:
         """Redis, whatever the scheme of the URL: nothing else keeps the ledger."""
