@@ -144,6 +144,7 @@ def facts(version: tuple[int, ...], fsync: str | None, *, append_only: bool = Tr
         (facts((7, 0, 15), "always"), True),
         (facts((7, 0, 15), None), False),
         (facts((6, 2), "always", append_only=False), False),
+        (facts((6, 2), "always"), False),  # its scripts know no flags
     ],
 )
 def test_old_servers_must_flush_always(given: ServerFacts, fine: bool) -> None:
