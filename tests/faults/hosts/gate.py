@@ -26,7 +26,7 @@ class StoreGate:
         self.slow_s = 1.0
         self.only = ""  # paths with this in them; the others are answered well
         self.answered = 0  # requests that met the sickness
-        self._http = ThreadingHTTPServer((address, 0), self._handler())
+        self._http = _Server((address, 0), self._handler())
         self._http.daemon_threads = True
         threading.Thread(target=self._http.serve_forever, daemon=True).start()
 
@@ -106,6 +106,11 @@ class StoreGate:
             return answer.status, headers, answer.read()
         finally:
             upstream.close()
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Who asked has hung up: nobody need know."""
 
 
 def _write(
