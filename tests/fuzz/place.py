@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 import tempfile
+from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
 
@@ -13,13 +14,23 @@ import redis as redis_py
 from orchestrator.settings import Settings
 from tests.servers import RedisServer
 
+_left = ExitStack()
+
+
+def close() -> None:
+    """Stop and remove all that this process has made here."""
+    _left.close()
+
+
+atexit.register(close)
+
 
 @cache
 def folder() -> Path:
     """A folder that goes with this process; in memory where the system has one there, since every input writes."""
     memory = Path("/dev/shm")  # noqa: S108  (below it a private folder is made)
     found = Path(tempfile.mkdtemp(prefix="cy-fuzz-", dir=memory if memory.is_dir() else None))
-    atexit.register(shutil.rmtree, found, ignore_errors=True)
+    _left.callback(shutil.rmtree, found, ignore_errors=True)
     return found
 
 
@@ -34,7 +45,7 @@ def file(name: str, data: bytes) -> Path:
 def server() -> RedisServer:
     """This process's Redis."""
     found = RedisServer(options=("--appendonly", "no"))
-    atexit.register(found.close)
+    _left.callback(found.close)
     return found.start()
 
 
