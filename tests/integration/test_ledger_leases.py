@@ -235,3 +235,21 @@ def test_a_call_of_a_newer_release_is_refused_politely(hand: Hand, redis: redis_
     assert stage is not None
     assert stage.error is not None
     assert "upgrade the workers" in stage.error.message
+
+
+def test_what_would_be_tried_again_is_stopped_with_its_run(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    claim = hand.must_claim(accepted.bells[0])
+    hand.ledger.cancel(accepted.run, "ann")
+    hand.ledger.fail(claim.lease, error("transient"))
+    assert hand.states(accepted.run) == {"a": "cancelled"}
+    assert hand.record(accepted.run).status == "cancelled"
+
+
+def test_a_stage_is_given_back_where_the_cancel_was_lost_again(hand: Hand) -> None:
+    accepted = hand.submit(call("a"))
+    claim = hand.must_claim(accepted.bells[0])
+    bells = hand.ledger.stopped(claim.lease).bells  # its worker was told; Redis lost its power before it was written
+    assert hand.states(accepted.run) == {"a": "ready"}
+    hand.work(bells)
+    assert hand.record(accepted.run).status == "succeeded"

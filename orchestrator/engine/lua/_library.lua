@@ -108,12 +108,11 @@ local function park(id, record, front)
   if front then call('LPUSH', part('parked'), id) else fresh[#fresh + 1] = id end
 end
 
--- A stage leaves the window: it ended, or goes back to wait.
-local function land(id, record)
+-- A stage leaves the window: it ended, or goes back to wait; whoever asks for it saves the record.
+local function land(record)
   if record.flying then
     add('flight', -record.flying)
     record.flying = nil
-    save(id)
   end
 end
 
@@ -129,7 +128,7 @@ local function queue_work(item) todo[#todo + 1] = item end
 -- A stage's end. Where the whole run is being stopped its successors are stopped by that, not one by one.
 local function settle(id, record, state)
   if record.state ~= 'running' then silence(id, record) end
-  land(id, record)
+  land(record)
   record.finished = clock()
   enter(id, record, state)
   call('SREM', part('open'), id)
@@ -446,7 +445,7 @@ end
 -- The owner died or gave up: another worker gets the stage, unless it has killed too many.
 local function lose(id, record, max_deaths, died)
   drop_lease(id)
-  land(id, record)
+  land(record)
   if died then record.deaths = (record.deaths or 0) + 1 end
   save(id)
   if died and record.deaths >= max_deaths then

@@ -53,7 +53,7 @@ SAMPLE = (
     "ledger.py submission not durable",
     "claim.lua one fence for all",
     "_library.lua without add('left', -1)",
-    "_library.lua without land(id, record)",
+    "_library.lua without land(record)",
     "complete.lua without drop_lease(id)",
     "claim.lua without silence(id, record)",
     "tick.lua record.state == 'ready' and not record.flying taken for false",

@@ -22,7 +22,7 @@ def _left_out(path: str, old: str, why: str, new: str = "") -> Mutant:
 ORDERINGS: tuple[Mutant, ...] = (
     # durable before the answer
     _left_out(_STEPS, 'pipe.execute_command("WAITAOF", 1, 0, DURABLE_MS)', "answer before it is durable",
-              'pipe.execute_command("WAITAOF", 0, 0, DURABLE_MS)'),
+              'pipe.execute_command("TIME")'),
     _left_out(_STEPS, '            pipe.execute_command("WAITAOF", 1, 0, DURABLE_MS)  # type: ignore[no-untyped-call]\n'
               "            return pipe.execute(raise_on_error=False)\n", "step and wait sent apart",
               "            answer = pipe.execute(raise_on_error=False)[0]\n"

@@ -162,7 +162,7 @@ def stopping(name: str, chance: random.Random) -> Workflow:
     """The first failure stops many that wait."""
     calls = [stage("bad", salt=name, act="fail"), stage("a", salt=f"{name}a", queue="train")]
     calls += [stage(f"w{i}", "a", salt=f"{name}w{i}") for i in range(chance.choice([3, 160]))]
-    calls.append(stage("ask", after=("a",), task="release.approve", key=False, hold=Hold(deadline_s=1e6)))
+    calls.append(stage("ask", after=("a",), task="release.approve", act="fail", key=False, hold=Hold(deadline_s=1e6)))
     return Workflow(_plan(name, *calls, on_failure="stop"), "stopping")
 
 
@@ -176,7 +176,7 @@ def approval(name: str, chance: random.Random) -> Workflow:
     )
     calls = [
         stage("work", salt=name),
-        stage("ask", after=("work",), task="release.approve", key=False, hold=hold),
+        stage("ask", after=("work",), task="release.approve", act="fail", key=False, hold=hold),
         stage("register", "work", after=("ask",), task="release.register", salt=name),
     ]
     return Workflow(_plan(name, *calls), "approval", verdict=how, cancel=chance.random() < 0.2,
@@ -189,7 +189,7 @@ def release(name: str, chance: random.Random) -> Workflow:
     calls = [
         stage("work", salt=f"shared work {chance.randrange(3)}"),
         stage("gates", "work", salt=name, task="evaluate.gates", act="refuse" if refused else "pass", key=refused),
-        stage("ask", after=("gates",), task="release.approve", key=False, hold=Hold()),
+        stage("ask", after=("gates",), task="release.approve", act="fail", key=False, hold=Hold()),
         stage("register", "work", after=("ask",), task="release.register", salt=name),
     ]
     return Workflow(_plan(name, *calls), "release", verdict="approved", retry=chance.random() < 0.4,
