@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import redis as redis_py
 
 from orchestrator.contracts.errors import Outdated
+from orchestrator.engine.history import History
 from orchestrator.local.lock import Lock
 from orchestrator.local.place import Place
 from orchestrator.local.state import STATE_VERSION, read_state, running
@@ -33,7 +35,10 @@ def project(tmp_path: Path) -> Iterator[Project]:
 
 def releases(project: Project) -> list[str]:
     """Which releases the pools of the stack are of."""
-    return [pool["version"] for pool in project.document("workers")["pools"]]
+    state = running(Place.of(project.folder / ".cyclery"))
+    assert state is not None
+    with redis_py.Redis.from_url(state.redis_url, decode_responses=True) as client:
+        return [pool.version for pool in History(client, "cyclery").pools()]
 
 
 def test_a_verb_that_runs_something_takes_an_older_stacks_place(project: Project, tmp_path: Path) -> None:
@@ -47,7 +52,7 @@ def test_a_verb_that_runs_something_takes_an_older_stacks_place(project: Project
     renewed = project.say("up")
     assert renewed.code == 0, renewed.err
     assert "The running stack is of Cyclery 0.1.0: restarting it with" in renewed.err
-    wait_until(lambda: len(releases(project)) == 4, 60, every=0.2)
+    wait_until(lambda: len(releases(project)) == 4, 60)
     assert "0.1.0" not in releases(project)
     assert project.document("watch", begun.json["run"])["status"] == "succeeded"
     again = project.say("run", "wine.yaml", **before.path)  # the older command with the newer stack

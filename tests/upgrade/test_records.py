@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -138,6 +138,7 @@ def test_versions_of_models_and_what_was_decided_of_them(world: World, told: Any
     ]
 
 
+@settings(max_examples=20)
 @given(name=st.from_regex(r"[a-z_]{3,12}_later", fullmatch=True), value=st.one_of(st.integers(), st.text(), st.none()))
 def test_what_is_read_may_say_more_and_what_is_executed_may_not(told: Any, name: str, value: object) -> None:
     snapshot = next(iter(told["snapshots"].values()))
