@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.scripts import run_script
+from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering, clock
 from orchestrator.store.continuity import require_whole
 from orchestrator.store.models import Registry
@@ -26,23 +26,12 @@ HOLD_MS = 3_600_000  # for which a collector that is silent keeps others away
 REMEMBERED_MS = 86_400_000  # for which a deletion is told to stages that began before it
 
 
-class Shelf(Protocol):
-    """What the collector needs of an artifact store."""
-
-    def digests(self) -> Iterator[tuple[str, int, float]]:
-        """Digest, size in bytes and time of writing (seconds since the epoch) of every artifact."""
-
-    def delete(self, digest: str) -> None:
-        """Remove an artifact's bytes; no error when they are gone."""
-
-    def records(self, prefix: str) -> Iterator[str]:
-        """The names of all records below a prefix."""
-
-
 class Collector:
     """Rounds of collection over one namespace; its store must belong to this namespace alone."""
 
-    def __init__(self, ledger: Ledger, store: Shelf, *, young_s: float = YOUNG_S, grace_s: float = GRACE_S) -> None:
+    def __init__(
+        self, ledger: Ledger, store: ArtifactStore, *, young_s: float = YOUNG_S, grace_s: float = GRACE_S
+    ) -> None:
         self.ledger, self.store = ledger, store
         self.young_s, self.grace_s = young_s, grace_s
 

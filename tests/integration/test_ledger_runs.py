@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterator
 
 import pytest
 import redis as redis_py
 
+from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import Decision
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactStore, open_store
 from tests.integration.ledger_case import Hand, call, plan, ref
 from tests.waiting import wait_until
 
@@ -21,6 +23,18 @@ from tests.waiting import wait_until
 @pytest.fixture
 def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
     return Hand(Ledger(redis, settings))
+
+
+@pytest.fixture
+def store(settings: Settings) -> ArtifactStore:
+    return open_store(settings)
+
+
+def old(store: ArtifactStore, data: bytes) -> ArtifactRef:
+    """An artifact that was written long ago."""
+    artifact = store.put_bytes(data, Kind.FILE)
+    os.utime(store.fetch(artifact), (0, 0))
+    return artifact
 
 
 def approved(by: str = "ann", verdict: str = "approved") -> Decision:
@@ -193,52 +207,36 @@ def test_an_archived_run_expires_with_its_index_entry(hand: Hand, redis: redis_p
     assert list(redis.scan_iter(f"*run:{accepted.run}*")) == []
 
 
-class Shelf:
-    """Digests with their age, as a store tells them; the bytes do not matter here."""
-
-    def __init__(self, *digests: str) -> None:
-        self.kept = set(digests)
-
-    def digests(self) -> Iterator[tuple[str, int, float]]:
-        yield from ((digest, 1, 0.0) for digest in sorted(self.kept))
-
-    def delete(self, digest: str) -> None:
-        self.kept.discard(digest)
-
-    def records(self, prefix: str) -> Iterator[str]:
-        return iter(())
-
-
-def test_garbage_is_condemned_then_deleted_and_what_is_referred_to_stays(hand: Hand) -> None:
+def test_garbage_is_condemned_then_deleted_and_what_is_referred_to_stays(hand: Hand, store: ArtifactStore) -> None:
+    kept, garbage = old(store, b"kept"), old(store, b"garbage")
     accepted = hand.submit(call("a", key="ka"))
-    hand.work(accepted.bells)
-    shelf = Shelf(ref(0).digest, ref(1).digest)
-    collector = Collector(hand.ledger, shelf, grace_s=0)
-    assert collector.collect() == 0
+    hand.done(hand.must_claim(accepted.bells[0]), outputs={"echo": kept})
+    collector = Collector(hand.ledger, store, grace_s=0)
+    assert (collector.collect(), store.has(garbage.digest)) == (0, True)
     assert collector.collect() == 1
-    assert shelf.kept == {ref(0).digest}
+    assert (store.has(kept.digest), store.has(garbage.digest)) == (True, False)
 
 
-def test_a_wrong_clock_of_the_service_deletes_nothing_early(hand: Hand, monkeypatch: pytest.MonkeyPatch) -> None:
-    accepted = hand.submit(call("a"))
-    hand.work(accepted.bells)
-    shelf = Shelf(ref(9).digest)
-    collector = Collector(hand.ledger, shelf, grace_s=1800)
+def test_a_wrong_clock_of_the_service_deletes_nothing_early(
+    hand: Hand, store: ArtifactStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    garbage = old(store, b"garbage")
+    collector = Collector(hand.ledger, store, grace_s=1800)
     right = time.time
     for wrong in (-7200, 7200, 0):
         monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
         assert collector.collect() == 0
-    assert shelf.kept == {ref(9).digest}
+    assert store.has(garbage.digest)
 
 
-def test_a_completion_saves_a_condemned_artifact(hand: Hand) -> None:
-    shelf = Shelf(ref(5).digest)
-    collector = Collector(hand.ledger, shelf, grace_s=0)
+def test_a_completion_saves_a_condemned_artifact(hand: Hand, store: ArtifactStore) -> None:
+    artifact = old(store, b"condemned, then made again")
+    collector = Collector(hand.ledger, store, grace_s=0)
     collector.collect()
     accepted = hand.submit(call("a"))
-    hand.done(hand.must_claim(accepted.bells[0]), outputs={"echo": ref(5)})
+    hand.done(hand.must_claim(accepted.bells[0]), outputs={"echo": artifact})
     assert collector.collect() == 0
-    assert shelf.kept == {ref(5).digest}
+    assert store.has(artifact.digest)
 
 
 def test_a_completion_with_an_artifact_under_deletion_is_refused(hand: Hand, redis: redis_py.Redis) -> None:
