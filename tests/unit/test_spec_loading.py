@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.spec import scalars
 from orchestrator.spec.loading import load
-from orchestrator.spec.reading import MAX_BYTES
 from orchestrator.spec.models import Spec
+from orchestrator.spec.reading import MAX_BYTES
 from tests.unit.spec_case import SMALLEST, found, loaded, problems, write
 
 

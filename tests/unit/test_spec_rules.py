@@ -74,8 +74,10 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
         ),
         (
             "stages: [{name: geo, call: 'geo:run', after: ingest, requires: [numpy, 'numpy>>2']}]",
-            "3:72: 'numpy>>2' is no requirement: expected semicolon (after name with no version specifier) or end "
-            "(write numpy>=2)",
+            (
+                "3:72: 'numpy>>2' is no requirement: expected semicolon (after name with no version specifier) or end "
+                "(write numpy>=2)"
+            ),
         ),
         ("gates: [acuracy >= 0.5]", "3:9: unknown metric 'acuracy' (did you mean 'accuracy'?)"),
     ],
