@@ -48,7 +48,7 @@ def redis_server(*, append_only: bool = True) -> Iterator[Server]:
     with tempfile.TemporaryDirectory(prefix="cyb-") as folder:
         socket = Path(folder) / "s"
         options = ["--port", "0", "--unixsocket", str(socket), "--requirepass", password, "--dir", folder, "--save", ""]
-        options += ["--appendonly", "yes" if append_only else "no", "--appendfsync", "everysec"]
+        options += ["--appendonly", "yes" if append_only else "no", "--appendfsync", "always"]
         process = subprocess.Popen([str(binary()), *options], stdout=subprocess.DEVNULL)
         try:
             until(socket.exists)

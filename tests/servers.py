@@ -68,7 +68,7 @@ class RedisServer:
     """
 
     port: int = 0
-    appendfsync: str = "everysec"
+    appendfsync: str = "always"  # as the embedded stack and compose.yaml have it
     options: tuple[str, ...] = ()
     password: str = field(default_factory=lambda: secrets.token_urlsafe(12))
     # A short path: a unix socket's may have 107 characters, and pytest's tmp_path often has more.

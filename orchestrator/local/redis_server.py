@@ -15,7 +15,7 @@ from orchestrator.contracts.errors import Unreachable
 from orchestrator.local.place import Place, write_private
 from orchestrator.local.ports import remembered_port
 
-_OLDEST = (7, 2)  # the first with WAITAOF, which makes an acceptance durable without `appendfsync always`
+_OLDEST = (7, 2)  # the first whose WAITAOF tells that the file could not be written
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ def command(place: Place, where: Address) -> list[str]:
         ("port", str(where.port)),
         ("bind", "127.0.0.1"),
         ("appendonly", "yes"),
-        ("appendfsync", "everysec"),  # acceptance waits for the file (WAITAOF)
+        ("appendfsync", "always"),  # what is answered is on the disk
         ("aof-use-rdb-preamble", "yes"),
         ("save", ""),  # the append-only file is the only copy that is kept
         ("maxmemory-policy", "noeviction"),  # any other would evict the ledger

@@ -25,16 +25,17 @@ class ServerFacts:
     cluster: bool
     loading: bool
     append_only: bool
-    fsync: str | None  # everysec, always, no; None where it may not be asked
+    fsync: str | None  # everysec, always, no; None where it was not, or may not be, asked
     policy: str  # maxmemory-policy
     max_memory: int  # bytes; 0: unbounded
     used_memory: int = 0  # bytes
     writes_fail: bool = False  # the append-only file or the snapshot could not be written the last time
 
 
-def inspect_server(client: redis.Redis) -> ServerFacts:
-    """Ask a Redis what it is; one round trip, two where an old one must tell how it flushes.
+def inspect_server(client: redis.Redis, *, flushing: bool = False) -> ServerFacts:
+    """Ask a Redis what it is, in one round trip; where it is old, or `flushing` is set, in another how it flushes.
 
+    That second question is an administrator's: the users of roles may not ask it, and a refusal stands in Redis's log.
     Raises NotRedis where something else answers.
     """
     info: Any = client.info()
@@ -50,7 +51,7 @@ def inspect_server(client: redis.Redis) -> ServerFacts:
         cluster=bool(info.get("cluster_enabled", 0)),
         loading=bool(info.get("loading", 0)),
         append_only=bool(info.get("aof_enabled", 0)),
-        fsync=None if version >= WAITAOF_SINCE else _fsync(client),
+        fsync=_fsync(client) if flushing or version < WAITAOF_SINCE else None,
         policy=str(info.get("maxmemory_policy", "noeviction")),
         max_memory=int(info.get("maxmemory", 0)),
         used_memory=int(info.get("used_memory", 0)),
@@ -81,6 +82,11 @@ def concerns(facts: ServerFacts) -> tuple[str, ...]:
     found = []
     if not facts.append_only:
         found.append("Redis keeps no append-only file, so its restart loses all runs: start it with --appendonly yes")
+    elif facts.fsync not in (None, "always"):
+        found.append(
+            f"Redis has appendfsync {facts.fsync}, so its host may lose what it has just accepted with its power: "
+            "set always"
+        )
     if facts.writes_fail:
         found.append("Redis could not write its file the last time: see whether its disk is full")
     if facts.max_memory and facts.used_memory > NEARLY_FULL * facts.max_memory:

@@ -23,6 +23,8 @@ from orchestrator.local import stack as stack_module
 from orchestrator.local.place import Place
 from orchestrator.local.processes import members
 from orchestrator.settings import Settings
+from orchestrator.store.keys import Keys
+from orchestrator.store.steps import settle
 from tests.waiting import wait_until
 
 
@@ -119,6 +121,26 @@ def test_down_leaves_no_process_no_socket_and_no_lock(alone: Settings) -> None:
     assert {entry.name for entry in alone.home.iterdir()} == {"logs", "redis"}
     assert find(alone) is None
     assert not down(alone, silent)
+
+
+def test_what_it_accepts_is_on_the_disk_before_it_answers(alone: Settings, tmp_path: Path) -> None:
+    """By count of the server's fdatasync calls: a Valkey whose file is flushed every second tells WAITAOF too early."""
+    accepted = 20
+    with client(ensure_up(alone, silent, pools=False)) as redis:
+        state = status(alone)
+        assert state is not None
+        log = tmp_path / "flushes"
+        command = ["strace", "-f", "-e", "trace=fdatasync", "-o", str(log), "-p", str(state.processes[0].pid)]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as watch:
+            assert watch.stderr is not None
+            assert "attached" in watch.stderr.readline()
+            before = log.read_text().count("fdatasync(")
+            try:
+                for _ in range(accepted):
+                    settle(redis, Keys("case"))
+                wait_until(lambda: log.read_text().count("fdatasync(") - before >= accepted)
+            finally:
+                watch.terminate()
 
 
 def test_a_killed_redis_comes_back_with_its_data(alone: Settings) -> None:

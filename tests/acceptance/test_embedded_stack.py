@@ -59,7 +59,7 @@ def test_the_doctor_finds_everything_in_reach(home: Settings) -> None:
     diagnosis = doctor(home)
     assert [finding for finding in diagnosis.findings if not finding.ok or finding.warning] == []
     checks = {finding.check for finding in diagnosis.findings}
-    assert checks == {"store", "redis", "queue prep", "queue train", "queue evaluate", "queue ops", "flower"}
+    assert checks == {"store", "records", "redis", "queue prep", "queue train", "queue evaluate", "queue ops", "flower"}
     assert diagnosis.exit_code == 0
 
 

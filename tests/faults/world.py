@@ -41,7 +41,7 @@ class World:
         self,
         folder: Path,
         *,
-        appendfsync: str = "everysec",
+        appendfsync: str = "always",
         store_url: str | None = None,
         settings: Mapping[str, str] | None = None,
         redis: RedisServer | None = None,

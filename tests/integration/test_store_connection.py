@@ -121,13 +121,22 @@ def test_a_redis_without_a_file_works_and_is_a_concern(start: Start) -> None:
         settle(client, Keys("case"))
 
 
+def test_a_redis_that_answers_before_it_flushes_is_a_concern_where_one_may_ask(start: Start) -> None:
+    server = start("--appendfsync", "everysec")
+    with connect(reach(server.url)) as client:
+        assert any("set always" in line for line in concerns(inspect_server(client, flushing=True)))
+        client.acl_setuser("app", enabled=True, passwords=["+pw"], commands=["+@all", "-config"], keys=["*"])
+    with connect(reach(server.url.replace("unix://:", "unix://app:").replace(server.password, "pw"))) as client:
+        assert concerns(inspect_server(client, flushing=True)) == ()
+
+
 def test_a_cluster_is_refused(start: Start) -> None:
     server = start("--cluster-enabled", "yes", "--cluster-port", str(free_port()))
     assert "cluster mode" in refusal(server.url)
 
 
 def test_a_good_redis_gives_no_concern(redis: redis_py.Redis) -> None:
-    assert concerns(inspect_server(redis)) == ()
+    assert concerns(inspect_server(redis, flushing=True)) == ()
     settle(redis, Keys("case"))
 
 
