@@ -24,6 +24,8 @@ from tests.faults.world import World
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.md"
 WORLDS = "cyclery-storm-"
+WIDTH = 8  # workflows at once: so few that each is met by several faults
+LASTING = (0.3, 4.0)  # seconds, of those faults that last
 
 
 def _say(text: str) -> None:
@@ -36,7 +38,7 @@ def _round(one: Round, number: int, seed: int, folder: Path, reference: Referenc
     own = folder / one.name.replace(" ", "-").replace(",", "")
     with one.begin(own, folder / "without-faults" / "store") as (world, faults):
         try:
-            storm = Storm(seed, faults, pause=one.pause)
+            storm = Storm(seed, faults, pause=one.pause, lasting=LASTING, width=WIDTH)
             result = storm.run(world, cases(number, seed), reference)
         finally:
             left = world.close()

@@ -26,7 +26,7 @@ class Round:
     name: str
     make: MakeFaults | None  # None: those of what surrounds a world
     appendfsync: str = "everysec"
-    pause: tuple[float, float] = (0.2, 1.5)
+    pause: tuple[float, float] = (0.05, 0.5)
     weight: int = 1  # of the workflows
 
     @contextmanager
@@ -109,13 +109,13 @@ def everything(reference: Path) -> Sequence[Fault]:
 
 ROUNDS = (
     Round("processes", processes),
-    Round("points", at_points, pause=(0.05, 0.5), weight=2),
-    Round("messages", messages, pause=(0.05, 0.3)),
-    Round("Redis killed, appendfsync everysec", crashes, pause=(1.0, 4.0)),
-    Round("Redis killed, appendfsync always", crashes, "always", pause=(1.0, 4.0)),
-    Round("power loss", power, pause=(1.0, 4.0)),
-    Round("garbage", garbage, pause=(0.1, 0.8)),
-    Round("network, store, memory", None, pause=(0.5, 2.0)),
+    Round("points", at_points, pause=(0.02, 0.1), weight=2),
+    Round("messages", messages, pause=(0.02, 0.1)),
+    Round("Redis killed, appendfsync everysec", crashes, pause=(0.5, 2.0)),
+    Round("Redis killed, appendfsync always", crashes, "always", pause=(0.5, 2.0)),
+    Round("power loss", power, pause=(0.5, 2.0)),
+    Round("garbage", garbage, pause=(0.05, 0.3)),
+    Round("network, store, memory", None, pause=(0.1, 1.0)),
     Round("the release before", release_before),
     Round("everything", everything, weight=2),
 )
