@@ -105,7 +105,8 @@ class Ledger:
             raise
 
     def _unstage(self, request: staging.Submission) -> None:
-        self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
+        with answering(self.redis):
+            self.redis.unlink(*(self.keys("staging", request.nonce, part) for part in staging.PARTS))
 
     def _flip(self, request: staging.Submission, run: str, epoch: str, hits: Mapping[str, CacheRecord]) -> list[Any]:
         told = {"workflow": request.plan.workflow, "generation": request.generation, "by": request.author}
@@ -129,12 +130,12 @@ class Ledger:
         if not keys:
             return []
         names = [self.keys("cache", key) for key in keys]
-        texts = cast("list[str | None]", self.redis.mget(names))
-        pipe = self.redis.pipeline(transaction=False)
-        for name, text in zip(names, texts, strict=True):
-            if text is not None:
-                pipe.pexpire(name, int(self.settings.cache_expire_s * 1000), gt=True)
-        pipe.execute()
+        with answering(self.redis), self.redis.pipeline(transaction=False) as living_on:
+            texts = cast("list[str | None]", self.redis.mget(names))
+            for name, text in zip(names, texts, strict=True):
+                if text is not None:
+                    living_on.pexpire(name, self._ms(self.settings.cache_expire_s), gt=True)
+            living_on.execute()
         return [None if text is None else CacheRecord.decode(text) for text in texts]
 
     def cached(self, key: str) -> CacheRecord | None:
@@ -191,14 +192,15 @@ class Ledger:
 
     def _inputs(self, run: str, call: StageCall, *, grown: bool) -> dict[str, dict[str, ArtifactRef]]:
         needs = staging.data_needs(call)
-        if grown:
-            added = cast("list[str]", self.redis.lrange(self.keys.run(run, "grown", call.id), 0, -1))
-            needs = list(dict.fromkeys([*needs, *added]))
         found: dict[str, dict[str, ArtifactRef]] = {}
-        for start in range(0, len(needs), staging.CHUNK):
-            chunk = needs[start : start + staging.CHUNK]
-            texts = cast("list[str | None]", self.redis.hmget(self.keys.run(run, "outputs"), chunk))
-            found.update({one: decode_refs(json.loads(text)) for one, text in zip(chunk, texts, strict=True) if text})
+        with answering(self.redis):
+            if grown:
+                added = cast("list[str]", self.redis.lrange(self.keys.run(run, "grown", call.id), 0, -1))
+                needs = list(dict.fromkeys([*needs, *added]))
+            for start in range(0, len(needs), staging.CHUNK):
+                chunk = needs[start : start + staging.CHUNK]
+                texts = cast("list[str | None]", self.redis.hmget(self.keys.run(run, "outputs"), chunk))
+                found |= {one: decode_refs(json.loads(text)) for one, text in zip(chunk, texts, strict=True) if text}
         return found
 
     def heartbeat(self, leases: Mapping[Lease, float | None]) -> dict[Lease, LeaseState]:
@@ -285,12 +287,11 @@ class Ledger:
 
     def leases_of(self, host: str) -> dict[Lease, int]:
         """The leases that this host's processes hold, each with the id of its process."""
-        members = cast("list[str]", self.redis.zrange(self.keys("leases"), 0, -1))
-        owned = [member.split("/", 1) for member in members]
-        pipe = self.redis.pipeline(transaction=False)
-        for run, stage in owned:
-            pipe.hget(self.keys.run(run, "stages"), stage)
-        records = [json.loads(text) if text else {} for text in pipe.execute()]
+        owned = [member.split("/", 1) for member in self._members("leases")]
+        with answering(self.redis), self.redis.pipeline(transaction=False) as reading:
+            for run, stage in owned:
+                reading.hget(self.keys.run(run, "stages"), stage)
+            records = [json.loads(text) if text else {} for text in reading.execute()]
         return {
             Lease(run, stage, record["fence"]): int(record["pid"])
             for (run, stage), record in zip(owned, records, strict=True)
@@ -340,19 +341,21 @@ class Ledger:
 
     def unfinished(self) -> set[str]:
         """Runs whose graph work somebody began and left: usually none."""
-        return cast("set[str]", self.redis.smembers(self.keys("work")))
+        with answering(self.redis):
+            return cast("set[str]", self.redis.smembers(self.keys("work")))
 
     def ended(self) -> list[str]:
         """Runs that ended and whose manifest is not yet in the store."""
-        return cast("list[str]", self.redis.zrange(self.keys("ended"), 0, -1))
+        return self._members("ended")
 
     def holds(self) -> list[str]:
         """Runs that came to wait for a person, and whose checkpoint is not yet in the store."""
-        return cast("list[str]", self.redis.zrange(self.keys("holds"), 0, -1))
+        return self._members("holds")
 
     def checkpointed(self, run: str) -> None:
         """How far the run came is in the store, or matters no more."""
-        self.redis.zrem(self.keys("holds"), run)
+        with answering(self.redis):
+            self.redis.zrem(self.keys("holds"), run)
 
     def archive(self, run: str, generation: int) -> None:
         """The manifest of this generation is in the store: the run may expire."""
@@ -375,6 +378,10 @@ class Ledger:
             if len(reply) < 2 or int(reply[1]) == 0:
                 return tuple(bells)
             reply = self._run("sweep", run)
+
+    def _members(self, name: str) -> list[str]:
+        with answering(self.redis):
+            return cast("list[str]", self.redis.zrange(self.keys(name), 0, -1))
 
     def _run(self, name: str, *arguments: str | int | float) -> list[Any]:
         with answering(self.redis):

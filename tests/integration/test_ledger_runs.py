@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
-from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.contracts.records import Decision
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.ledger import Ledger
@@ -28,6 +30,27 @@ def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
 @pytest.fixture
 def store(settings: Settings) -> ArtifactStore:
     return open_store(settings)
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda ledger: ledger.lookup(["key"]),
+        lambda ledger: ledger.leases_of("here"),
+        lambda ledger: ledger.unfinished(),
+        lambda ledger: ledger.ended(),
+        lambda ledger: ledger.holds(),
+        lambda ledger: ledger.checkpointed("run"),
+    ],
+)
+def test_reads_without_redis_are_an_outage(
+    settings: Settings, tmp_path: Path, read: Callable[[Ledger], object]
+) -> None:
+    with (
+        redis_py.Redis(unix_socket_path=str(tmp_path / "nobody")) as nobody,
+        pytest.raises(Unreachable, match="went away"),
+    ):
+        read(Ledger(nobody, settings))
 
 
 def old(store: ArtifactStore, data: bytes) -> ArtifactRef:
