@@ -13,8 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
-from orchestrator.contracts.errors import CycleryError, Outdated, RecordConflict
+from orchestrator.contracts.errors import CycleryError, InvalidInput, Outdated, RecordConflict, RecordDamaged
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.garbage import Collector
@@ -25,7 +26,7 @@ from orchestrator.engine.submitted import keep_submissions
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.audit import drain
-from orchestrator.store.connection import connect
+from orchestrator.store.connection import answering, connect
 from orchestrator.store.format import require_format
 from orchestrator.store.manifests import write_checkpoint, write_manifest
 from orchestrator.store.server import concerns, inspect_server
@@ -112,18 +113,34 @@ class Service:
         ended = self.ledger.ended()
         if ended:
             settle(self.ledger.redis, self.ledger.keys)
-        keep_submissions(self.ledger.redis, self.ledger.keys, self.store)
-        drain(self.ledger.redis, self.ledger.settings, self.store)
-        for run in ended:
+        steps: list[Callable[[], object]] = [
+            partial(keep_submissions, self.ledger.redis, self.ledger.keys, self.store),
+            partial(drain, self.ledger.redis, self.ledger.settings, self.store),
+            *(partial(self._keep_end, run) for run in ended),
+            *(partial(self._keep_checkpoint, run) for run in self.ledger.holds()),
+        ]
+        unkept: list[CycleryError] = []
+        for step in steps:
+            try:
+                step()
+            except (RecordDamaged, InvalidInput) as error:  # of one run: the others do not wait for it
+                unkept.append(error)
+        if unkept:
+            raise unkept[0]
+
+    def _keep_end(self, run: str) -> None:
+        with answering(self.ledger.redis):
             record = self.history.snapshot(run)
             if record is not None and record.status.ended:
                 self._keep_manifest(record)
                 self.ledger.archive(run, record.generation)
-        for run in self.ledger.holds():
+
+    def _keep_checkpoint(self, run: str) -> None:
+        with answering(self.ledger.redis):
             record = self.history.snapshot(run)
-            if record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
-                write_checkpoint(self.store, record)
-            self.ledger.checkpointed(run)
+        if record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
+            write_checkpoint(self.store, record)
+        self.ledger.checkpointed(run)
 
     def _keep_manifest(self, record: RunRecord) -> None:
         try:

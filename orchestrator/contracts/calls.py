@@ -128,3 +128,8 @@ class Plan(Value):
     max_parallel: int | None = None  # stages of this run under way at once
     spec: dict[str, Any] = Field(default_factory=dict)  # the spec as it was resolved, secrets unresolved
     notes: tuple[str, ...] = ()  # what a person should know about the plan
+
+
+def is_probe(run: str) -> bool:
+    """Whether this is the id of a run that only tries the stack."""
+    return run.startswith(f"{DIAGNOSTIC}-")

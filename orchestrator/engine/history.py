@@ -10,7 +10,7 @@ from typing import Any, cast
 import redis
 from pydantic import ValidationError
 
-from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef, Code
+from orchestrator.contracts.calls import ArtifactRef, Code, is_probe
 from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
 from orchestrator.contracts.status import StageState
@@ -42,7 +42,7 @@ class History:
         parts = pipe.execute()
         if not parts[0]:
             return None
-        with _readable(run):
+        with readable(run):
             return self._record(run, *parts)
 
     def _record(self, run: str, fields: Any, calls: Any, stages: Any, outputs: Any, last: Any) -> RunRecord:
@@ -78,7 +78,7 @@ class History:
     def run_ids(self) -> list[str]:
         """All runs in Redis, newest first, without those of the doctor."""
         known = cast("list[str]", self.redis.zrevrange(self.keys("runs"), 0, -1))
-        return [run for run in known if not run.startswith(f"{DIAGNOSTIC}-")]
+        return [run for run in known if not is_probe(run)]
 
     def latest(self, workflow: str) -> str | None:
         """The last run of a workflow."""
@@ -124,7 +124,7 @@ class History:
         """The names of the messages of all that a run still has to do, by queue."""
         found: dict[str, set[str]] = {}
         texts = cast("list[str]", self.redis.hvals(self.keys.run(run, "stages")))
-        with _readable(run):
+        with readable(run):
             for moving in map(json.loads, texts):
                 if moving["state"] in _OPEN and not moving.get("hold"):
                     found.setdefault(moving["queue"], set()).add(moving["task"])
@@ -178,7 +178,7 @@ class History:
 
 
 @contextmanager
-def _readable(run: str) -> Iterator[None]:
+def readable(run: str) -> Iterator[None]:
     """A record that cannot be read is told in one line, with its run."""
     try:
         yield
@@ -205,7 +205,7 @@ def _moment(milliseconds: str) -> float:
 
 
 def _summary(run: str, row: Sequence[Any]) -> RunSummary:
-    with _readable(run):
+    with readable(run):
         return RunSummary(
             run=run,
             workflow=row[0],

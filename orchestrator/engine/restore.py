@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef
+from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef, is_probe
 from orchestrator.contracts.errors import NotPermitted, RecordDamaged
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -101,7 +101,7 @@ class Restore:
         self._put(("SET", self.keys("audit:drained"), str(log.last), "NX"))
         ended, asked = generations(self.store, MANIFESTS), generations(self.store, SUBMISSIONS)
         tell(f"Reading what is kept of runs ({len(ended)}) …")
-        lost = {run: number for run, number in asked.items() if number > ended.get(run, 0) and not _is_probe(run)}
+        lost = {run: number for run, number in asked.items() if number > ended.get(run, 0) and not is_probe(run)}
         registered = self._restore_ended((run, number) for run, number in ended.items() if run not in lost)
         self._restore_models(log, registered)
         self._restore_lost(lost.items(), log)
@@ -155,7 +155,7 @@ class Restore:
     def _restore_ended(self, wanted: Iterable[tuple[str, int]]) -> dict[str, str]:
         """Runs that ended, as long as Redis would still have them, and their results; keys of registrations by run."""
         registered: dict[str, str] = {}
-        for record, submission in self._pairs(pair for pair in wanted if not _is_probe(pair[0])):
+        for record, submission in self._pairs(pair for pair in wanted if not is_probe(pair[0])):
             if record is None:
                 continue
             registered.update((record.run, stage.key) for stage in record.stages if _registers(stage) and stage.key)
@@ -228,7 +228,7 @@ class Restore:
     def _list_untold(self, ended: dict[str, int], asked: dict[str, int], log: Replay) -> None:
         """Runs of which the store has no more than that they were submitted."""
         for run, generation in log.generations.items():
-            if generation <= max(ended.get(run, 0), asked.get(run, 0)) or _is_probe(run):
+            if generation <= max(ended.get(run, 0), asked.get(run, 0)) or is_probe(run):
                 continue
             entry = log.submitted[run, generation]
             workflow = entry.get("workflow", run.rpartition("-")[0])
@@ -303,10 +303,6 @@ class Restore:
 
     def _note(self, at: float | None) -> None:
         self.found.newest = max(self.found.newest or 0.0, at or 0.0) or None
-
-
-def _is_probe(run: str) -> bool:
-    return run.startswith(f"{DIAGNOSTIC}-")
 
 
 def _registers(stage: StageRecord) -> bool:

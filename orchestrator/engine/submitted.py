@@ -7,8 +7,10 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import DIAGNOSTIC
+from orchestrator.contracts.calls import is_probe
+from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.contracts.records import RECORD_VERSION
+from orchestrator.engine.history import readable
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
@@ -19,24 +21,37 @@ PAGE = 200  # submissions of one look
 
 
 def keep_submissions(client: redis.Redis, keys: Keys, store: ArtifactStore) -> int:
-    """Write what was asked for since it was last called; how many. Any number may do so at once."""
-    kept = 0
-    while True:
-        with answering(client):
-            waiting = cast("list[tuple[str, float]]", client.zrange(keys("submitted"), 0, PAGE - 1, withscores=True))
-        if not waiting:
-            return kept
+    """Write what was asked for since it was last called; how many. Any number may do so at once.
+
+    Raises `RecordDamaged` for what cannot be read, after all others are kept; it stays where it is.
+    """
+    kept, damaged = 0, list[RecordDamaged]()
+    while waiting := _waiting(client, keys, after=len(damaged)):
         settle(client, keys)
         for member, at in waiting:
-            _keep(client, keys, store, member, at / 1000)
-        kept += len(waiting)
+            try:
+                _keep(client, keys, store, member, at / 1000)
+                kept += 1
+            except RecordDamaged as error:
+                damaged.append(error)
+    if damaged:
+        raise damaged[0]
+    return kept
+
+
+def _waiting(client: redis.Redis, keys: Keys, after: int) -> list[tuple[str, float]]:
+    with answering(client):
+        page = client.zrange(keys("submitted"), after, after + PAGE - 1, withscores=True)
+    return cast("list[tuple[str, float]]", page)
 
 
 def _keep(client: redis.Redis, keys: Keys, store: ArtifactStore, member: str, at: float) -> None:
     run, _, generation = member.rpartition("@")
-    data = None if run.startswith(f"{DIAGNOSTIC}-") else _record(client, keys, run, int(generation), at)
-    if data is not None:
-        write_submission(store, run, int(generation), data)
+    if not is_probe(run):
+        with readable(run):
+            data = _record(client, keys, run, int(generation), at)
+        if data is not None:
+            write_submission(store, run, int(generation), data)
     with answering(client):
         client.zrem(keys("submitted"), member)
 

@@ -7,7 +7,7 @@ for a person has checkpoints too, one for each time: `checkpoints/RUN@2+25.json`
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -29,14 +29,14 @@ def write_manifest(store: ArtifactStore, record: RunRecord) -> str:
     """Keep an ended run's record; the name under which it is kept.
 
     Each generation has one manifest, and the first one written stays: writers of the same generation agree on all
-    but the position in the event stream.
+    but the position in the event stream. Raises RecordConflict, and RecordDamaged where the first cannot be read.
     """
     name = record_name(MANIFESTS, record.run, record.generation)
     try:
         store.put_record(name, record.model_dump_json().encode())
     except RecordConflict:
         kept = store.get_record(name)
-        if kept is None or _essence(RunRecord.model_validate_json(kept)) != _essence(record):
+        if kept is None or _essence(_parsed(record.run, kept, RunRecord.model_validate_json)) != _essence(record):
             raise
     return name
 
@@ -120,11 +120,11 @@ def parse_manifest(data: bytes) -> RunRecord:
     return RunRecord.model_validate_json(data)
 
 
-def _parsed(run: str, data: bytes) -> RunRecord:
+def _parsed(run: str, data: bytes, parse: Callable[[bytes], RunRecord] = parse_manifest) -> RunRecord:
     try:
-        return parse_manifest(data)
+        return parse(data)
     except ValueError as error:
-        raise RecordDamaged(f"the manifest of {run} in the store cannot be read: it is damaged", run) from error
+        raise RecordDamaged(f"the manifest of {run} in the store is damaged: put it back from a backup", run) from error
 
 
 def parse_submission(data: bytes) -> SubmissionRecord:

@@ -10,12 +10,15 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
 import redis as redis_py
 
+from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.engine.ledger import Ledger
 from orchestrator.service import Service
 from orchestrator.settings import Settings
-from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.artifacts import ArtifactStore, open_store
+from orchestrator.store.manifests import read_manifest
 from tests.faults.hosts.gate import StoreGate
 from tests.integration.ledger_case import Hand, call
 from tests.servers import RedisServer, S3Server
@@ -47,6 +50,45 @@ def test_repairs_while_the_store_hangs(
             stop.set()
             serving.join()
             gate.close()
+
+
+@pytest.mark.parametrize("where", ["in Redis", "in the store"])
+def test_a_damaged_record_keeps_no_other_run_from_the_store(
+    redis: redis_py.Redis, settings: Settings, where: str
+) -> None:
+    hand, store = Hand(Ledger(redis, settings)), open_store(settings)
+    runs = []
+    for _ in range(2):
+        accepted = hand.submit(call("a"))
+        hand.work(accepted.bells)
+        runs.append(accepted.run)
+    damaged, sound = runs
+    if where == "in Redis":
+        redis.hset(hand.ledger.keys.run(damaged), "created", "never")
+    else:
+        store.put_record(f"manifests/{damaged}.json", b"{")
+    service = Service(hand.ledger, store)
+    for _ in range(2):
+        with pytest.raises(RecordDamaged, match=damaged):
+            service.keep_records()
+    assert hand.ledger.ended() == [damaged]  # stays until somebody has looked at it
+    assert read_manifest(store, sound) is not None
+
+
+def test_an_outage_is_told_once_and_in_one_line(
+    redis: redis_py.Redis, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with redis_py.Redis(unix_socket_path=str(tmp_path / "nobody"), decode_responses=True) as nobody:
+        service = Service(Ledger(nobody, settings), open_store(settings), Ledger(nobody, settings))
+        for chore in (chore for chore in service.chores if chore.name != "clean"):
+            for _ in range(2):
+                chore.due = 0.0
+                chore.run_if_due(1.0)
+            (told,) = caplog.records
+            assert told.levelname == "WARNING"
+            assert "went away" in told.getMessage()
+            assert "\n" not in told.getMessage()
+            caplog.clear()
 
 
 def test_stops_soon_while_redis_does_not_answer(tmp_path: Path) -> None:

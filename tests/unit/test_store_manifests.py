@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.errors import InvalidInput, RecordConflict
+from orchestrator.contracts.errors import InvalidInput, RecordConflict, RecordDamaged
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
 from orchestrator.store.artifacts import ArtifactStore
@@ -43,6 +43,14 @@ def test_writing_again_is_harmless_and_rewriting_history_is_not(store: ArtifactS
     assert read_manifest(store, "churn-1") == record(position="5-0")
     with pytest.raises(RecordConflict):
         write_manifest(store, record(status=RunStatus.FAILED))
+
+
+def test_a_damaged_manifest_is_named_and_not_written_over(store: ArtifactStore) -> None:
+    store.put_record("manifests/churn-1.json", b"{")
+    for use in (lambda: read_manifest(store, "churn-1"), lambda: write_manifest(store, record())):
+        with pytest.raises(RecordDamaged, match=r"manifest of churn-1 .*: put it back from a backup"):
+            use()
+    assert store.get_record("manifests/churn-1.json") == b"{"
 
 
 def test_runs_are_listed_once(store: ArtifactStore) -> None:
