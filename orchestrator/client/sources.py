@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 import secrets
 import time
 from contextlib import suppress
@@ -12,10 +10,10 @@ from pathlib import Path
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.values import digest_of_file, is_digest
 from orchestrator.store.artifacts import ArtifactStore
 
 REMEMBERED = 1000  # files
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 # A file changed so shortly before it was read may change again within the same tick of its clock.
 FRESH_NS = 2_000_000_000
 
@@ -30,10 +28,9 @@ class Sources:
         """The reference of a file's content; the store is not asked."""
         mark = _mark(path)
         known = self._read().get(str(path.absolute()))
-        if isinstance(known, dict) and known.get("mark") == mark and _DIGEST.fullmatch(str(known.get("digest"))):
+        if isinstance(known, dict) and known.get("mark") == mark and is_digest(str(known.get("digest"))):
             return _ref(known["digest"], mark[0])
-        with path.open("rb") as file:
-            digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+        digest = digest_of_file(path)
         self._remember(path, mark, digest)
         return _ref(digest, mark[0])
 

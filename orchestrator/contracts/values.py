@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from orchestrator.contracts.errors import InvalidInput
 
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _FILE_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,199}", re.ASCII)
 
 
@@ -36,3 +38,14 @@ def canonical(value: Any) -> bytes:
 def digest_of(value: Any) -> str:
     """The SHA-256 of a JSON value's canonical spelling, as `sha256:` and 64 hex digits."""
     return f"sha256:{hashlib.sha256(canonical(value)).hexdigest()}"
+
+
+def digest_of_file(path: Path) -> str:
+    """The digest of a file's bytes, which are not held in memory. Raises OSError."""
+    with path.open("rb") as file:
+        return f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
+
+
+def is_digest(text: str) -> bool:
+    """Whether it is spelled as a digest."""
+    return _DIGEST.fullmatch(text) is not None

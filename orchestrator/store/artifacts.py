@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.errors import ArtifactCorrupt, ArtifactMissing, InvalidInput, RecordConflict, Unreachable
+from orchestrator.contracts.values import digest_of_file, is_digest
 from orchestrator.settings import Settings
 from orchestrator.store.cache import HostCache, remove_older
 from orchestrator.store.objects import TEMPORARY, Objects
@@ -18,7 +19,6 @@ ARTIFACTS = "artifacts/sha256"
 WHOLE = 8 * 2**20  # bytes up to which a file travels in one piece
 PIECE = 8 * 2**20  # bytes of one piece of a longer file
 REMEMBERED = 100_000  # digests that one process remembers as verified
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _RECORD = re.compile(r"(?!artifacts/|tmp/)[A-Za-z0-9_-][\w.@+-]*(/[A-Za-z0-9_-][\w.@+-]*)+", re.ASCII)
 
 
@@ -71,8 +71,7 @@ class ArtifactStore:
             size = path.stat().st_size
             if size <= WHOLE:
                 return self.put_bytes(path.read_bytes(), kind, rows, durable=durable)
-            with path.open("rb") as source:
-                digest = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+            digest = digest_of_file(path)
         except OSError as error:
             raise InvalidInput(f"{path}: cannot be read ({error.strerror}): give a file that you may read") from error
         ref = ArtifactRef(kind=kind, digest=digest, size=size, rows=rows)
@@ -120,7 +119,7 @@ class ArtifactStore:
         """All artifacts, in no order."""
         for entry in self._objects.entries(ARTIFACTS):
             digest = f"sha256:{entry.path.rsplit('/', 1)[-1]}"
-            if _DIGEST.fullmatch(digest):
+            if is_digest(digest):
                 yield StoredArtifact(digest, entry.size, entry.modified.timestamp())
 
     def put_record(self, name: str, data: bytes) -> bool:
@@ -178,8 +177,7 @@ class ArtifactStore:
             identity = _identity(path)
             if self._verified.get(ref.digest) == identity and identity[0] == ref.size:
                 return path
-            with path.open("rb") as source:
-                found = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+            found = digest_of_file(path)
         except FileNotFoundError:
             raise self._missing(ref) from None
         except OSError as error:
@@ -208,8 +206,7 @@ class ArtifactStore:
             identity = (stat.st_size, stat.st_ino)  # each use sets the time of a copy
             if self._verified.get(ref.digest) == identity and stat.st_size == ref.size:
                 return True
-            with copy.open("rb") as source:
-                found = f"sha256:{hashlib.file_digest(source, 'sha256').hexdigest()}"
+            found = digest_of_file(copy)
         except OSError:  # evicted meanwhile, or its disk fails: it can be fetched again
             return False
         if found == ref.digest:
@@ -306,7 +303,7 @@ def store_config(settings: Settings) -> dict[str, Any]:
 
 
 def _path(digest: str) -> str:
-    if not _DIGEST.fullmatch(digest):
+    if not is_digest(digest):
         raise InvalidInput(f"{digest!r} is no digest: write sha256: and 64 hex digits")
     name = digest.removeprefix("sha256:")
     return f"{ARTIFACTS}/{name[:2]}/{name}"
