@@ -15,6 +15,11 @@ def shown(text: str) -> str:
     return _UNSHOWN.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+def first_line(error: BaseException) -> str:
+    """What an error says first, without its full stop; its type where it says nothing."""
+    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")
+
+
 def is_unicode(text: str) -> bool:
     """Whether it can be written, recorded and sent: bytes that are not UTF-8 arrive as halves of characters."""
     try:

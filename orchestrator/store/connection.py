@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.text import first_line
 from orchestrator.settings import Settings
 from orchestrator.store.server import ServerFacts, check, inspect_server
 from orchestrator.store.tls import tls_options
@@ -76,7 +77,6 @@ def answering(client: redis.Redis) -> Iterator[None]:
     """Turn what redis-py raises about the connection, or the state of the server, into `Unreachable`."""
     import redis
 
-    from orchestrator.store.patience import first_line
     from orchestrator.store.refusals import refusal
 
     try:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, Unreachable
+from orchestrator.contracts.text import first_line
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore
@@ -209,5 +210,4 @@ def _complaint(reason: str) -> str:
 
 def _reason(error: Exception) -> str:
     """The library's message without its debugging tail."""
-    line = (str(error).splitlines() or [type(error).__name__])[0].strip()
-    return line.rsplit(" - ", 1)[-1] if " - " in line else line
+    return first_line(error).rsplit(" - ", 1)[-1]

@@ -10,6 +10,8 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
+from orchestrator.contracts.text import first_line
+
 FIRST_BACKOFF_S, LONGEST_BACKOFF_S = 0.05, 1.0
 SPEAK_AFTER_S = 2.0  # a restart of Redis is over before; a command that hangs is told of well within five seconds
 
@@ -53,8 +55,3 @@ class Patience(Retry):
                 self._told(f"{self._where} does not answer ({first_line(error)}): trying for another {left:.0f} s …")
 
         return super().call_with_retry(do, failed, *args, **options)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without its full stop."""
-    return (str(error).splitlines() or [type(error).__name__])[0].strip().rstrip(".")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import redis
 
 from orchestrator.contracts.errors import Unreachable
-from orchestrator.store.patience import first_line
+from orchestrator.contracts.text import first_line
 
 URL = "CYCLERY_REDIS_URL"
 Line = Callable[[str, str], str]  # (where, what was answered) → the line

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from orchestrator.contracts.data import IngestParams
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.text import first_line
 from workers.data import cells
 from workers.data.inference import whole_numbers
 
@@ -24,7 +25,7 @@ def read_parquet(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[
         names = table.column_names
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{params.filename}: the file is not readable as Parquet ({_reason(error)}): look at format:"
+            f"{params.filename}: the file is not readable as Parquet ({first_line(error)}): look at format:"
         ) from None
     notes: list[str] = []
     columns: list[pd.Series[Any]] = []
@@ -33,15 +34,11 @@ def read_parquet(file: Path, params: IngestParams) -> tuple[pd.DataFrame, tuple[
             columns.append(_column(field, column, params, notes))
         except (pa.ArrowException, ValueError, OverflowError) as error:
             raise DataError(
-                f"{params.filename}: the values of column {name!r} cannot be read ({_reason(error)}): write it anew"
+                f"{params.filename}: the values of column {name!r} cannot be read ({first_line(error)}): write it anew"
             ) from None
     frame = pd.concat(columns, axis=1, keys=range(len(columns))) if columns else pd.DataFrame()
     frame.columns = pd.Index(names)
     return frame, tuple(notes)
-
-
-def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _column(  # noqa: PLR0911  (one return for each family of types)

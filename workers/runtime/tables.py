@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.text import first_line
 
 ROW = "row"  # the index: the row's position in the source
 ROW_COLUMN = "__row__"  # the same in the file
@@ -52,8 +53,7 @@ def read_table(path: Path) -> pd.DataFrame:
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the file's
             raise
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        raise DataError(f"the artifact {path.name} is no table that can be read ({reason})") from error
+        raise DataError(f"the artifact {path.name} is no table that can be read ({first_line(error)})") from error
 
 
 def _frame(table: pa.Table) -> pd.DataFrame:
