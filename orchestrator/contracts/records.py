@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, ValidationError
 
 from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.metrics import METRICS
@@ -25,6 +25,14 @@ class Record(Value):
     """
 
     model_config = ConfigDict(extra="ignore")
+
+
+def why_unreadable(error: Exception) -> str:
+    """Why a record could not be read, in plain ASCII: at which field, as far as that is known."""
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))!a}: {first['msg']}"
+    return f"{str(error.args[0])!a} is missing" if isinstance(error, KeyError) else ascii(str(error))[:200]
 
 
 class StageError(Record):

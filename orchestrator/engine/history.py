@@ -8,11 +8,18 @@ from contextlib import contextmanager
 from typing import Any, cast
 
 import redis
-from pydantic import ValidationError
 
 from orchestrator.contracts.calls import ArtifactRef, Code, is_probe
 from orchestrator.contracts.errors import RecordDamaged
-from orchestrator.contracts.records import Decision, Event, RunRecord, RunSummary, StageError, StageRecord
+from orchestrator.contracts.records import (
+    Decision,
+    Event,
+    RunRecord,
+    RunSummary,
+    StageError,
+    StageRecord,
+    why_unreadable,
+)
 from orchestrator.contracts.status import StageState
 from orchestrator.engine.messages import Pool, decode_refs
 from orchestrator.plan.ordering import in_plan_order
@@ -184,17 +191,10 @@ def readable(run: str) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise RecordDamaged(
-            f"the record of {run!r} in Redis cannot be read ({_reason(error)}): another release wrote it, "
+            f"the record of {run!r} in Redis cannot be read ({why_unreadable(error)}): another release wrote it, "
             "or it is damaged; update this one, or look at what its manifest keeps",
             run,
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))!a}: {first['msg']}"
-    return f"{str(error.args[0])!a} is missing" if isinstance(error, KeyError) else ascii(str(error))[:200]
 
 
 def _moment(milliseconds: str) -> float:

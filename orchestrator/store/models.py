@@ -8,10 +8,8 @@ import uuid
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from pydantic import ValidationError
-
 from orchestrator.contracts.errors import InvalidInput, NotPermitted, RecordDamaged, Unreachable
-from orchestrator.contracts.records import ModelVersion
+from orchestrator.contracts.records import ModelVersion, why_unreadable
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.values import canonical
 from orchestrator.settings import Settings
@@ -146,14 +144,7 @@ def _version(number: str, stage: str, record: str) -> ModelVersion:
         return ModelVersion.model_validate({**json.loads(record), "version": int(number), "stage": stage})
     except (ValueError, TypeError, RecursionError) as error:
         raise RecordDamaged(
-            f"version {number!a} of a model cannot be read in Redis ({_reason(error)}): another release wrote it, "
-            "or it is damaged",
+            f"version {number!a} of a model cannot be read in Redis ({why_unreadable(error)}): another release "
+            "wrote it, or it is damaged",
             number,
         ) from error
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))!a}: {first['msg']}"
-    return ascii(str(error))[:200]
