@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict
-
 from orchestrator.contracts.calls import Plan
-from orchestrator.contracts.records import RECORD_VERSION
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.records import RECORD_VERSION, Record
 
 
-class SubmissionRecord(Value):
+class SubmissionRecord(Record):
     """One generation of a run as it was asked for; its plan names sources and code by digest."""
-
-    model_config = ConfigDict(extra="ignore")  # a newer release may say more, which is passed over
 
     version: int = RECORD_VERSION
     run: str
