@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from orchestrator.contracts.errors import InvalidInput, Unreachable
 from orchestrator.contracts.text import first_line
 from orchestrator.settings import Settings
-from orchestrator.store.server import ServerFacts, check, inspect_server
+from orchestrator.store.server import NotRedis, ServerFacts, check, inspect_server
 from orchestrator.store.tls import tls_options
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _facts(url: str, where: str, patience_s: float) -> ServerFacts:
     import redis
 
     from orchestrator.store.patience import Patience
-    from orchestrator.store.refusals import NotRedis, hopeless, refusal, silence
+    from orchestrator.store.refusals import hopeless, loading, refusal, silence
 
     deadline = time.monotonic() + patience_s
     while True:
@@ -148,7 +148,7 @@ def _facts(url: str, where: str, patience_s: float) -> ServerFacts:
                 facts = inspect_server(probe)
             if not facts.loading:
                 return facts
-            problem = Unreachable(f"Redis at {where} is still loading its data: try again in a moment")
+            problem = Unreachable(loading(where))
         except (redis.RedisError, NotRedis) as error:
             known = refusal(error, where)
             if isinstance(error, redis.ResponseError) or hopeless(error):

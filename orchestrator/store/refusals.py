@@ -9,13 +9,10 @@ import redis
 
 from orchestrator.contracts.errors import Unreachable
 from orchestrator.contracts.text import first_line
+from orchestrator.store.server import NotRedis
 
 URL = "CYCLERY_REDIS_URL"
 Line = Callable[[str, str], str]  # (where, what was answered) → the line
-
-
-class NotRedis(Exception):
-    """Something answers, in the words of another protocol."""
 
 
 def refusal(error: Exception, where: str) -> Unreachable | None:
@@ -72,14 +69,20 @@ def _stranger(where: str, said: str) -> str:
     return f"something else than Redis answers at {where} ({said[:80]}): correct host and port in {URL}"
 
 
+def _wrong_password(where: str, _: str) -> str:
+    return f"Redis at {where} refuses the password: correct user and password in {URL}"
+
+
+def loading(where: str, _: str = "") -> str:
+    """The line for a Redis that reads its file."""
+    return f"Redis at {where} is still loading its data: try again in a moment"
+
+
 _BY_KIND: tuple[tuple[type[Exception], Line], ...] = (
     (NotRedis, _stranger),
     (redis.InvalidResponse, _stranger),
     (redis.exceptions.NoPermissionError, _forbidden),
-    (
-        redis.AuthenticationError,
-        lambda where, _: f"Redis at {where} refuses the password: correct user and password in {URL}",
-    ),
+    (redis.AuthenticationError, _wrong_password),
     (redis.OutOfMemoryError, lambda where, _: f"Redis at {where} is full: raise its maxmemory or free some"),
     (
         redis.ReadOnlyError,
@@ -94,8 +97,8 @@ _BY_KIND: tuple[tuple[type[Exception], Line], ...] = (
 _BY_WORD: tuple[tuple[str, Line], ...] = (
     ("NOPERM", _forbidden),
     ("ACL failure in script", _forbidden),
-    ("NOAUTH", lambda where, _: f"Redis at {where} refuses the password: correct user and password in {URL}"),
-    ("NOPROTO", lambda where, _: f"Redis at {where} refuses the password: correct user and password in {URL}"),
+    ("NOAUTH", _wrong_password),
+    ("NOPROTO", _wrong_password),
     ("protected mode", lambda where, _: f"Redis at {where} has no password and serves only its own host: requirepass"),
     ("DB index", lambda where, _: f"Redis at {where} has no such database: correct the number at the end of {URL}"),
     (
@@ -110,8 +113,8 @@ _BY_WORD: tuple[tuple[str, Line], ...] = (
         "NOREPLICAS",
         lambda where, _: f"Redis at {where} misses the replicas of its min-replicas-to-write: start them",
     ),
-    ("LOADING", lambda where, _: f"Redis at {where} is still loading its data: try again in a moment"),
-    ("loading the dataset", lambda where, _: f"Redis at {where} is still loading its data: try again in a moment"),
+    ("LOADING", loading),
+    ("loading the dataset", loading),
     ("BUSY", lambda where, _: f"Redis at {where} is busy with somebody's script: try again in a moment"),
     (
         "unknown command",

@@ -15,6 +15,10 @@ WAITAOF_SINCE = (7, 2)  # the release from which one command can wait for the ap
 NEARLY_FULL = 0.9
 
 
+class NotRedis(Exception):
+    """Something answers, in the words of another protocol."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
     """What a Redis says of itself, as far as Cyclery's promises rest on it."""
@@ -40,8 +44,6 @@ def inspect_server(client: redis.Redis, *, flushing: bool = False) -> ServerFact
     """
     info: Any = client.info()
     if not isinstance(info, dict) or "redis_version" not in info:
-        from orchestrator.store.refusals import NotRedis
-
         raise NotRedis(str(info) if info else "nothing")
     version = tuple(int(part) for part in str(info["redis_version"]).split(".") if part.isdigit())
     return ServerFacts(
