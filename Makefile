@@ -1,6 +1,6 @@
 # make demo   a whole lifecycle on real data, from nothing but python3 and make
 # make test   every test, lint, types and layers
-# make faults long storms: kills, power loss, … over ≥ 1,000 workflows; half an hour and more
+# make faults long storms: kills, power loss, … over 1,500 workflows; then all mutants: an hour and more
 # make fuzz   garbage for every input: Hypothesis, then the coverage-guided engine; SECONDS=600
 # make env · check · bench · lock · compose-test
 
@@ -35,7 +35,7 @@ test: check
 
 faults: env
 	deploy/install-test-packages
-	$(BIN)/python -m tests.faults --workflows 1050 --write
+	$(BIN)/python -m tests.faults --workflows 1500 --write
 	$(BIN)/python -m tests.faults.ledger.mutants
 
 SECONDS ?= 600

@@ -1,4 +1,4 @@
-"""The long storm: `python -m tests.faults --workflows 1050 --seed 1 [--only ROUND…] [--keep FILE] [--write]`.
+"""The long storm: `python -m tests.faults --workflows 1500 --seed 1 [--only ROUND…] [--keep FILE] [--write]`.
 
 Each round has a world of its own and lets other faults strike; then everything is checked against a world without
 faults. Exit code 1 when anything was lost, stuck, recorded twice or otherwise wrong.
@@ -52,7 +52,7 @@ def _round(one: Round, number: int, seed: int, folder: Path, reference: Referenc
 def main() -> int:
     """Run the rounds that are asked for."""
     parser = argparse.ArgumentParser(description=__doc__, prog="python -m tests.faults")
-    parser.add_argument("--workflows", type=int, default=1050, help="in all rounds together")
+    parser.add_argument("--workflows", type=int, default=1500, help="in all rounds together")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", nargs="*", metavar="ROUND", default=[], help=", ".join(one.name for one in ROUNDS))
     parser.add_argument("--keep", type=Path, metavar="FILE", help="add to the rounds that earlier calls kept in it")

@@ -15,6 +15,7 @@ from tests.faults.host import Host
 from tests.faults.processes import kill
 from tests.faults.world import World
 
+BUSY_S = 1.0  # for which who kills waits for somebody at work
 NOTING_S = 0.4  # in which whoever has heard that something is on the disk notes it
 QUEUES = ("prep", "train", "evaluate", "ops")
 
@@ -57,6 +58,18 @@ def _kill_one(found: Sequence[psutil.Process], chance: random.Random) -> None:
         kill([chance.choice(found)])
 
 
+def _busy(world: World, host: Host) -> list[psutil.Process]:
+    """The children of a host that have a stage in their hands; waits a moment for one, else all."""
+    deadline = time.monotonic() + BUSY_S
+    while True:
+        children = host.children()
+        pids = set(world.ledger.leases_of(host.name).values())
+        found = [child for child in children if child.pid in pids]
+        if found or time.monotonic() > deadline:
+            return found or children
+        time.sleep(0.005)
+
+
 def _host(world: World, chance: random.Random) -> Host:
     return chance.choice(list(world.hosts.values()))
 
@@ -67,8 +80,9 @@ class KillChild(Momentary):
     name = "kill -9 a child"
 
     def strike(self, world: World, chance: random.Random) -> None:
-        """Kill one, or the nursery beside them."""
-        _kill_one(_host(world, chance).children(), chance)
+        """Kill one in the midst of a stage; at times any, or the nursery beside them."""
+        host = _host(world, chance)
+        _kill_one(_busy(world, host) if chance.random() < 0.8 else host.children(), chance)
 
 
 class KillGuest(Momentary):
@@ -144,7 +158,7 @@ class Pause:
     def strike(self, world: World, chance: random.Random) -> None:
         """Stop one."""
         host = _host(world, chance)
-        found = chance.choice([host.children, host.mains, host.guests])()
+        found = chance.choice([lambda: _busy(world, host), host.mains, host.guests])()
         if found:
             self.stopped.append(chance.choice(found))
             kill(self.stopped[-1:], signal.SIGSTOP)

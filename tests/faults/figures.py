@@ -56,7 +56,7 @@ def tables(rows: Sequence[Row], where: str) -> str:
     """Both tables, with how they were made."""
     total = Result()
     for row in rows:
-        for name in ("workflows", "runs", "recorded", "executions", "repeated", "violations", "seconds", "faults"):
+        for name in vars(total):
             setattr(total, name, getattr(total, name) + getattr(row.result, name))
     days = " and ".join(sorted({row.when for row in rows}))
     seeds = ", ".join(str(row.seed) for row in rows)
@@ -65,10 +65,10 @@ def tables(rows: Sequence[Row], where: str) -> str:
         made,
         "",
         (
-            "| round | faults | workflows | stages recorded | own stages executed | of those, again |"
-            " lost | stuck | recorded twice | other |"
+            "| round | faults | workflows | stages recorded | claimed again |"
+            " own stages executed | of those, again | lost | stuck | recorded twice | other |"
         ),
-        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
         *(_line(row.name, row.result) for row in rows),
         _line("**all**", total),
         "",
@@ -92,7 +92,8 @@ def _line(name: str, result: Result) -> str:
     kinds = [kind_of(violation) for violation in result.violations]
     counted = [kinds.count(kind) for kind, _ in _KINDS]
     cells = (
-        sum(result.faults.values()), result.workflows, result.recorded, result.executions, result.repeated, *counted
+        sum(result.faults.values()), result.workflows, result.recorded, result.reclaimed, result.executions,
+        result.repeated, *counted,
     )  # fmt: skip
     return f"| {name} | " + " | ".join(str(cell) for cell in cells) + " |"
 

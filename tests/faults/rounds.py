@@ -16,6 +16,7 @@ from tests.faults.world import World
 
 # A storm kills the innocent: no stage counts as poison by it. Small submissions are staged in several chunks.
 SETTINGS = {"CYCLERY_MAX_DEATHS": "1000", "CYFAULTS_CHUNK": "3"}
+PACED = SETTINGS | {"CYFAULTS_PACE_S": "0.25"}  # of a team's own stage: so that kills find somebody at work
 MakeFaults = Callable[[Path], Sequence[Fault]]  # given the store of the world without faults
 
 
@@ -33,10 +34,10 @@ class Round:
     def begin(self, folder: Path, reference: Path) -> Iterator[tuple[World, Sequence[Fault]]]:
         """The world with two hosts, started, and the faults; whoever takes it closes the world."""
         if self.make is None:
-            with surrounded(folder, SETTINGS) as begun:
+            with surrounded(folder, PACED) as begun:
                 yield begun
             return
-        world = World(folder, appendfsync=self.appendfsync, settings=SETTINGS)
+        world = World(folder, appendfsync=self.appendfsync, settings=PACED)
         try:
             world.start()
             world.add_host("host2").start()
@@ -109,7 +110,7 @@ def everything(reference: Path) -> Sequence[Fault]:
 
 ROUNDS = (
     Round("processes", processes),
-    Round("points", at_points, pause=(0.02, 0.1), weight=2),
+    Round("points", at_points, pause=(0.02, 0.1), weight=4),
     Round("messages", messages, pause=(0.02, 0.1)),
     Round("Redis killed, appendfsync everysec", crashes, pause=(0.5, 2.0)),
     Round("Redis killed, appendfsync always", crashes, "always", pause=(0.5, 2.0)),
@@ -117,5 +118,5 @@ ROUNDS = (
     Round("garbage", garbage, pause=(0.05, 0.3)),
     Round("network, store, memory", None, pause=(0.1, 1.0)),
     Round("the release before", release_before),
-    Round("everything", everything, weight=2),
+    Round("everything", everything, weight=3),
 )

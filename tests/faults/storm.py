@@ -34,6 +34,7 @@ class Result:
     recorded: int = 0  # stages that are done and were computed
     executions: int = 0  # of the team's own stages
     repeated: int = 0  # of those, beyond the first of each stage
+    reclaimed: int = 0  # claims of stages beyond the first of each: its worker was lost, or gave it back
     violations: list[str] = field(default_factory=list)
     seconds: float = 0.0
 
@@ -112,6 +113,7 @@ def count(evidence: Evidence, result: Result) -> None:
     result.recorded = sum(
         1 for record in evidence.runs for stage in record.stages if stage.state == "done" and not stage.cached
     )
+    result.reclaimed = sum(max(0, stage.attempt - 1) for record in evidence.runs for stage in record.stages)
     result.executions = sum(len(effects) for effects in evidence.effects.values())
     result.repeated = result.executions - len(evidence.effects)
 

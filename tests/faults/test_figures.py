@@ -14,7 +14,7 @@ from tests.faults.storm import Result
 
 @pytest.fixture
 def row() -> Row:
-    result = Result(Counter({"kill -9 Redis": 3}), 10, 11, 40, 30, 2, ["a-1: a-1-x was accepted and is lost"], 60.0)
+    result = Result(Counter({"kill -9 Redis": 3}), 10, 11, 40, 30, 2, 5, ["a-1: a-1-x was accepted and is lost"], 60.0)
     return Row("Redis", result, {"claimed": 2}, 1, "2026-01-01")
 
 
@@ -34,8 +34,8 @@ def test_tables_stand_between_the_markers(tmp_path: Path, row: Row) -> None:
     document.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
     write(document, tables([row, row], "here"))
     text = document.read_text()
-    assert "| Redis | 3 | 10 | 40 | 30 | 2 | 1 | 0 | 0 | 0 |" in text
-    assert "| **all** | 6 | 20 | 80 | 60 | 4 | 2 | 0 | 0 | 0 |" in text
+    assert "| Redis | 3 | 10 | 40 | 5 | 30 | 2 | 1 | 0 | 0 | 0 |" in text
+    assert "| **all** | 6 | 20 | 80 | 10 | 60 | 4 | 2 | 0 | 0 | 0 |" in text
     assert "| died at the point *claimed* | 4 |" in text
     assert "old" not in text
     assert text.endswith("after\n")
