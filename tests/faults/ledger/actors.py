@@ -11,7 +11,7 @@ from orchestrator.contracts.documents import Verdict, Verdicts
 from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.messages import Claim, Completion, Expansion
+from orchestrator.engine.messages import Claim, Completion, Expansion, Settled
 from orchestrator.engine.submission import Submission
 from orchestrator.service import Service
 from orchestrator.store.artifacts import ArtifactStore
@@ -39,6 +39,7 @@ class Store(ArtifactStore):
     def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None, *, durable: bool = False) -> ArtifactRef:
         self.storm.point()
         ref = super().put_bytes(data, kind, rows, durable=durable)
+        self.storm.halt(self.storm.chance.choice([0.01, 0.01, 8000.0]))
         self.storm.point()
         return ref
 
@@ -51,19 +52,21 @@ class Store(ArtifactStore):
     def has(self, digest: str) -> bool:
         self.storm.point()
         found = super().has(digest)
+        self.storm.halt()
         self.storm.point()
         return found
 
     def delete(self, digest: str) -> None:
         self.storm.point()
         super().delete(digest)
-        self.storm.promise(chance=0.03)
+        self.storm.deleted = digest
+        self.storm.tempt("deleted", 0.5)
         self.storm.point()
 
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
-        self.storm.promise(chance=0.02)
+        self.storm.tempt(name.partition("/")[0], 0.2)
         self.storm.point()
         return created
 
@@ -107,6 +110,11 @@ class StormChild(Child):
         child.__dict__.update(parts)
         return child
 
+    @property
+    def node(self) -> str:
+        """Each process tells its own name, so that a record shows who took the stage last."""
+        return f"{self.host}:{self.pid}"
+
     def begin(self, running: Running) -> None:
         self.running = running
 
@@ -128,14 +136,15 @@ class StormChild(Child):
         if self.storm.shutting(self.pid):
             running.ending = "returned"
             raise StageCancelled
+        self.storm.oversleep(running.lease, self.node)
         if act == "kill":
             raise Killed
         while act == "hang":
             self.beat(running)
         if act == "fail":
-            raise DataError("it was asked to fail")
+            raise DataError(f"it was asked to fail by {self.node}")
         if act == "exhaust" or (act == "flaky" and self.storm.chance.random() < 0.4):
-            raise TransientError("it may pass")
+            raise TransientError(f"it may pass, says {self.node}")
         if job.call.task == "release.register":
             self._register(job)
         inputs = [
@@ -145,7 +154,7 @@ class StormChild(Child):
         if job.call.task == "evaluate.gates":
             outputs["verdicts"] = self.store.put_bytes(_verdicts(act), Kind.JSON)
         self.storm.ran(running.lease.run, job)
-        return Outcome(outputs=outputs, measured={"pid": self.pid})
+        return Outcome(outputs=outputs, measured={"by": self.node})
 
     def _register(self, job: Job) -> None:
         bundle = cast("ArtifactRef", next(iter(job.inputs.values())))
@@ -177,6 +186,11 @@ class StormAttempt(perform.Attempt):
         if not str(self.call.params.get("act", "")).startswith("grow"):
             return completion
         return replace(completion, expansion=Expansion(*grown(self.call, ["join"])))
+
+    def _completed(self, completion: Completion) -> Settled:
+        settled = super()._completed(completion)
+        cast("StormChild", self.child).storm.told(self.lease, settled)
+        return settled
 
 
 class Worker:
@@ -217,6 +231,7 @@ class Worker:
         if claim is not None and self.storm.chance.random() < self.storm.rate / 2:  # nor what is in its call
             child.ledger._refuse(run, stage, fence=claim.lease.fence)
         elif claim is not None:
+            self.storm.tempt("claimed", 0.03)
             StormAttempt(cast("Any", child), claim).run()
 
     def _pop(self, child: StormChild) -> tuple[str, list[str], str, str] | None:
@@ -341,7 +356,7 @@ class Person:
         run.cancel_tried = True
         if self.ledger.cancel(run.id, "ann").answer == "cancelling":
             run.cancelled = True
-            self.storm.promise()
+            self.storm.tempt("cancelled", 0.8)
 
     def _decide(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -353,7 +368,7 @@ class Person:
             except InvalidInput:
                 continue  # decided or cancelled meanwhile
             run.decided.add((run.generation, stage))
-            self.storm.promise()
+            self.storm.tempt("decided", 0.5)
 
     def _retry(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -370,7 +385,7 @@ class Person:
         except InvalidInput:
             return
         run.advance()
-        self.storm.promise()
+        self.storm.tempt("retried", 0.5)
 
     def _promote(self, run: Any) -> None:
         model = model_of(run.id)

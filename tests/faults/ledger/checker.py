@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.reconciler import Reconciler
+from orchestrator.engine.submission import data_needs
 from orchestrator.store.audit import entries
+from orchestrator.store.continuity import standing
 from orchestrator.store.manifests import read_manifest
 from orchestrator.store.models import Registry
 from tests.faults.ledger.expected import FAILING, Expected, expect
@@ -84,6 +87,7 @@ def _run(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
                 yield f"lost: stage {one} of {name}"
             continue
         yield from _stage(storm, name, stage, state, end, free, record.status.value)
+    yield from _bytes(storm, name, record, end)
     yield from _counters(storm, book.id)
     yield from _told(storm, book, record)
     for decided, stage in book.decided:
@@ -110,18 +114,32 @@ def _stage(
         left = stage.outputs.get("echo")
         if left is None or left.digest != end.outputs.get(stage.id):
             yield f"outputs: {where} left {left}, not {end.outputs.get(stage.id)}"
-        for ref in stage.outputs.values():
-            if not storm.store._size(ref.digest):
-                yield f"bytes: {where} refers to {ref.digest}, which was deleted"
-    for ref in stage.sources.values():
-        if not storm.store._size(ref.digest):
-            yield f"bytes: {where} reads {ref.digest}, which was deleted"
+    by = stage.measured.get("by") if stage.state == "done" and not stage.cached else _blamed(stage)
+    if by not in (None, stage.worker):
+        yield f"fence: {where} was ended by {by}, though {stage.worker} had taken it"
     if stage.state == "failed":
         yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
     if stage.attempt > 400:
         yield f"attempts: {where} was claimed {stage.attempt} times"
     if stage.finished is None and not stage.cached:
         yield f"times: {where} never finished"
+
+
+def _bytes(storm: Storm, name: str, record: RunRecord, end: Expected) -> Iterator[str]:
+    """What was recorded is in the store; a result that was known before only where a stage of this run takes it."""
+    ran = [end.calls[one.id] for one in record.stages if not _known_before(one) and one.id in end.calls]
+    taken = {one for call in ran for one in data_needs(call)}
+    for stage in record.stages:
+        left = stage.outputs.values() if stage.id in taken or not _known_before(stage) else ()
+        for ref in (*left, *stage.sources.values()):
+            if not storm.store._size(ref.digest):
+                yield f"bytes: {stage.id} of {name} refers to {ref.digest}, which was deleted"
+
+
+def _blamed(stage: StageRecord) -> str | None:
+    """Who says in a failure that it was the one."""
+    found = re.search(r"(?:by|says) (host\d:\d+)$", stage.error.message) if stage.error else None
+    return found.group(1) if found and stage.state == "failed" else None
 
 
 def _failure(where: str, stage: StageRecord, act: Any, attempts: int) -> Iterator[str]:
@@ -287,6 +305,8 @@ def _audit(storm: Storm, history: History) -> Iterator[str]:
         for generation, stage in book.decided:
             if counted["decided", book.id, stage, f"{book.id} {generation}"] != 1:
                 yield f"audit: the decision on {stage} of {book.id} is missing"
+    problem = standing(storm.admin, storm.keys, storm.store).problem
+    yield from [f"audit: {problem}"] if problem else []
     for kind, run, *rest in storm.promised:
         if counted[kind, run, rest[-1]] != 1:
             yield f"audit: {kind} {rest[-1]} by {run} stands there {counted[kind, run, rest[-1]]} times"

@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
+from orchestrator.store.continuity import standing
+from orchestrator.store.manifests import MANIFESTS, generations
 from orchestrator.store.models import Registry
 
 if TYPE_CHECKING:
@@ -17,7 +19,23 @@ def broken_promises(storm: Storm) -> list[str]:
     found = [line for book in storm.accepted for line in _of_run(storm, book)]
     versions = {one.name for one in Registry(storm.admin, storm.settings).list()}
     found += [f"lost: {name} was {kind} by {run}" for kind, run, *_, name in storm.promised if name not in versions]
+    found += _ahead(storm)
     return found
+
+
+def _ahead(storm: Storm) -> Iterator[str]:
+    """What the store tells, Redis could not take back."""
+    for run, generation in generations(storm.plain, MANIFESTS).items():
+        known, status = storm.admin.hmget(storm.keys.run(run), "generation", "status")
+        if int(known or 0) < generation or (int(known or 0) == generation and status in ("running", "held")):
+            yield f"invented: the store has a manifest of {run}@{generation}, which is {status} of {known}"
+    problem = standing(storm.admin, storm.keys, storm.plain).problem
+    if problem:
+        yield f"invented: {problem}"
+    gone = storm.deleted
+    known = gone and storm.admin.sismember(storm.keys("deleting"), gone)
+    if gone and not known and storm.admin.zscore(storm.keys("deleted"), gone) is None:
+        yield f"lost: that {gone} is being deleted is gone with the power"
 
 
 def _of_run(storm: Storm, book: Book) -> Iterator[str]:

@@ -22,17 +22,25 @@ from typing import Any, cast
 
 import redis
 
-from orchestrator.contracts.calls import Kind
+from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.environment import environment_digest
+from orchestrator.contracts.errors import LedgerBehind
+from orchestrator.contracts.keys import content_key
+from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import CacheRecord, Lease, Settled
 from orchestrator.settings import Settings
+from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.keys import Keys
 from tests.faults.ledger.actors import Keeper, Person, Presence, Store, Worker
 from tests.faults.ledger.clock import Clock
-from tests.faults.ledger.expected import expect
+from tests.faults.ledger.expected import digest, expect
 from tests.faults.ledger.hub import Hub, Killed
+from tests.faults.ledger.invariants import torn
 from tests.faults.ledger.promises import broken_promises
 from tests.faults.ledger.shapes import Workflow, workflows
+from tests.faults.ledger.strangers import intruders
 from tests.faults.ledger.wire import Wire
 from tests.servers import RedisServer
 
@@ -41,6 +49,7 @@ ROUNDS = 90  # of leaps in time, until what has not come to rest never will
 STUCK = 14  # of them, after which nothing has changed
 CRASHES = 30  # of the product's own code: no need to go on
 LEASE_S = 20.0
+CACHE_S = 3600.0  # for which a result is remembered, where those who look at the store stand still
 
 
 @dataclass
@@ -70,11 +79,12 @@ class Plot:
     wide: int = 1
     rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
     kills: int = 1  # of Redis
-    power: int = 6  # losses, mostly right after somebody was promised something
+    power: int = 2  # losses right after each kind of thing that somebody was promised
     full: int = 1  # times without memory
     collect: bool = True
     workers: int = 5
     window: int = 6
+    halts: float = 0.0  # of looks at the store: who looked stands still, while all that nobody refers to is deleted
     only: str = ""  # names of shapes; none: all
 
 
@@ -95,23 +105,26 @@ class Storm:
         self.settings = Settings(
             redis_url=self.redis.url, namespace=f"storm{self.seed}", home=self.folder / "home", lease_s=LEASE_S,
             store=str(self.folder / "store"), cache=self.folder / "cache", author="storm", window=self.plot.window,
-            max_deaths=MAX_DEATHS, expire_s=40 * 86400.0,
+            max_deaths=MAX_DEATHS, expire_s=40 * 86400.0, cache_expire_s=CACHE_S if self.plot.halts else 30 * 86400.0,
         )  # fmt: skip
         self.keys = Keys(self.settings.namespace)
         self.wire = Wire(self.redis, self.hub, random.Random(self.seed + 2), may_die=self.may_die)
         self.store = Store(self.settings.store_url, self.settings.cache_path, 2**30)
         self.store.storm = self
+        self.plain = ArtifactStore(self.settings.store_url, self.settings.cache_path, 2**30)  # for the storm itself
         self.rate = 0.0
         self.accepted: list[Book] = []
         self.promised: list[tuple[str, ...]] = []
         self.violations: list[str] = []
         self.counts: Counter[str] = Counter()
         self.dead: set[tuple[str, int]] = set()
-        self.pids: Counter[str] = Counter()
+        self.pids: dict[str, int] = {}  # of the latest process of each host
         self.leaving: set[int] = set()
         self.crashes: list[str] = []
         self.full_for = 0
-        self.promising = False  # something was promised this very moment
+        self.promising = ""  # what kind of thing was promised this very moment
+        self.losses: Counter[str] = Counter()  # of power, by what was promised before
+        self.deleted = ""  # from the store, this very moment
 
     # — the run of it
 
@@ -143,8 +156,10 @@ class Storm:
         self.people = [Person(self, work[i::3]) for i in range(3)]
         for workflow in work:  # old garbage is what stages are about to make again
             for data in [*expect(workflow).left, *([workflow.source] if workflow.source else [])]:
-                if self.plot.collect and self.chance.random() < 0.6:
+                if self.plot.collect and not self.plot.halts and self.chance.random() < 0.6:
                     self.store.put_bytes(data, Kind.JSON)
+            if self.plot.halts:
+                self._remember(workflow)
         for i, person in enumerate(self.people):
             self.hub.add(f"person{i}", self._guarded(person))
         for i in range(self.plot.workers):
@@ -152,6 +167,23 @@ class Storm:
         for i in range(2):
             self.hub.add(f"keeper{i}", self._guarded(Keeper(self)))
             self.hub.add(f"presence{i}", self._guarded(Presence(self, f"host{i}")))
+
+    def _remember(self, workflow: Workflow) -> None:
+        """Some results are known from runs that were forgotten; of some, the store has lost the bytes."""
+        end = expect(workflow)
+        data = {digest(one): one for one in end.left}
+        for call in workflow.plan.stages:
+            left = end.outputs.get(call.id)
+            if left is None or call.task != "ops.probe" or call.params["act"] not in ("ok", "flaky"):
+                continue
+            content = None if call.inputs else content_key(call, {}, environment_digest())
+            ref = ArtifactRef(kind=Kind.JSON, digest=left, size=len(data[left]))
+            for key in (call.key, content):
+                if key and self.chance.random() < 0.4:
+                    text = CacheRecord(outputs={"echo": ref}).encode()
+                    self.admin.set(self.keys("cache", key), text, px=int(CACHE_S * 1000))
+                    if self.chance.random() < 0.6:
+                        self.plain.put_bytes(data[left], Kind.JSON)
 
     def _guarded(self, life: Any) -> Any:
         """A life that a fault of the product's own ends is told, and begins again."""
@@ -177,12 +209,13 @@ class Storm:
     def _blow(self) -> None:
         self.rate = self.plot.rate
         self.wire.lose, self.wire.die = self.rate, self.rate / 2
-        while any(person.work for person in self.people) or self.chance.random() > 0.002:
+        while any(person.work for person in self.people) or self.chance.random() > 0.0003:
             if self.hub.turns > 400 * self.plot.count or len(self.crashes) > CRASHES or self.violations:
                 break
             self.hub.turn()
             self._strike()
-            self.promising = False
+            self.promising = self.deleted = ""
+            self._look()
         self.rate = self.wire.lose = self.wire.die = 0.0
         self.calm()
 
@@ -194,6 +227,9 @@ class Storm:
             for turns in range(30):
                 for _ in range(40 * len(self.hub.actors)):
                     self.hub.turn()
+                self._look(resting=turns)
+                if self.violations:
+                    return
                 if not self._ringing() and (turns > 8 or not self.admin.exists(self.keys("collecting"))):
                     break  # a leap would take its turn from a collector that lives
             if number > 2 and self.quiet():
@@ -208,6 +244,14 @@ class Storm:
         for run in cast("set[str]", self.admin.smembers(self.keys("active"))):
             self.violations += self._standing(run)
 
+    def _look(self, resting: int | None = None) -> None:
+        """Between two steps, now and then."""
+        turns = self.hub.turns
+        if turns % (1600 if self.plot.wide else 80) == 0 or resting == 0:
+            self.violations += torn(self)
+        if turns % 600 == 0 and not self.violations and resting is None:
+            self.violations += intruders(self)
+
     # — faults between two turns
 
     def _strike(self) -> None:
@@ -218,7 +262,8 @@ class Storm:
             if not self.full_for:
                 self.admin.config_set("maxmemory", 0)
         scale = 1.2 / plot.count
-        if self.promising and self.counts["power losses"] < plot.power:
+        if self.promising and self.losses[self.promising] < plot.power:
+            self.losses[self.promising] += 1
             self.counts["power losses"] += 1
             self._restart(self.chance.choice([0.0, 0.0, self.chance.random()]))
         elif drawn < 0.010:
@@ -243,6 +288,7 @@ class Storm:
             self.counts["full"] += 1
             self.full_for = 150
             self.admin.config_set("maxmemory", 1)
+            self.violations += intruders(self)
 
     def _restart(self, cut: float | None = None) -> None:
         """Redis is killed and comes back; `cut` says how much of what was not promised is lost with the power."""
@@ -291,18 +337,51 @@ class Storm:
 
     def new_process(self, host: str) -> int:
         """The number of a process that begins."""
-        self.pids[host] += 1
+        self.pids[host] = max(self.pids.values(), default=0) + 1
         return self.pids[host]
 
-    def promise(self, *what: str, chance: float = 0.5) -> None:
-        """Somebody was told that this will stay, or acts as if it would: a good moment for the power to go.
-
-        The best one is after a wait that waited for nothing.
-        """
-        self.promising = self.rate > 0 and (self.wire.vacuous or self.chance.random() < chance)
+    def tempt(self, kind: str, chance: float) -> None:
+        """A good moment for the power to go; the best one is after a wait that waited for nothing."""
+        if self.rate > 0 and (self.wire.vacuous or self.chance.random() < chance):
+            self.promising = kind
         self.wire.vacuous = False
-        if what:
-            self.promised.append(what)
+
+    def promise(self, *what: str, chance: float = 0.5) -> None:
+        """Somebody was told that this will stay, or acts as if it would: its kind, and whose it is."""
+        self.promised.append(what)
+        self.tempt(what[0], chance)
+
+    def halt(self, leap_s: float = 2 * CACHE_S) -> None:
+        """Whoever looked at the store stands still; meanwhile what is forgotten expires, and garbage is collected."""
+        if not self.rate or self.chance.random() >= self.plot.halts or not self.may_die():
+            return
+        if self.admin.exists(self.keys("collecting")):
+            return
+        self.clock.leap(int(leap_s * 1000))
+        collector = Collector(Ledger(self.admin, self.settings), self.plain, young_s=-1.0, grace_s=0.0)
+        with contextlib.suppress(LedgerBehind):
+            collector.collect()
+            self.counts["halts"] += 1
+            self.counts["collected in halts"] += collector.collect()
+        self.wire.durable = self.wire.size()
+        if leap_s > CACHE_S:
+            for person in self.people:
+                for workflow in person.work:
+                    self._remember(workflow)
+
+    def oversleep(self, lease: Lease, worker: str) -> None:
+        """Now and then a worker stands still for longer than its lease, and wakes up when another one has its stage."""
+        if self.chance.random() >= 3 * self.rate or not self.may_die():
+            return
+        self.counts["overslept"] += 1
+        self.clock.leap(int(LEASE_S * 1200))
+        for _ in range(120):
+            self.hub.pause()
+            text = self.admin.hget(self.keys.run(lease.run, "stages"), lease.stage)
+            record = json.loads(cast("str | None", text) or "{}")
+            if record.get("worker") != worker and record.get("state") == "running":
+                self.counts["overtaken"] += 1
+                return
 
     def shutting(self, pid: int) -> bool:
         """Whether this process was asked to end."""
@@ -320,7 +399,14 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
-        self.promise(chance=0.05)
+        self.tempt("accepted", 0.2)
+
+    def told(self, lease: Lease, settled: Settled) -> None:
+        """A worker was told what became of its stage."""
+        text = self.admin.hget(self.keys.run(lease.run, "stages"), lease.stage)
+        record = json.loads(cast("str | None", text) or "{}")
+        if settled.lost and record.get("state") == "done" and record.get("fence") == lease.fence:
+            self.violations.append(f"told: {lease} is recorded, and its worker heard that it was lost")
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""
@@ -399,10 +485,13 @@ def main() -> None:
     options.add_argument("--count", type=int, default=48)
     options.add_argument("--wide", type=int, default=1)
     options.add_argument("--rate", type=float, default=0.04)
+    options.add_argument("--halts", type=float, default=0.0)
+    options.add_argument("--shapes", default="")
     given = options.parse_args()
     for seed in range(given.seed, given.seed + given.storms):
         began = time.monotonic()
-        storm = blow(seed, Plot(count=given.count, wide=given.wide, rate=given.rate))
+        plot = Plot(count=given.count, wide=given.wide, rate=given.rate, halts=given.halts, only=given.shapes)
+        storm = blow(seed, plot)
         facts = dict(storm.counts) | {
             "runs": len(storm.accepted), "commands": storm.wire.commands, "lost": storm.wire.lost,
             "deaths": storm.hub.deaths, "turns": storm.hub.turns, "seconds": round(time.monotonic() - began, 1),

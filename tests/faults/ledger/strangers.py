@@ -1,0 +1,118 @@
+"""What nobody may do: steps for what is not there, or with a fence that nobody holds, are refused and change nothing.
+
+They are tried in the middle of a storm, and while Redis is full as well, which those that free memory must bear.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+import redis
+
+from orchestrator.engine.garbage import REMEMBERED_MS
+from orchestrator.engine.scripts import run_script
+from orchestrator.store.steps import step
+
+if TYPE_CHECKING:
+    from tests.faults.ledger.storm import Storm
+
+NOBODY = "nobody-000000"
+GROWS = ("submit", "decide")  # need memory: refused while there is none
+
+
+def intruders(storm: Storm) -> list[str]:
+    """Whatever was not refused, or raised, or changed something."""
+    runs = cast("list[str]", storm.admin.zrange(storm.keys("runs"), 0, -1))
+    run = storm.chance.choice(runs) if runs else NOBODY
+    before = _state(storm, run)
+    found = [line for name, args, wanted in _steps(storm, run) if (line := _tried(storm, name, args, wanted))]
+    storm.admin.zrem(storm.keys("deleted"), "sha256:none")
+    if _state(storm, run) != before:
+        found.append(f"stranger: {run} was changed")
+    return found
+
+
+def _tried(storm: Storm, name: str, args: tuple[Any, ...], wanted: object) -> str | None:
+    if storm.full_for and name in GROWS:
+        return None
+    try:
+        if name in ("drained", "settle"):
+            answer = step(storm.admin, name, storm.keys, *args)
+        else:
+            answer = run_script(storm.admin, name, storm.keys.prefix, *args)
+    except redis.ResponseError as error:
+        return f"stranger: {name}{args} was answered by {error}"
+    said = answer[0] if isinstance(answer, list) and answer else answer
+    return f"stranger: {name}{args} was answered {said}, not {wanted}" if wanted not in (None, said) else None
+
+
+def _state(storm: Storm, run: str) -> Any:
+    base = storm.keys.run(run)
+    with storm.admin.pipeline(transaction=False) as pipe:
+        for name in (base, f"{base}:stages", f"{base}:outputs"):
+            pipe.hgetall(name)
+        for name in ("leases", "bells:ops", "bells:train", "timers"):
+            pipe.zrange(storm.keys(name), 0, -1)
+        return pipe.execute()
+
+
+def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], object]]:
+    epoch = storm.admin.get(storm.keys("epoch")) or "0"
+    yield from _owned(NOBODY, "s", "f")
+    yield "archive", (NOBODY, 1, 1), 0
+    yield "cancel", (NOBODY, "x"), "gone"
+    yield "decide", (NOBODY, "s", "approved", "{}", "", "{}"), "gone"
+    yield "claim", (NOBODY, "s", "n", "w", "h", 1, "", 1000, ""), "gone"
+    yield "sweep", (NOBODY,), "gone"
+    yield "submit", ("n", NOBODY, "none", 0, 2, epoch, "{}", ""), "gone"
+    yield "submit", ("n", NOBODY, "none", 0, 1, "another", '{"total": 1}', ""), "collected"
+    yield "submit", ("n", NOBODY, "none", 0, 1, epoch, '{"total": 1}', ""), "staging lost"
+    yield "expire", (0,), 0
+    yield "condemn", (0,), None
+    yield "deleting", ("none", 1000, "sha256:none"), 0
+    yield "deleted", ("sha256:none", REMEMBERED_MS), 1
+    yield "tick", (0, 6, 2000, 20_000), 0
+    yield "drained", (-1, 0), 0
+    yield "settle", (), None
+    if run != NOBODY:
+        yield from _real(storm, run, epoch)
+
+
+def _owned(run: str, stage: str, fence: str) -> Iterator[tuple[str, tuple[Any, ...], object]]:
+    """What only the owner of a lease may do."""
+    yield "complete", (run, stage, fence, "{}", "", 1, "{}", 0, 0, "", 0), "lost"
+    yield "fail", (run, stage, fence, "{}", "data", "", 0, 1, ""), "lost"
+    yield "give_back", (run, stage, fence, 1, 6), "lost"
+    yield "refuse", (run, stage, "", fence, "", 1000, 16_000, 10), "lost"
+    yield "renew", (1000, run, stage, fence, ""), "lost"
+
+
+def _real(storm: Storm, run: str, epoch: str) -> Iterator[tuple[str, tuple[Any, ...], object]]:
+    """A run that is there, of whatever state."""
+    status, generation = storm.admin.hmget(storm.keys.run(run), "status", "generation")
+    records = cast("dict[str, str]", storm.admin.hgetall(storm.keys.run(run, "stages")))
+    stage = storm.chance.choice(sorted(records))
+    record = json.loads(records[stage])
+    open_ = status in ("running", "held")
+    later = int(generation) + 1
+    yield from _owned(run, stage, "f")
+    yield from _owned(run, "none", "f")
+    yield "archive", (run, later, 1), 0
+    yield "claim", (run, "none", "n", "w", "h", 1, "", 1000, ""), "gone"
+    yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, "none"), "another task"
+    yield "refuse", (run, stage, "none", "", "", 1000, 16_000, 10), "lost"
+    if not record.get("flying") or record["state"] != "ready":
+        yield "refuse", (run, stage, record["task"], "", "", 1000, 16_000, 10), "lost"
+    if not (record["state"] == "ready" and record.get("flying")):
+        state = "parked" if record["state"] == "ready" else record["state"]
+        yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, record["task"]), state
+    if record["state"] != "held":
+        yield "decide", (run, stage, "approved", "{}", "", "{}"), record["state"]
+    yield "decide", (run, "none", "approved", "{}", "", "{}"), "gone"
+    if not open_:
+        yield "cancel", (run, "x"), status
+    yield "submit", ("n", run, "none", 1, 1, epoch, '{"total": 1}', ""), "exists"
+    yield "submit", ("n", run, "none", 0, later, epoch, '{"total": 1}', ""), "open" if open_ else "staging lost"
+    yield "submit", ("n", run, "none", 0, later + 1, epoch, '{"total": 1}', ""), "open" if open_ else "exists"
