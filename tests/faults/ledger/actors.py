@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
@@ -188,9 +189,8 @@ class StormAttempt(perform.Attempt):
         return replace(completion, expansion=Expansion(*grown(self.call, ["join"])))
 
     def _completed(self, completion: Completion) -> Settled:
-        settled = super()._completed(completion)
-        cast("StormChild", self.child).storm.told(self.lease, settled)
-        return settled
+        storm = cast("StormChild", self.child).storm
+        return storm.reported(self.lease, lambda: super(StormAttempt, self)._completed(completion))
 
 
 class Worker:
@@ -300,7 +300,7 @@ class Presence:
     def _bury(self, ledger: Ledger) -> None:
         for lease, pid in ledger.leases_of(self.host).items():
             if (self.host, pid) in self.storm.dead and self.storm.chance.random() < 0.5:
-                ledger.bury(lease)
+                self.storm.reported(lease, partial(ledger.bury, lease))
 
 
 class Person:
@@ -335,7 +335,9 @@ class Person:
             return
         run = chance.choice(mine)
         workflow = run.workflow
-        if workflow.cancel and run.generation == 1 and not run.cancelled and chance.random() < 0.1:
+        ended = not run.heard and chance.random() < 0.02 and self.storm.settled(run)
+        asked = workflow.cancel and run.generation == 1 and not run.cancelled and chance.random() < 0.1
+        if ended or asked:
             self._cancel(run)
         elif workflow.verdict is not None and chance.random() < 0.3:
             self._decide(run)
@@ -354,9 +356,13 @@ class Person:
 
     def _cancel(self, run: Any) -> None:
         run.cancel_tried = True
-        if self.ledger.cancel(run.id, "ann").answer == "cancelling":
+        answer = self.ledger.cancel(run.id, "ann").answer
+        if answer != "cancelling":
+            run.heard = (run.generation, answer)
+            self.storm.tempt("heard", 0.5, told=True)
+        else:
             run.cancelled = True
-            self.storm.tempt("cancelled", 0.8)
+            self.storm.tempt("cancelled", 0.8, told=True)
 
     def _decide(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -368,7 +374,7 @@ class Person:
             except InvalidInput:
                 continue  # decided or cancelled meanwhile
             run.decided.add((run.generation, stage))
-            self.storm.tempt("decided", 0.5)
+            self.storm.tempt("decided", 0.5, told=True)
 
     def _retry(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
@@ -385,7 +391,7 @@ class Person:
         except InvalidInput:
             return
         run.advance()
-        self.storm.tempt("retried", 0.5)
+        self.storm.tempt("retried", 0.5, told=True)
 
     def _promote(self, run: Any) -> None:
         model = model_of(run.id)

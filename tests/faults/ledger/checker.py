@@ -191,6 +191,7 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
         if event["kind"] == "stage" and event["state"] in TERMINAL:
             told[event["stage"], event["state"]] += 1
         ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
+    yield from _progress(book.id, entries_of)
     if ends != record.generation:
         yield f"events: {book.id} ended {ends} times in {record.generation} generations"
     for (stage, state), times in told.items():
@@ -203,6 +204,16 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             yield f"events: {stage.id} of {book.id} was claimed {stage.attempt} times, watchers saw {running[stage.id]}"
         if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
             yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
+
+
+def _progress(run: str, events: Any) -> Iterator[str]:
+    """Progress is told where it is news."""
+    last: dict[str, str] = {}
+    for _, event in events:
+        stage = event["stage"]
+        if event["kind"] == "progress" and last.get(stage) == event["state"]:
+            yield f"events: {stage} of {run} came to {event['state']} twice"
+        last[stage] = event["state"]
 
 
 def _known_before(stage: StageRecord) -> bool:

@@ -28,12 +28,11 @@ LIMIT_S = 400  # of one mutant's storms; one that goes on for longer is red too
 # (seed, workflows, wide ones, share of lost calls, stages of one step, halts, shapes): small and dense first
 STORMS: tuple[Blow, ...] = (
     (1, 18, 0, 0.06, 3, 0.0, ""),
-    (2, 14, 0, 0.12, 3, 0.0, "growing"),
-    (3, 14, 0, 0.10, 3, 0.0, "approval release"),
-    (4, 14, 0, 0.06, 3, 0.5, "chain fan tolerant growing"),
-    (5, 14, 0, 0.08, 3, 0.0, "failing tolerant stopping"),
-    (6, 30, 0, 0.06, 3, 0.0, "chain fan roots"),
-    (7, 3, 1, 0.04, 500, 0.0, ""),
+    (2, 14, 0, 0.10, 3, 0.3, "chain fan tolerant growing"),
+    (3, 14, 0, 0.10, 3, 0.0, "approval release stopping"),
+    (4, 14, 0, 0.12, 3, 0.0, "growing failing tolerant"),
+    (5, 18, 0, 0.06, 3, 0.0, ""),
+    (6, 3, 1, 0.04, 500, 0.0, ""),
 )
 
 

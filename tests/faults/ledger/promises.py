@@ -47,6 +47,8 @@ def _of_run(storm: Storm, book: Book) -> Iterator[str]:
     if int(cast("str", generation)) < book.generation:
         yield f"lost: retry of {book.id} is gone with the power"
     elif int(cast("str", generation)) == book.generation:
+        if book.heard and book.heard[0] == book.generation and status in ("running", "held"):
+            yield f"lost: that {book.id} has ended was told, and is gone with the power"
         if book.cancelled and "cancelled" not in (stopping, status):
             yield f"lost: cancel of {book.id} is gone with the power"
         for decided, stage in book.decided:

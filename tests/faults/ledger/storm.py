@@ -15,6 +15,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,7 @@ class Book:
     retry_tried: Workflow | None = None
     decided: set[tuple[int, str]] = field(default_factory=set)
     promoted: bool = False
+    heard: tuple[int, str] | None = None  # that it has ended, by whoever tried to cancel it
 
     def advance(self) -> None:
         """The retry was accepted."""
@@ -340,16 +342,17 @@ class Storm:
         self.pids[host] = max(self.pids.values(), default=0) + 1
         return self.pids[host]
 
-    def tempt(self, kind: str, chance: float) -> None:
-        """A good moment for the power to go; the best one is after a wait that waited for nothing."""
-        if self.rate > 0 and (self.wire.vacuous or self.chance.random() < chance):
+    def tempt(self, kind: str, chance: float, *, told: bool = False) -> None:
+        """A good moment for the power to go; who was told that something will stay must have waited for something."""
+        if self.rate > 0 and self.chance.random() < chance:
             self.promising = kind
-        self.wire.vacuous = False
+        if told and self.hub.current in self.wire.vacuous:
+            self.violations.append(f"vacuous: {kind} was promised after a wait that covered nothing")
 
     def promise(self, *what: str, chance: float = 0.5) -> None:
         """Somebody was told that this will stay, or acts as if it would: its kind, and whose it is."""
         self.promised.append(what)
-        self.tempt(what[0], chance)
+        self.tempt(what[0], chance, told=True)
 
     def halt(self, leap_s: float = 2 * CACHE_S) -> None:
         """Whoever looked at the store stands still; meanwhile what is forgotten expires, and garbage is collected."""
@@ -399,14 +402,22 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
-        self.tempt("accepted", 0.2)
+        self.tempt("accepted", 0.2, told=True)
 
-    def told(self, lease: Lease, settled: Settled) -> None:
-        """A worker was told what became of its stage."""
+    def settled(self, run: Book) -> bool:
+        """Whether a run has just ended."""
+        return self.admin.hget(self.keys.run(run.id), "status") not in (None, "running", "held")
+
+    def reported(self, lease: Lease, report: Callable[[], Settled]) -> Settled:
+        """Whoever holds a lease is never told that it is lost."""
+        losses = self.counts["power losses"]
+        settled = report()
         text = self.admin.hget(self.keys.run(lease.run, "stages"), lease.stage)
         record = json.loads(cast("str | None", text) or "{}")
-        if settled.lost and record.get("state") == "done" and record.get("fence") == lease.fence:
-            self.violations.append(f"told: {lease} is recorded, and its worker heard that it was lost")
+        holds = record.get("fence") == lease.fence and record.get("state") in ("running", "done")
+        if settled.lost and holds and losses == self.counts["power losses"]:
+            self.violations.append(f"told: {lease} was lost for its owner, it is {record['state']}")
+        return settled
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""

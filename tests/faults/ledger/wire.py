@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from redis.backoff import NoBackoff
 from redis.connection import ConnectionPool, UnixDomainSocketConnection
 from redis.retry import Retry
 
-from tests.faults.ledger.hub import Hub, Killed
+from tests.faults.ledger.hub import Actor, Hub, Killed
 from tests.servers import RedisServer
 
 RESENT = 12  # times, until a client gives up: no storm is so dense
@@ -35,7 +35,7 @@ class Wire:
     lose: float = 0.0  # of a call: it is not sent, or its answer not heard; the client sends it again
     die: float = 0.0  # of a call: the process ends before or after it
     may_die: Callable[[], bool] = lambda: True
-    vacuous: bool = False  # a wait for the file was answered that covered nothing
+    vacuous: set[Actor] = field(default_factory=set)  # whose last wait for the file covered nothing
     durable: int = 0  # bytes of the append-only file that were promised
     lost: int = 0
     commands: int = 0
@@ -66,6 +66,8 @@ class Wire:
             kinds = ("unsent", "unheard", "cut") if batch > 1 else ("unsent", "unheard")
             return self.chance.choice(kinds)
         actor = self.hub.current
+        if batch > 6 and drawn < self.lose + 6 * self.die and actor is not None and self.may_die():
+            return "dead cut"  # what one writes in many pieces is where it matters
         if drawn < self.lose + self.die and actor is not None and actor.mortal and self.may_die():
             return "dead " + self.chance.choice(("unsent", "unheard", "cut") if batch > 1 else ("unsent", "unheard"))
         return "well"
@@ -153,7 +155,9 @@ class _Connection(UnixDomainSocketConnection):
             self._covered = size
         if self._waits and isinstance(reply, list) and reply[0] == 1:
             self.wire.durable = max(self.wire.durable, self._covered)
-            self.wire.vacuous = self.wire.vacuous or not self._covered
+            actor = self.wire.hub.current
+            if actor is not None:
+                (self.wire.vacuous.discard if self._covered else self.wire.vacuous.add)(actor)
         if paused:
             self.wire.hub.pause()
 
