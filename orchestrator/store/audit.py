@@ -8,6 +8,7 @@ An entry is on Redis's disk before it is in the store: the store never tells of 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FOLDER = "audit/"
 BATCH = 100  # entries between two trims
+_ENTRY = re.compile(FOLDER + r"([0-9]{12,})\.json")
 
 
 def drain(client: redis.Redis, settings: Settings, store: ArtifactStore) -> int:
@@ -37,7 +39,7 @@ def drain(client: redis.Redis, settings: Settings, store: ArtifactStore) -> int:
         kept = _keep(store, start, entries)
         moved += kept * int(step(client, "drained", keys, start, kept))
         if kept < len(entries):  # Redis lost its count, with its data or the end of its file: go on after the last
-            step(client, "drained", keys, start + kept, -lastnumber_of(store))
+            step(client, "drained", keys, start + kept, -last_number(store))
 
 
 def entries(store: ArtifactStore, damaged: Callable[[RecordDamaged], None] | None = None) -> Iterator[dict[str, Any]]:
@@ -45,7 +47,8 @@ def entries(store: ArtifactStore, damaged: Callable[[RecordDamaged], None] | Non
 
     Raises `RecordDamaged` for one that cannot be read, unless `damaged` takes it.
     """
-    for name, data in read_records(store, store.records(FOLDER)):
+    numbers = _numbers(store)
+    for name, data in read_records(store, sorted(numbers, key=numbers.__getitem__)):
         try:
             entry = _parse(name, data or b"")
         except RecordDamaged as error:
@@ -53,12 +56,18 @@ def entries(store: ArtifactStore, damaged: Callable[[RecordDamaged], None] | Non
                 raise
             damaged(error)
             continue
-        yield {**entry, "number": number_of(name)}
+        yield {**entry, "number": numbers[name]}
 
 
-def lastnumber_of(store: ArtifactStore) -> int:
+def last_number(store: ArtifactStore) -> int:
     """The number of the last entry in the store; 0: there is none."""
-    return max((number_of(name) for name in store.records(FOLDER)), default=0)
+    return max(_numbers(store).values(), default=0)
+
+
+def _numbers(store: ArtifactStore) -> dict[str, int]:
+    """The number of each entry by the name of its record; what somebody else has put there is passed over."""
+    found = (_ENTRY.fullmatch(name) for name in store.records(FOLDER))
+    return {entry[0]: int(entry[1]) for entry in found if entry}
 
 
 def _keep(store: ArtifactStore, start: int, entries: list[str]) -> int:
@@ -83,7 +92,7 @@ def _waiting(client: redis.Redis, keys: Keys) -> tuple[int, list[str]]:
 def _parse(name: str, data: bytes) -> dict[str, Any]:
     try:
         found = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
         raise RecordDamaged(f"{name} in the store is no JSON object: put it back from a backup", name)
@@ -92,8 +101,3 @@ def _parse(name: str, data: bytes) -> dict[str, Any]:
 
 def _name(number: int) -> str:
     return f"{FOLDER}{number:012d}.json"
-
-
-def number_of(name: str) -> int:
-    """The place of the entry that a record of this name keeps."""
-    return int(name.removeprefix(FOLDER).removesuffix(".json"))

@@ -12,21 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from orchestrator.contracts.errors import LedgerBehind
-from orchestrator.store.audit import FOLDER, number_of
+from orchestrator.store.audit import last_number
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Protocol
-
     import redis
 
-    class Records(Protocol):
-        """What is asked of a store."""
-
-        def records(self, prefix: str) -> Iterator[str]:
-            """The names of all records below a prefix."""
+    from orchestrator.store.artifacts import ArtifactStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +51,14 @@ class Standing:
         return None
 
 
-def require_whole(client: redis.Redis, keys: Keys, store: Records) -> None:
+def require_whole(client: redis.Redis, keys: Keys, store: ArtifactStore) -> None:
     """Raise `LedgerBehind` unless Redis knows all that the store knows; looks at both."""
     problem = standing(client, keys, store).problem
     if problem is not None:
         raise LedgerBehind(problem)
 
 
-def require_bound(client: redis.Redis, keys: Keys, store: Records) -> None:
+def require_bound(client: redis.Redis, keys: Keys, store: ArtifactStore) -> None:
     """The same before something new begins, at the price of one look at Redis: once seen to be whole it is remembered.
 
     What is remembered is lost together with the data.
@@ -78,12 +71,12 @@ def require_bound(client: redis.Redis, keys: Keys, store: Records) -> None:
         client.set(keys("bound"), "1")
 
 
-def standing(client: redis.Redis, keys: Keys, store: Records) -> Standing:
+def standing(client: redis.Redis, keys: Keys, store: ArtifactStore) -> Standing:
     """How Redis stands beside the store.
 
     The store is read first, and an entry leaves the outbox after it is in the store: so whole is never seen as behind.
     """
-    kept = max(map(number_of, store.records(FOLDER)), default=0)
+    kept = last_number(store)
     with answering(client), client.pipeline(transaction=True) as reading:
         reading.get(keys("audit:drained"))
         reading.llen(keys("audit:outbox"))

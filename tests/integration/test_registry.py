@@ -16,6 +16,8 @@ from orchestrator.contracts.values import digest_of
 from orchestrator.settings import Settings
 from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.continuity import standing
+from orchestrator.store.keys import Keys
 from orchestrator.store.models import Registry
 
 REF = ArtifactRef(kind=Kind.FILE, digest=digest_of("x"), size=1)
@@ -216,6 +218,17 @@ def test_a_drain_cut_off_before_its_trim_is_repeated_without_harm(
     registry.register(draft(), "b")
     assert audit.drain(redis, settings, store) == 2
     assert [entry["number"] for entry in audit.entries(store)] == [1, 2]
+
+
+def test_strange_records_beside_the_audit_log_harm_nothing(
+    registry: Registry, redis: redis_py.Redis, settings: Settings, store: ArtifactStore
+) -> None:
+    store.put_record("audit/notes.json", b"{}")
+    store.put_record("audit/000000000001.json.orig", b"{}")
+    registry.register(draft(), "a")
+    assert audit.drain(redis, settings, store) == 1
+    assert [entry["number"] for entry in audit.entries(store)] == [audit.last_number(store)] == [1]
+    assert standing(redis, Keys(settings.namespace), store).problem is None
 
 
 def test_concurrent_drains_lose_and_double_nothing(
