@@ -20,6 +20,7 @@ from orchestrator.store.artifacts import ArtifactStore
 MAX_FILES = 10_000
 MAX_BYTES = 256 * 2**20  # of all files together, unpacked
 MAX_RATIO = 200  # unpacked to packed, of one file
+_UNSOUND = (zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, ValueError, OverflowError)
 
 
 def code_folder(store: ArtifactStore, snapshot: ArtifactRef) -> Path:
@@ -59,9 +60,7 @@ def sound_zip(refusal: Callable[[object], str]) -> Iterator[None]:
     """Whatever the zipfile module raises on what is no sound zip becomes InvalidInput; the disk's own errors stay."""
     try:
         yield
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, OverflowError) as error:
-        raise InvalidInput(refusal(error)) from error
-    except (struct.error, zlib.error) as error:
+    except _UNSOUND as error:
         raise InvalidInput(refusal(error)) from error
     except OSError as error:
         if error.errno != errno.EINVAL:
