@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import warnings
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.spec.signatures import syntax_tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Import:
 def parse(path: Path, shown: str) -> ast.Module:
     """A file's syntax tree; `shown` is the path in messages. Raises InvalidInput as file:line:column."""
     try:
-        return _parse(path.read_bytes(), shown)
+        return syntax_tree(path.read_bytes(), shown)
     except SyntaxError as error:
         raise InvalidInput(
             f"{shown}:{error.lineno or 1}:{error.offset or 1}: {error.msg}: correct the Python"
@@ -37,13 +37,6 @@ def parse(path: Path, shown: str) -> ast.Module:
 
 
 @lru_cache(maxsize=256)  # a workflow of thousands of stages names the same few files
-def _parse(source: bytes, shown: str) -> ast.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd escapes in a team's own strings
-        return ast.parse(source, filename=shown)
-
-
-@lru_cache(maxsize=256)
 def imports(tree: ast.Module) -> tuple[Import, ...]:
     """All imports of a module, wherever they stand: in functions, in conditions, as calls with a literal name."""
     found: list[Import] = []

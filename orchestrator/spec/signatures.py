@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -155,7 +156,7 @@ def parse_source(file: Path) -> ast.Module:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise NotFoundError(f"{file} is larger than {_MAX_BYTES} bytes")
-        return _parse(file.read_bytes(), str(file))
+        return syntax_tree(file.read_bytes(), str(file))
     except SyntaxError as error:
         raise NotFoundError(f"{file}:{error.lineno}: {error.msg}") from None
     except (ValueError, RecursionError) as error:
@@ -165,8 +166,11 @@ def parse_source(file: Path) -> ast.Module:
 
 
 @lru_cache(maxsize=256)  # thousands of stages may be functions of one file
-def _parse(source: bytes, shown: str) -> ast.Module:
-    return ast.parse(source, shown)
+def syntax_tree(source: bytes, shown: str) -> ast.Module:
+    """The tree of a module's source, parsed once; `shown` is its file in messages. Raises what `ast.parse` does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about odd escapes in a team's own strings
+        return ast.parse(source, shown)
 
 
 def _find(tree: ast.Module, name: str) -> Definition | ast.ImportFrom | None:

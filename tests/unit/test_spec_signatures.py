@@ -122,3 +122,8 @@ def test_the_first_folder_that_has_a_module_counts(folders):
     (folders[0] / "pack" / "stages.py").write_text("def geo(mine): ...\n", encoding="utf-8")
     assert function_signature(folders, "pack.stages:geo").inputs[0].name == "mine"
     assert module_file(folders, "pack") == folders[1] / "pack" / "__init__.py"
+
+
+def test_odd_escapes_in_a_teams_code_are_no_warnings_of_ours(tmp_path):
+    (tmp_path / "odd.py").write_text('DIGITS = "\\d"\n\ndef stage(table): ...\n')
+    assert function_signature([tmp_path], "odd:stage").keywords == ()
