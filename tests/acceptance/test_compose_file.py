@@ -147,3 +147,12 @@ def test_the_scripts_are_well_formed(script: str) -> None:
     path = ROOT / "deploy" / script
     assert path.stat().st_mode & 0o111
     subprocess.run(["bash", "-n", str(path)], check=True)
+
+
+def test_a_certificate_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    script = ROOT / "deploy" / "redis" / "make-certificates"
+    made = subprocess.run([script, tmp_path, "::1", "no name,"], capture_output=True, text=True, check=False)
+    assert made.returncode == 1
+    assert "IP:::1,DNS:no name" in made.stderr
+    assert made.stderr.endswith("no certificate was made: see what openssl says above\n")
+    assert made.stdout == ""
