@@ -47,11 +47,6 @@ def lines_of(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
     yield from lines
 
 
-def follow(session: Session, run: Run, stage: str | None) -> Iterator[Line]:
-    """What was written so far, then each line as it is written, until the stage or the run ended."""
-    return iter(Following(session, run, stage))
-
-
 class Following:
     """The lines of a run as they are written; iterating again after an outage goes on where it broke off."""
 

@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator import Client, Workflow
 from orchestrator.client.datasets import choose, datasets
-from orchestrator.client.logs import follow, lines_of
+from orchestrator.client.logs import Following, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind
@@ -300,7 +300,7 @@ def test_following_a_log_says_each_line_once(client, workers, file):
     session = client.session()
     workers.work(run.id, upto=1)
     session.ledger.log(run.id, "prepare", 1, ["one", "two"])
-    lines = follow(session, run, None)
+    lines = iter(Following(session, run, None))
     seen = [next(lines).line for _ in range(3)]
     session.ledger.log(run.id, "prepare", 1, ["three"])
     seen.append(next(lines).line)
