@@ -142,9 +142,8 @@ class History:
     def register(self, pool: Pool) -> None:
         """Tell that a worker node lives; repeated well within `POOL_MS`. A full Redis still knows those it knew."""
         self.redis.pexpire(self.keys("pool", pool.node), POOL_MS)
-        value = {name: getattr(pool, name) for name in Pool.__dataclass_fields__} | {"details": dict(pool.details)}
         pipe = self.redis.pipeline(transaction=True)
-        pipe.set(self.keys("pool", pool.node), json.dumps(value), px=POOL_MS)
+        pipe.set(self.keys("pool", pool.node), pool.encode(), px=POOL_MS)
         pipe.sadd(self.keys("pools"), pool.node)
         pipe.hset(self.keys("environments"), pool.queue, pool.environment)
         pipe.execute()

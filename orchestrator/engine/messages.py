@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from typing import Any, Literal
 
@@ -178,6 +178,10 @@ class Pool:
     plan_version: int
     details: Mapping[str, Any] = field(default_factory=dict)  # what later releases add stands here: 0.1.0 reads no more
 
+    def encode(self) -> str:
+        """As JSON."""
+        return json.dumps({one.name: getattr(self, one.name) for one in fields(self)} | {"details": dict(self.details)})
+
     @classmethod
     def decode(cls, text: str) -> Pool | None:
         """From JSON; what a newer release says more is passed over. None for what is no registration."""
@@ -203,6 +207,11 @@ def decode_refs(outputs: Mapping[str, Any]) -> dict[str, ArtifactRef]:
     return {name: ArtifactRef.model_validate(ref) for name, ref in outputs.items()}
 
 
+def encode_error(error: StageError) -> str:
+    """A failure as JSON."""
+    return json.dumps(error.model_dump(mode="json"), separators=(",", ":"))
+
+
 @cache
 def _cache_record() -> TypeAdapter[CacheRecord]:
     return TypeAdapter(CacheRecord)
@@ -211,8 +220,3 @@ def _cache_record() -> TypeAdapter[CacheRecord]:
 @cache
 def _pool() -> TypeAdapter[Pool]:
     return TypeAdapter(Pool)
-
-
-def encode_error(error: StageError) -> str:
-    """A failure as JSON."""
-    return json.dumps(error.model_dump(mode="json"), separators=(",", ":"))

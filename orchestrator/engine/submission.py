@@ -18,6 +18,7 @@ from orchestrator.store.keys import Keys
 
 CHUNK = 500  # stages or keys of one round trip
 STAGING_MS = 3_600_000  # an abandoned staging disappears by itself
+PARTS = ("calls", "stages", "next", "outputs", "open", "roots")  # keys of what is staged
 NEEDS = 16  # inputs whose outputs come with the claim; more are read beside it
 
 
@@ -240,9 +241,6 @@ def run_fields(submission: Submission, hits: Mapping[str, CacheRecord]) -> dict[
     if refusal:
         fields["refusal"] = refusal
     return fields
-
-
-PARTS = ("calls", "stages", "next", "outputs", "open", "roots")
 
 
 def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], bool]) -> dict[str, CacheRecord]:
