@@ -7,22 +7,22 @@ killed is run again. Until its last step nothing new is accepted and no garbage 
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator.contracts.calls import DIAGNOSTIC, ArtifactRef, is_probe
-from orchestrator.contracts.errors import NotPermitted, RecordDamaged
+from orchestrator.contracts.calls import ArtifactRef, is_probe
+from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.restore_steps import RestoreSteps
 from orchestrator.engine.restored import cache_commands, cached_results, run_commands
 from orchestrator.plan.ordering import in_plan_order
 from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
-from orchestrator.store.connection import answering
+from orchestrator.store.connection import clock
 from orchestrator.store.format import FORMAT
 from orchestrator.store.manifests import (
     MANIFESTS,
@@ -34,11 +34,9 @@ from orchestrator.store.manifests import (
     read_records,
     record_name,
 )
-from orchestrator.store.replay import Command, Replay, registry_commands
-from orchestrator.store.steps import settle, step
+from orchestrator.store.replay import Replay, registry_commands
+from orchestrator.store.steps import settle
 
-HOLD_MS = 30_000  # of the right to restore; each step renews it
-WORDS, BYTES = 2000, 2**20  # of one step at most, since a step stops all of Redis; one long command may exceed it
 LOST = "Redis was lost while this run was under way; `cyclery retry` submits it again"
 
 Tell = Callable[[str], None]
@@ -81,11 +79,9 @@ class Restore:
     def __init__(self, ledger: Ledger, store: ArtifactStore, *, dry_run: bool = False) -> None:
         self.ledger, self.store, self.dry_run = ledger, store, dry_run
         self.keys = ledger.keys
-        self.nonce = secrets.token_hex(8)
+        self.steps = RestoreSteps(ledger.redis, ledger.keys, dry_run=dry_run)
         self.found = Restored()
-        self._now = self._clock_ms()
-        self._batch: list[Command] = []
-        self._words = self._weight = 0  # of the batch
+        self._now = int(clock(ledger.redis) * 1000)  # ms
         self._known: set[str] = set()  # keys of results
         self._latest: dict[str, tuple[float, str]] = {}  # workflow → creation and id of its newest run
 
@@ -95,10 +91,10 @@ class Restore:
         Raises `NotPermitted` where the namespace is not empty or somebody else restores it, `RecordDamaged` where
         decisions are missing or damaged and gaps are not accepted.
         """
-        self._begin()
+        self.steps.begin()
         tell("Reading the audit log …")
         log = self._read_log(accept_gaps=accept_gaps)
-        self._put(("SET", self.keys("audit:drained"), str(log.last), "NX"))
+        self.steps.put(("SET", self.keys("audit:drained"), str(log.last), "NX"))
         ended, asked = generations(self.store, MANIFESTS), generations(self.store, SUBMISSIONS)
         tell(f"Reading what is kept of runs ({len(ended)}) …")
         lost = {run: number for run, number in asked.items() if number > ended.get(run, 0) and not is_probe(run)}
@@ -168,19 +164,19 @@ class Restore:
                 self.found.older += 1
                 continue
             self._restore_run(record, submission)
-            self._put(("ZADD", self.keys("expiring"), str(self._now + left), record.run))
+            self.steps.put(("ZADD", self.keys("expiring"), str(self._now + left), record.run))
             self.found.runs += 1
         return registered
 
     def _restore_results(self, record: RunRecord, submission: SubmissionRecord, left_ms: int) -> None:
         for found, lasting, text in cached_results(record, submission):
             if lasting or left_ms > 0:
-                self._put(*cache_commands(self.keys, found, text, None if lasting else left_ms))
+                self.steps.put(*cache_commands(self.keys, found, text, None if lasting else left_ms))
                 self._known.update(found)
                 self.found.results += 1
 
     def _restore_run(self, record: RunRecord, submission: SubmissionRecord | None) -> None:
-        self._put(*run_commands(self.keys, record, submission))
+        self.steps.put(*run_commands(self.keys, record, submission))
         self._latest[record.workflow] = max(self._latest.get(record.workflow, (0.0, "")), (record.created, record.run))
 
     def _restore_models(self, log: Replay, registered: dict[str, str]) -> None:
@@ -190,11 +186,11 @@ class Restore:
                 if version not in keyed and run in registered:  # 0.1.0 did not write the key of a registration
                     shelf.keys.setdefault(registered[run], version)
             self.found.models[model] = (len(shelf.records), shelf.live)
-        self._put(*registry_commands(self.keys, log.models))
+        self.steps.put(*registry_commands(self.keys, log.models))
 
     def _restore_lost(self, wanted: Iterable[tuple[str, int]], log: Replay) -> None:
         """Runs that were under way come back as cancelled, so that they can be retried."""
-        self._put(("UNLINK", self.keys("restoring:lost")))
+        self.steps.put(("UNLINK", self.keys("restoring:lost")))
         checkpoints = last_checkpoints(self.store)
         for _, submission in self._pairs(wanted):
             if submission is None:
@@ -202,7 +198,7 @@ class Restore:
             self._restore_checkpoint(submission, checkpoints.get((submission.run, submission.generation)))
             self._note(submission.submitted)
             self._restore_run(_as_lost(submission, self._now / 1000), submission)
-            self._put(("ZADD", self.keys("restoring:lost"), str(self._now), submission.run))
+            self.steps.put(("ZADD", self.keys("restoring:lost"), str(self._now), submission.run))
             calls = submission.plan.stages
             known = sum(1 for call in calls if call.key in self._known)
             entry = log.submitted.get((submission.run, submission.generation), {})
@@ -235,52 +231,13 @@ class Restore:
             author, decided = entry.get("by", "unknown"), _since(log.decided.get(run, []), entry)
             self.found.in_flight.append(InFlight(run, workflow, author, generation, entry.get("at"), None, 0, decided))
 
-    # — steps
-
-    def _begin(self) -> None:
-        arguments = (self.nonce, HOLD_MS, int(self.dry_run), f"{DIAGNOSTIC}-")
-        answer = step(self.ledger.redis, "restore_begin", self.keys, *arguments)
-        if answer == "busy":
-            raise NotPermitted(
-                f"somebody else is restoring namespace {self.keys.namespace}; if that was killed, try again in "
-                f"{HOLD_MS // 1000} s"
-            )
-        if answer == "occupied":
-            raise NotPermitted(
-                f"namespace {self.keys.namespace} has runs or models already: restore needs an empty Redis, or another "
-                "CYCLERY_NAMESPACE"
-            )
-
-    def _put(self, *commands: Command) -> None:
-        """Commands for the next step, which is sent when it has enough to do."""
-        for command in commands:
-            self._batch.append(command)
-            self._weight += sum(map(len, command))
-            self._words += len(command) + 1
-            if self._words >= WORDS or self._weight >= BYTES:
-                self._flush()
-
-    def _flush(self) -> None:
-        self._send(self._batch)
-        self._batch, self._weight, self._words = [], 0, 0
-
-    def _send(self, commands: Iterable[Command]) -> None:
-        """One step."""
-        words = [word for command in commands for word in (str(len(command)), *command)]
-        if self.dry_run:
-            return
-        if step(self.ledger.redis, "restore_put", self.keys, self.nonce, HOLD_MS, *words) != 1:
-            raise NotPermitted(
-                "another restore has taken over from this one, which was silent for too long: let it end"
-            )
-
     def _finish(self) -> None:
         """The last step makes the namespace whole: runs are accepted again, and the records of lost ones are kept."""
         for workflow, (_, run) in self._latest.items():
-            self._put(("HSET", self.keys("workflows"), workflow, run))
-        self._flush()
+            self.steps.put(("HSET", self.keys("workflows"), workflow, run))
+        self.steps.flush()
         lost, ended = self.keys("restoring:lost"), self.keys("ended")
-        self._send(
+        self.steps.send(
             [
                 ("ZUNIONSTORE", ended, "2", ended, lost),
                 ("UNLINK", lost, self.keys("audit:missed")),
@@ -291,11 +248,6 @@ class Restore:
         )
         if not self.dry_run:
             settle(self.ledger.redis, self.keys)
-
-    def _clock_ms(self) -> int:
-        with answering(self.ledger.redis):
-            seconds, micros = self.ledger.redis.time()
-        return seconds * 1000 + micros // 1000
 
     def _left(self, since: float, seconds: float) -> int:
         """Milliseconds until so many seconds have passed."""

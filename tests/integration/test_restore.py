@@ -17,10 +17,10 @@ from orchestrator.client.session import Session
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.errors import LedgerBehind, NotPermitted, RecordDamaged, Unreachable
 from orchestrator.contracts.records import Decision, ModelVersion
-from orchestrator.engine import restore as restoring
+from orchestrator.engine import restore_steps
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.restore import Restore, Restored
+from orchestrator.engine.restore import LOST, Restore, Restored
 from orchestrator.engine.submission import Submission
 from orchestrator.service import Service
 from orchestrator.settings import Settings
@@ -200,7 +200,7 @@ def test_runs_under_way_are_listed_and_can_be_retried(past: Past, service: Servi
     assert (listed[retried.run].generation, listed[late.run].stages) == (2, None)
     assert listed[running.run].author == listed[late.run].author == "unknown"
     record = hand.record(running.run)
-    assert (record.status, record.notes) == ("cancelled", ("planned so", restoring.LOST))
+    assert (record.status, record.notes) == ("cancelled", ("planned so", LOST))
     assert record.stage("own").code == code  # type: ignore[union-attr]
     assert hand.record(past.ended[1]).generation == 2
     service.keep_records()
@@ -250,7 +250,7 @@ def test_a_restore_killed_at_any_step_is_run_again(
 ) -> None:
     held_run(past.hand)
     service.keep_records()
-    monkeypatch.setattr(restoring, "WORDS", 8)
+    monkeypatch.setattr(restore_steps, "WORDS", 8)
     client, keys = past.hand.ledger.redis, past.hand.ledger.keys
     lose(client, settings)
     whole, steps = _counted(past, settings, redis_url)
@@ -331,13 +331,13 @@ def test_whoever_was_silent_for_too_long_writes_nothing_more(past: Past, setting
     client, keys = past.hand.ledger.redis, past.hand.ledger.keys
     lose(client, settings)
     first = Restore(past.hand.ledger, past.store)
-    first._begin()
+    first.steps.begin()
     client.hset(keys("restoring"), "until", 0)
     restored(past)
     before = past.look()
-    first._put(("SET", keys("audit:drained"), "7"))
+    first.steps.put(("SET", keys("audit:drained"), "7"))
     with pytest.raises(NotPermitted, match="taken over"):
-        first._flush()
+        first.steps.flush()
     assert past.look() == before
 
 
