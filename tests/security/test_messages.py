@@ -28,7 +28,7 @@ from tests.security import payloads
 from tests.security.payloads import call, message
 from tests.servers import RedisServer, stop
 from tests.waiting import wait_until
-from workers.runtime.doorbells import NoDoorbell, check_doorbell, check_question
+from workers.runtime.incoming import NoDoorbell, check_doorbell, check_question
 
 QUEUE = "prep"
 MEMORY = 1 << 30  # bytes that a worker's processes may come to hold each: far below any bomb

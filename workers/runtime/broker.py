@@ -12,7 +12,7 @@ from kombu.connection import Connection
 from kombu.transport import redis as redis_transport
 from kombu.utils.url import maybe_sanitize_url
 
-from workers.runtime.doorbells import NoDoorbell, check_doorbell, check_question
+from workers.runtime.incoming import NoDoorbell, check_doorbell, check_question
 
 doorbells = logging.getLogger("cyclery.doorbells")
 PAUSES = {"interval_start": 0.5, "interval_step": 0.5, "interval_max": 3.0}  # seconds

@@ -88,12 +88,12 @@ def _body(message: Mapping[str, Any]) -> Any:
     if not isinstance(text, str) or len(text) > LARGEST or coding not in (None, "base64"):
         raise NoDoorbell("it has no body of a doorbell's size")
     try:
-        return parse(base64.b64decode(text, validate=True).decode() if coding else text)
+        return _parse(base64.b64decode(text, validate=True).decode() if coding else text)
     except (ValueError, binascii.Error) as error:
         raise NoDoorbell("its body is no JSON") from error
 
 
-def parse(text: str) -> Any:
+def _parse(text: str) -> Any:
     """JSON that is nested no deeper than any message of ours. Raises ValueError."""
     depth = 0
     for mark in text:
