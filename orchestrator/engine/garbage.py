@@ -11,6 +11,7 @@ import json
 import secrets
 from typing import Any, cast
 
+from orchestrator.contracts.errors import RecordDamaged
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.scripts import run_script
 from orchestrator.store.artifacts import ArtifactStore
@@ -38,7 +39,8 @@ class Collector:
     def collect(self) -> int:
         """One round; answers how many artifacts it deleted.
 
-        Raises `LedgerBehind` where Redis knows less than the store: what it does not refer to is not garbage then.
+        Raises `LedgerBehind` where Redis knows less than the store, and `RecordDamaged` where one of its records cannot
+        be read: what nothing seems to refer to is not known to be garbage then.
         """
         require_whole(self.ledger.redis, self.ledger.keys, self.store)
         with answering(self.ledger.redis):
@@ -67,12 +69,12 @@ class Collector:
         found: set[str] = set()
         for run in cast("list[str]", self.ledger.redis.zrange(self.ledger.keys("runs"), 0, -1)):
             for part in ("calls", "outputs", "stages"):
-                for _, text in self.ledger.redis.hscan_iter(self.ledger.keys.run(run, part), count=PAGE):
-                    found |= _digests(text)
+                for stage, text in self.ledger.redis.hscan_iter(self.ledger.keys.run(run, part), count=PAGE):
+                    found |= _digests(text, f"{run}/{stage}")
         for name in self.ledger.redis.scan_iter(_literal(self.ledger.keys("cache")) + ":*", count=PAGE):
-            found |= _digests(cast("str | None", self.ledger.redis.get(name)) or "")
+            found |= _digests(cast("str | None", self.ledger.redis.get(name)) or "", name)
         for version in Registry(self.ledger.redis, self.ledger.settings).list():
-            found |= _digests(version.model_dump_json())
+            found |= _digests(version.model_dump_json(), version.name)
         return found
 
     def _last_look(self, live: set[str]) -> set[str]:
@@ -115,8 +117,17 @@ def _literal(pattern: str) -> str:
     return pattern.replace("{", "\\{").replace("}", "\\}")
 
 
-def _digests(text: str) -> set[str]:
-    """Every digest in a JSON text, at any depth."""
+def _digests(text: str, name: str) -> set[str]:
+    """Every digest in a JSON text, at any depth. Raises RecordDamaged: what it refers to is not known then."""
+    try:
+        return _named(text)
+    except (ValueError, RecursionError):
+        raise RecordDamaged(
+            f"the record of {name} in Redis is damaged: no garbage is collected while it is there", name
+        ) from None
+
+
+def _named(text: str) -> set[str]:
     found: set[str] = set()
     if "sha256:" not in text:
         return found

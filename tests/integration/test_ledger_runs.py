@@ -11,7 +11,7 @@ import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
-from orchestrator.contracts.errors import InvalidInput, Unreachable
+from orchestrator.contracts.errors import InvalidInput, RecordDamaged, Unreachable
 from orchestrator.contracts.records import Decision
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.ledger import Ledger
@@ -80,6 +80,26 @@ def test_a_submission_sent_again_is_the_same_run(hand: Hand) -> None:
     reply = hand.ledger._flip(request, accepted.run, "0", {})
     assert reply[0] == "again"
     assert hand.record(accepted.run).status == "succeeded"
+
+
+def test_nothing_of_an_earlier_try_gets_into_the_run(
+    hand: Hand, redis: redis_py.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hand.drain(hand.submit(plan(call("a"), call("b", "a"))))
+    monkeypatch.setattr(Ledger, "_unstage", lambda *_: None)  # a power loss has brought back what was taken away
+    flip, tries = Ledger._flip, []
+
+    def interrupted(self: Ledger, request: Submission, *rest: Any) -> Any:
+        tries.append(request.nonce)
+        if len(tries) > 1:
+            return flip(self, request, *rest)
+        redis.unlink(*redis.keys("*cache:*"))
+        return ["collected"]
+
+    monkeypatch.setattr(Ledger, "_flip", interrupted)
+    run = hand.submit(plan(call("a"), call("b", "a"), workflow="again"))
+    assert len(set(tries)) == 2
+    assert hand.drain(run) == ["a", "b"]
 
 
 def test_an_unchanged_plan_rings_no_bell(hand: Hand) -> None:
@@ -249,6 +269,20 @@ def test_a_wrong_clock_of_the_service_deletes_nothing_early(
     for wrong in (-7200, 7200, 0):
         monkeypatch.setattr(time, "time", lambda wrong=wrong: right() + wrong)
         assert collector.collect() == 0
+    assert store.has(garbage.digest)
+
+
+def test_no_garbage_is_collected_beside_a_record_that_cannot_be_read(
+    hand: Hand, store: ArtifactStore, redis: redis_py.Redis
+) -> None:
+    garbage = old(store, b"perhaps garbage")
+    accepted = hand.submit(call("a"))
+    redis.hset(hand.ledger.keys.run(accepted.run, "outputs"), "a", '{"echo": "sha256:')
+    collector = Collector(hand.ledger, store, grace_s=0)
+    for _ in range(2):
+        redis.delete(hand.ledger.keys("collecting"))
+        with pytest.raises(RecordDamaged, match=f"{accepted.run}/a .*damaged"):
+            collector.collect()
     assert store.has(garbage.digest)
 
 
