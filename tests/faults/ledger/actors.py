@@ -137,7 +137,6 @@ class StormChild(Child):
         if self.storm.shutting(self.pid):
             running.ending = "returned"
             raise StageCancelled
-        self.storm.oversleep(running.lease, self.node)
         if act == "kill":
             raise Killed
         while act == "hang":
@@ -190,7 +189,8 @@ class StormAttempt(perform.Attempt):
 
     def _completed(self, completion: Completion) -> Settled:
         storm = cast("StormChild", self.child).storm
-        return storm.reported(self.lease, lambda: super(StormAttempt, self)._completed(completion))
+        report = partial(super()._completed, completion)
+        return storm.reported(self.lease, report, "running", "done")
 
 
 class Worker:
@@ -231,7 +231,7 @@ class Worker:
         if claim is not None and self.storm.chance.random() < self.storm.rate / 2:  # nor what is in its call
             child.ledger._refuse(run, stage, fence=claim.lease.fence)
         elif claim is not None:
-            self.storm.tempt("claimed", 0.03)
+            self.storm.oversleep(claim.lease, child.node)
             StormAttempt(cast("Any", child), claim).run()
 
     def _pop(self, child: StormChild) -> tuple[str, list[str], str, str] | None:
@@ -244,6 +244,9 @@ class Worker:
         if text is None:
             return None
         message = json.loads(text)
+        tag = message["properties"]["delivery_tag"]
+        if self.storm.tags.setdefault(tag, text) != text:
+            self.storm.violations.append(f"message: two are called {tag}")
         fate = chance.random()
         if fate < self.storm.rate * 2:
             return None  # popped, and never heard of again
@@ -270,8 +273,11 @@ class Keeper:
         try:
             while True:
                 storm.idle(4)
+                chore = storm.chance.choice(chores)
+                if chore == service.collector.collect and storm.plot.halts and storm.rate:
+                    continue  # the storm itself collects, at the worst of moments
                 try:
-                    storm.chance.choice(chores)()
+                    chore()
                 except (CycleryError, OSError) as error:  # as the service does: the next round tries again
                     storm.note("chore", error)
         finally:
@@ -300,7 +306,7 @@ class Presence:
     def _bury(self, ledger: Ledger) -> None:
         for lease, pid in ledger.leases_of(self.host).items():
             if (self.host, pid) in self.storm.dead and self.storm.chance.random() < 0.5:
-                self.storm.reported(lease, partial(ledger.bury, lease))
+                self.storm.reported(lease, partial(ledger.bury, lease), "running")
 
 
 class Person:

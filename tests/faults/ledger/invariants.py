@@ -6,6 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from orchestrator.store.manifests import MANIFESTS, record_name
+
 if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
 
@@ -44,6 +46,10 @@ def torn(storm: Storm) -> list[str]:
                 found.append(f"torn: {run} is working: {fields.get('working')}, and listed so: {run in working}")
         elif fields.get("status") in OPEN or (run in ended) == (run in expiring):
             found.append(f"torn: {run} is {fields.get('status')}, ended {run in ended}, expiring {run in expiring}")
+        elif run in expiring and run not in storm.archived:
+            storm.archived.add(run)
+            if storm.plain.get_record(record_name(MANIFESTS, run, int(fields["generation"]))) is None:
+                found.append(f"torn: {run} may expire, and its manifest is not in the store")
     found += [f"torn: {kind} {left} belongs to nothing" for kind, rest in marks.items() for left in rest]
     return found[:5]
 

@@ -31,6 +31,7 @@ from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import CacheRecord, Lease, Settled
+from orchestrator.engine.scripts import _scripts
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.keys import Keys
@@ -126,6 +127,8 @@ class Storm:
         self.full_for = 0
         self.promising = ""  # what kind of thing was promised this very moment
         self.losses: Counter[str] = Counter()  # of power, by what was promised before
+        self.tags: dict[str, str] = {}  # messages by what Celery tells them apart by
+        self.archived: set[str] = set()  # runs that left the ledger's care, and whose manifest was seen
         self.deleted = ""  # from the store, this very moment
 
     # — the run of it
@@ -138,6 +141,7 @@ class Storm:
             self.redis.start()
         self.admin = self.redis.client()
         self.clock = Clock(self.admin, self.keys)
+        self.wire.precious = frozenset({_scripts()["sweep"].digest})
         try:
             self._cast()
             self._blow()
@@ -184,6 +188,8 @@ class Storm:
                 if key and self.chance.random() < 0.4:
                     text = CacheRecord(outputs={"echo": ref}).encode()
                     self.admin.set(self.keys("cache", key), text, px=int(CACHE_S * 1000))
+                    if self.chance.random() < 0.3:  # by a look that was older than the result
+                        self.admin.zadd(self.keys("condemned"), {left: 0})
                     if self.chance.random() < 0.6:
                         self.plain.put_bytes(data[left], Kind.JSON)
 
@@ -275,22 +281,40 @@ class Storm:
             alone = not self.admin.exists(self.keys("collecting"))  # no collector is left with what it holds no more
             self.clock.leap(self.chance.choice([25_000, 7_200_000 if alone else 900_000]))
             self.counts["long leaps"] += 1
-        elif drawn < 0.020:
+        elif drawn < 0.014 and self.may_die():
+            self._outage()
+        elif drawn < 0.022:
             self.chance.choice(self.hub.actors).stopped = self.chance.choice([5, 40, 300])
             self.counts["stopped"] += 1
-        elif drawn < 0.022:
+        elif drawn < 0.024:
             self.admin.script_flush()
             self.counts["scripts dropped"] += 1
-        elif drawn < 0.024:
+        elif drawn < 0.026:
             self.leaving |= {self.pids["host0"], self.pids["host1"]}
-        elif drawn < 0.024 + scale and self.counts["kills"] < plot.kills:
+        elif drawn < 0.026 + scale and self.counts["kills"] < plot.kills:
             self.counts["kills"] += 1
             self._restart()
-        elif drawn < 0.024 + 2 * scale and self.counts["full"] < plot.full and not self.full_for:
+        elif drawn < 0.026 + 2 * scale and self.counts["full"] < plot.full and not self.full_for:
             self.counts["full"] += 1
             self.full_for = 150
             self.admin.config_set("maxmemory", 1)
             self.violations += intruders(self)
+
+    def _outage(self) -> None:
+        """Redis was away for longer than a lease: at the first look after it nobody loses its stage."""
+        self.counts["outages"] += 1
+        running = cast("list[str]", self.admin.zrangebyscore(self.keys("leases"), self.clock.now_ms(), "inf"))
+        records = {one: self._record(*one.split("/", 1)) for one in running}
+        self.clock.leap(int(LEASE_S * 2000), unseen=True)
+        Ledger(self.admin, self.settings).repair(200, 2000)
+        kept = cast("list[str]", self.admin.zrangebyscore(self.keys("leases"), self.clock.now_ms(), "inf"))
+        lost = [one for one, record in records.items() if one not in kept and not record.get("spared")]
+        self.violations += [f"outage: {one} was taken from its worker" for one in lost]
+
+    def _record(self, run: str, stage: str) -> dict[str, Any]:
+        """A stage as Redis has it."""
+        text = cast("str | None", self.admin.hget(self.keys.run(run, "stages"), stage))
+        return cast("dict[str, Any]", json.loads(text or "{}"))
 
     def _restart(self, cut: float | None = None) -> None:
         """Redis is killed and comes back; `cut` says how much of what was not promised is lost with the power."""
@@ -358,14 +382,14 @@ class Storm:
         """Whoever looked at the store stands still; meanwhile what is forgotten expires, and garbage is collected."""
         if not self.rate or self.chance.random() >= self.plot.halts or not self.may_die():
             return
-        if self.admin.exists(self.keys("collecting")):
-            return
+        self.counts["halts"] += 1
         self.clock.leap(int(leap_s * 1000))
         collector = Collector(Ledger(self.admin, self.settings), self.plain, young_s=-1.0, grace_s=0.0)
         with contextlib.suppress(LedgerBehind):
-            collector.collect()
-            self.counts["halts"] += 1
-            self.counts["collected in halts"] += collector.collect()
+            if self.chance.random() < 0.3:  # one that is killed after its last look
+                collector._last_look(collector.live())
+            else:
+                self.counts["collected"] += collector.collect() + collector.collect()
         self.wire.durable = self.wire.size()
         if leap_s > CACHE_S:
             for person in self.people:
@@ -377,11 +401,11 @@ class Storm:
         if self.chance.random() >= 3 * self.rate or not self.may_die():
             return
         self.counts["overslept"] += 1
+        self.tempt("claimed", 0.5)
         self.clock.leap(int(LEASE_S * 1200))
         for _ in range(120):
             self.hub.pause()
-            text = self.admin.hget(self.keys.run(lease.run, "stages"), lease.stage)
-            record = json.loads(cast("str | None", text) or "{}")
+            record = self._record(lease.run, lease.stage)
             if record.get("worker") != worker and record.get("state") == "running":
                 self.counts["overtaken"] += 1
                 return
@@ -408,13 +432,12 @@ class Storm:
         """Whether a run has just ended."""
         return self.admin.hget(self.keys.run(run.id), "status") not in (None, "running", "held")
 
-    def reported(self, lease: Lease, report: Callable[[], Settled]) -> Settled:
+    def reported(self, lease: Lease, report: Callable[[], Settled], *states: str) -> Settled:
         """Whoever holds a lease is never told that it is lost."""
         losses = self.counts["power losses"]
         settled = report()
-        text = self.admin.hget(self.keys.run(lease.run, "stages"), lease.stage)
-        record = json.loads(cast("str | None", text) or "{}")
-        holds = record.get("fence") == lease.fence and record.get("state") in ("running", "done")
+        record = self._record(lease.run, lease.stage)
+        holds = record.get("fence") == lease.fence and record.get("state") in states
         if settled.lost and holds and losses == self.counts["power losses"]:
             self.violations.append(f"told: {lease} was lost for its owner, it is {record['state']}")
         return settled

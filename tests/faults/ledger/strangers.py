@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
 
 NOBODY = "nobody-000000"
-GROWS = ("submit", "decide")  # need memory: refused while there is none
+OWN = ("drained", "settle", "promote", "register", "rollback")  # of the store's steps
+GROWS = ("submit", "decide", "promote", "register", "rollback")  # need memory: refused while there is none
+
+_RESTORED: tuple[tuple[str, tuple[Any, ...]], ...] = (
+    ("submit", ("n", NOBODY, "none", 0, 1, "0", '{"total": 1}', "")),
+    ("promote", ("none", "1", "production", "{}")),
+    ("register", ("none", "key", "candidate", "{}", "{}")),
+    ("rollback", ("none", "n", "{}")),
+)  # while an empty Redis is being filled again
 
 
 def intruders(storm: Storm) -> list[str]:
@@ -28,6 +36,10 @@ def intruders(storm: Storm) -> list[str]:
     run = storm.chance.choice(runs) if runs else NOBODY
     before = _state(storm, run)
     found = [line for name, args, wanted in _steps(storm, run) if (line := _tried(storm, name, args, wanted))]
+    if not storm.full_for:
+        storm.admin.set(storm.keys("restoring"), "1")
+        found += [line for name, args in _RESTORED if (line := _tried(storm, name, args, "restoring"))]
+        storm.admin.delete(storm.keys("restoring"))
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")
     if _state(storm, run) != before:
         found.append(f"stranger: {run} was changed")
@@ -38,7 +50,7 @@ def _tried(storm: Storm, name: str, args: tuple[Any, ...], wanted: object) -> st
     if storm.full_for and name in GROWS:
         return None
     try:
-        if name in ("drained", "settle"):
+        if name in OWN:
             answer = step(storm.admin, name, storm.keys, *args)
         else:
             answer = run_script(storm.admin, name, storm.keys.prefix, *args)
@@ -76,6 +88,8 @@ def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], objec
     yield "tick", (0, 6, 2000, 20_000), 0
     yield "drained", (-1, 0), 0
     yield "settle", (), None
+    yield "promote", ("none", "1", "production", "{}"), "missing"
+    yield "rollback", ("none", "n", "{}"), "none"
     if run != NOBODY:
         yield from _real(storm, run, epoch)
 

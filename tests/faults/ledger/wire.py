@@ -36,6 +36,7 @@ class Wire:
     die: float = 0.0  # of a call: the process ends before or after it
     may_die: Callable[[], bool] = lambda: True
     vacuous: set[Actor] = field(default_factory=set)  # whose last wait for the file covered nothing
+    precious: frozenset[str] = frozenset()  # digests of steps that go on with what another step began
     durable: int = 0  # bytes of the append-only file that were promised
     lost: int = 0
     commands: int = 0
@@ -57,19 +58,20 @@ class Wire:
         """The part of the append-only file that is written to; it is never rewritten in a storm."""
         return next((self.server.folder / "appendonlydir").glob("*.incr.aof"))
 
-    def fate(self, batch: int) -> str:
-        """What becomes of the next call."""
-        self.commands += batch
+    def fate(self, batch: list[Any]) -> str:
+        """What becomes of the next call: worse where it matters."""
+        self.commands += len(batch)
+        durable = tuple(batch[-1][:2]) == ("WAITAOF", 1)
+        pieces = len(batch) > 6 or (len(batch[0]) > 1 and batch[0][1] in self.precious)
+        lose, die = self.lose * (3 if durable else 1), self.die * (6 if pieces else 1)
+        kinds = ("unsent", "unheard", "cut") if len(batch) > 1 else ("unsent", "unheard")
         drawn = self.chance.random()
-        if drawn < self.lose:
+        if drawn < lose:
             self.lost += 1
-            kinds = ("unsent", "unheard", "cut") if batch > 1 else ("unsent", "unheard")
             return self.chance.choice(kinds)
         actor = self.hub.current
-        if batch > 6 and drawn < self.lose + 6 * self.die and actor is not None and self.may_die():
-            return "dead cut"  # what one writes in many pieces is where it matters
-        if drawn < self.lose + self.die and actor is not None and actor.mortal and self.may_die():
-            return "dead " + self.chance.choice(("unsent", "unheard", "cut") if batch > 1 else ("unsent", "unheard"))
+        if drawn < lose + die and actor is not None and actor.mortal and self.may_die():
+            return "dead " + self.chance.choice(kinds)
         return "well"
 
 
@@ -109,7 +111,7 @@ class _Connection(UnixDomainSocketConnection):
             return super().send_packed_command(command, check_health)
         batch, self._batch = self._batch or [()], None
         self.wire.hub.pause()
-        self._fate = self.wire.fate(len(batch))
+        self._fate = self.wire.fate(batch)
         if self._fate.endswith("unsent"):
             self._fail()
         if self._fate.endswith("cut"):
