@@ -121,6 +121,8 @@ def _stage(
         yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
     if stage.attempt > 400:
         yield f"attempts: {where} was claimed {stage.attempt} times"
+    if stage.decision is not None and stage.started is None:
+        yield f"times: {where} was never held"
     if stage.finished is None and not stage.cached:
         yield f"times: {where} never finished"
 
@@ -207,10 +209,15 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
 
 
 def _progress(run: str, events: Any) -> Iterator[str]:
-    """Progress is told where it is news."""
+    """Progress is told where it is news, and that a stage is ready where it has run before."""
     last: dict[str, str] = {}
+    ran: dict[str, str] = {}
     for _, event in events:
         stage = event["stage"]
+        if event["kind"] == "stage" and event["state"] == "ready" and ran.get(stage) != "running":
+            yield f"events: {stage} of {run} is ready again after it was {ran.get(stage)}"
+        if event["kind"] == "stage":
+            ran[stage] = event["state"]
         if event["kind"] == "progress" and last.get(stage) == event["state"]:
             yield f"events: {stage} of {run} came to {event['state']} twice"
         last[stage] = event["state"]

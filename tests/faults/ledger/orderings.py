@@ -44,8 +44,9 @@ ORDERINGS: tuple[Mutant, ...] = (
     _left_out(_STAGING, "        with client.pipeline(transaction=True) as pipe:  # whole or not at all: nothing is left "
               "without its expiry\n            for part", "growth staged in pieces",
               "        with client.pipeline(transaction=False) as pipe:\n            for part"),
-    _left_out(_LEDGER, "            request = replace(request, nonce=secrets.token_hex(8))\n", "staging of an earlier try left",
-              "            self._unstage = lambda _: None\n"),
+    _left_out(_LEDGER, "            self._unstage(request)  # what is staged next may hold less, and a power loss may bring "
+              "this back\n            request = replace(request, nonce=secrets.token_hex(8))\n",
+              "staging of an earlier try left"),
     _left_out(_STAGING, "    nonce = secrets.token_hex(8)\n", "growth staged under one name for all",
               '    nonce = "growth"\n'),
     # what is there was looked at after the epoch

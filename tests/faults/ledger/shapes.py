@@ -155,7 +155,8 @@ def failing(name: str, chance: random.Random) -> Workflow:
         stage("later", "beside", salt=f"{name}later", act="flaky"),
     ]
     on_failure = chance.choice(["stop", "continue"])
-    return Workflow(_plan(name, *calls, on_failure=on_failure), f"failing {act}", retry=chance.random() < 0.5)
+    return Workflow(_plan(name, *calls, on_failure=on_failure), f"failing {act}", retry=chance.random() < 0.5,
+                    cancel=chance.random() < 0.2)  # fmt: skip
 
 
 def stopping(name: str, chance: random.Random) -> Workflow:
@@ -163,7 +164,7 @@ def stopping(name: str, chance: random.Random) -> Workflow:
     calls = [stage("bad", salt=name, act="fail"), stage("a", salt=f"{name}a", queue="train")]
     calls += [stage(f"w{i}", "a", salt=f"{name}w{i}") for i in range(chance.choice([3, 160]))]
     calls.append(stage("ask", after=("a",), task="release.approve", act="fail", key=False, hold=Hold(deadline_s=1e6)))
-    return Workflow(_plan(name, *calls, on_failure="stop"), "stopping")
+    return Workflow(_plan(name, *calls, on_failure="stop"), "stopping", cancel=chance.random() < 0.4)
 
 
 def approval(name: str, chance: random.Random) -> Workflow:

@@ -270,7 +270,7 @@ class Storm:
             if not self.full_for:
                 self.admin.config_set("maxmemory", 0)
         scale = 1.2 / plot.count
-        if self.promising and self.losses[self.promising] < plot.power:
+        if self.promising and self.losses[self.promising] < plot.power * (3 if self.promising == "claimed" else 1):
             self.losses[self.promising] += 1
             self.counts["power losses"] += 1
             self._restart(self.chance.choice([0.0, 0.0, self.chance.random()]))
