@@ -81,11 +81,10 @@ class Ledger:
                     raise InvalidInput(f"there is no run {run}; `cyclery runs` lists them")
                 case "restoring":
                     raise Unreachable("the ledger is being restored: submit again when `cyclery restore` has ended")
-            self._unstage(request)
+            self._unstage(request)  # what is staged next may hold less, and a power loss may bring this back
+            request = replace(request, nonce=secrets.token_hex(8))
             if reply[0] == "exists" and request.run:
                 raise InvalidInput(f"{run} was retried by somebody else just now; look at `cyclery status {run}`")
-            # What is staged next may hold less, and a power loss may bring back what was taken away.
-            request = replace(request, nonce=secrets.token_hex(8))
         raise Unreachable("the ledger could not take the submission in ten tries; try again")
 
     def _collected(self) -> tuple[str, set[str]]:
