@@ -60,7 +60,7 @@ class Store(ArtifactStore):
     def delete(self, digest: str) -> None:
         self.storm.point()
         super().delete(digest)
-        self.storm.deleted = digest
+        self.storm.deleting(digest)
         self.storm.tempt("deleted", 0.5)
         self.storm.point()
 
@@ -190,7 +190,10 @@ class StormAttempt(perform.Attempt):
     def _completed(self, completion: Completion) -> Settled:
         storm = cast("StormChild", self.child).storm
         report = partial(super()._completed, completion)
-        return storm.reported(self.lease, report, "running", "done")
+        settled = storm.reported(self.lease, report, "running", "done")
+        if settled.answer == "done":
+            storm.kept(self.lease, completion)
+        return settled
 
 
 class Worker:

@@ -9,6 +9,11 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     ("_library.lua", "front taken for", "who comes first among a run's own ready stages is fairness, not safety"),
     ("_library.lua", "#flat >= 2000 taken for", "the same records, written in more commands or in fewer"),
     ("_library.lua", "record.state ~= 'running' taken for true", "a running stage has no bell to be silenced"),
+    (
+        "_library.lua",
+        "'waiting' shortened to record.state ~=",
+        "what follows a stage has its record before that stage ends",
+    ),
     ("complete.lua", "== 1 taken for true", "a shortcut past digests of which none is there"),
     ("tick.lua", "age alone rings again", "a bell more is dropped: it only costs messages in a backlog"),
     (

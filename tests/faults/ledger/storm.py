@@ -30,7 +30,7 @@ from orchestrator.contracts.keys import content_key
 from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.messages import CacheRecord, Lease, Settled
+from orchestrator.engine.messages import CacheRecord, Completion, Lease, Settled
 from orchestrator.engine.scripts import _scripts
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
@@ -380,7 +380,7 @@ class Storm:
 
     def halt(self, leap_s: float = 2 * CACHE_S) -> None:
         """Whoever looked at the store stands still; meanwhile what is forgotten expires, and garbage is collected."""
-        if not self.rate or self.chance.random() >= self.plot.halts or not self.may_die():
+        if not self.rate or self.full_for or self.chance.random() >= self.plot.halts or not self.may_die():
             return
         self.counts["halts"] += 1
         self.clock.leap(int(leap_s * 1000))
@@ -427,6 +427,21 @@ class Storm:
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
         self.tempt("accepted", 0.2, told=True)
+
+    def kept(self, lease: Lease, completion: Completion) -> None:
+        """What was recorded this moment is there."""
+        run = self.admin.hget(self.keys.run(lease.run), "status")
+        gone = [ref.digest for ref in completion.outputs.values() if not self.plain._size(ref.digest)]
+        if gone and run == "running" and self._record(lease.run, lease.stage).get("fence") == lease.fence:
+            self.violations.append(f"bytes: {lease} was recorded with {gone[0]}, which was deleted")
+
+    def deleting(self, digest: str) -> None:
+        """Bytes are deleted: that they would be is nothing that Redis may forget."""
+        self.deleted = digest
+        key = self.keys("deleting")
+        told = f"SADD\r\n${len(key)}\r\n{key}\r\n${len(digest)}\r\n{digest}\r\n"
+        if told.encode() in self.wire.unsafe():
+            self.violations.append(f"lost: that {digest} is deleted may be gone with the power")
 
     def settled(self, run: Book) -> bool:
         """Whether a run has just ended."""

@@ -53,6 +53,12 @@ class Wire:
         """Bytes of the append-only file as written."""
         return os.stat(self.file).st_size  # noqa: PTH116  (twice for each call)
 
+    def unsafe(self) -> bytes:
+        """What a power loss may take back."""
+        with self.file.open("rb") as file:
+            file.seek(self.durable)
+            return file.read()
+
     @cached_property
     def file(self) -> Path:
         """The part of the append-only file that is written to; it is never rewritten in a storm."""
