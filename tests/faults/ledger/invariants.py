@@ -106,7 +106,7 @@ def _stage(where: str, record: dict[str, Any], parked: int, marks: dict[str, set
     marks["timer"].discard(f"retry/{where}")
     if state == "ready" and (parked + backs_off + flying) != 1:
         yield f"torn: {where} is ready, parked {parked}, flying {flying}, backing off {backs_off}"
-    if state in ("ready", "held", "running", "done", "rejected") and record["pending"]:
+    if state in ("ready", "held", "running") and record["pending"]:
         yield f"torn: {where} is {state}, and waits for {record['pending']}"
     if state in TERMINAL and (flying or backs_off) and not working:
         yield f"torn: {where} is {state}, flying {flying}, backing off {backs_off}"
