@@ -358,7 +358,8 @@ class Person:
     def _submit(self, workflow: Workflow) -> None:
         if workflow.source is not None:
             self.storm.store.put_bytes(workflow.source, Kind.FILE)
-        accepted = self.ledger.submit(Submission(workflow.plan), self.storm.store.has)
+        request = Submission(workflow.plan, new=self.storm.chance.random() < 0.1)
+        accepted = self.ledger.submit(request, self.storm.store.has)
         self.storm.accept(accepted.run, workflow, self)
         if self.work and self.work[0] is workflow and self.storm.chance.random() < 0.9:  # else again: attaches
             self.work.pop(0)
@@ -368,6 +369,8 @@ class Person:
         answer = self.ledger.cancel(run.id, "ann").answer
         if answer != "cancelling":
             run.heard = (run.generation, answer)
+            if answer in ("running", "held"):
+                self.storm.violations.append(f"told: {run.id} is {answer}, and was not cancelled")
             self.storm.tempt("heard", 0.5, told=True)
         else:
             run.cancelled = True

@@ -194,6 +194,14 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             told[event["stage"], event["state"]] += 1
         ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
     yield from _progress(book.id, entries_of)
+    said = {event["state"] for _, event in entries_of if event["kind"] == "run"}
+    asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
+    if asked and "held" not in said:
+        yield f"events: {book.id} was held, and nobody heard of it"
+    if record.generation == book.generation and book.cancelled:
+        by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
+        if by != "ann" or "cancelling" not in said:
+            yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
     if ends != record.generation:
         yield f"events: {book.id} ended {ends} times in {record.generation} generations"
     for (stage, state), times in told.items():

@@ -36,9 +36,13 @@ def torn(storm: Storm) -> list[str]:
                 pipe.lrange(f"{base}:parked", 0, -1)
                 pipe.smembers(f"{base}:extra")
         rows = iter(pipe.execute())
-    found = []
+    found: list[str] = []
+    alike: dict[str, list[tuple[int, str, int]]] = {}
     for run in runs:
         fields = next(rows)
+        alike.setdefault(fields.get("identity", ""), []).append(
+            (int(fields["created"]), run, int(fields["generation"]))
+        )
         if run in active:
             parts = (next(rows), next(rows), next(rows), next(rows))
             found += _run(storm, run, fields, parts, marks, int(window or 32))
@@ -50,6 +54,11 @@ def torn(storm: Storm) -> list[str]:
             storm.archived.add(run)
             if storm.plain.get_record(record_name(MANIFESTS, run, int(fields["generation"]))) is None:
                 found.append(f"torn: {run} may expire, and its manifest is not in the store")
+    for identity, group in alike.items():
+        last = max(group)[1]
+        known = admin.get(keys("identity", identity)) if len(group) > 1 else last
+        if known != last and last in active and all(generation == 1 for _, _, generation in group):
+            found.append(f"torn: {last} is not found by what it does, but {known}")
     found += [f"torn: {kind} {left} belongs to nothing" for kind, rest in marks.items() for left in rest]
     return found[:5]
 

@@ -29,7 +29,7 @@ LIMIT_S = 400  # of one mutant's storms; one that goes on for longer is red too
 STORMS: tuple[Blow, ...] = (
     (1, 18, 0, 0.06, 3, 0.0, ""),
     (2, 14, 0, 0.10, 3, 0.3, "chain fan tolerant growing"),
-    (3, 14, 0, 0.10, 3, 0.0, "approval release stopping"),
+    (3, 14, 0, 0.10, 3, 0.0, "approval release stopping asking"),
     (4, 14, 0, 0.12, 3, 0.0, "growing failing tolerant"),
     (5, 18, 0, 0.06, 3, 0.0, ""),
     (6, 1, 0, 0.12, 3, 0.0, "chain"),

@@ -185,6 +185,14 @@ def approval(name: str, chance: random.Random) -> Workflow:
                     promote=chance.random() < 0.6)  # fmt: skip
 
 
+def asking(name: str, chance: random.Random) -> Workflow:
+    """A person is asked first; much waits for the answer."""
+    hold = Hold(deadline_s=1e6)
+    calls = [stage("ask", task="release.approve", act="fail", key=False, hold=hold)]
+    calls += [stage(f"t{i}", after=("ask",), salt=f"{name}{i}", key=False) for i in range(8)]
+    return Workflow(_plan(name, *calls), "asking", verdict="approved", cancel=chance.random() < 0.2)
+
+
 def release(name: str, chance: random.Random) -> Workflow:
     """Gates that may refuse the model, before a person is asked and it is registered."""
     refused = chance.random() < 0.5
@@ -214,7 +222,7 @@ def growing(name: str, chance: random.Random) -> Workflow:
 
 SHAPES: tuple[Callable[[str, random.Random], Workflow], ...] = (
     chain, chain, diamonds, fan, roots, tolerant, tolerant, failing, failing, stopping, approval, approval, release,
-    release, growing, growing,
+    release, growing, growing, asking,
 )  # fmt: skip
 
 
