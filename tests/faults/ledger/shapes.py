@@ -161,8 +161,9 @@ def failing(name: str, chance: random.Random) -> Workflow:
 
 def stopping(name: str, chance: random.Random) -> Workflow:
     """The first failure stops many that wait."""
-    calls = [stage("bad", salt=name, act="fail"), stage("a", salt=f"{name}a", queue="train")]
     first = chance.choice(["a", "ask"])  # behind the second nothing is under way
+    calls = [stage("a", salt=f"{name}a", queue="train")]
+    calls.append(stage("bad", after=("a",) if first == "ask" else (), salt=name, act="fail"))
     calls += [stage(f"w{i}", after=(first,), salt=f"{name}w{i}") for i in range(chance.choice([3, 160]))]
     calls.append(stage("ask", after=("a",), task="release.approve", act="fail", key=False, hold=Hold(deadline_s=1e6)))
     return Workflow(_plan(name, *calls, on_failure="stop"), "stopping", cancel=chance.random() < 0.4)

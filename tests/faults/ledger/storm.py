@@ -217,8 +217,12 @@ class Storm:
     def _blow(self) -> None:
         self.rate = self.plot.rate
         self.wire.lose, self.wire.die = self.rate, self.rate / 2
-        while any(person.work for person in self.people) or self.chance.random() > 0.0003:
-            if self.hub.turns > 400 * self.plot.count or len(self.crashes) > CRASHES or self.violations:
+        while any(person.work for person in self.people) or not self._over():
+            if (
+                self.hub.turns > (1600 if self.plot.halts else 400) * self.plot.count
+                or len(self.crashes) > CRASHES
+                or self.violations
+            ):
                 break
             self.hub.turn()
             self._strike()
@@ -226,6 +230,12 @@ class Storm:
             self._look()
         self.rate = self.wire.lose = self.wire.die = 0.0
         self.calm()
+
+    def _over(self) -> bool:
+        """Whether it has blown for long enough; where somebody stands still, until all is done."""
+        if self.chance.random() > 0.0003 * (20 if self.plot.halts else 1):
+            return False
+        return not self.plot.halts or not self.admin.exists(self.keys("active"))
 
     def _rest(self) -> None:
         if self.violations:

@@ -122,6 +122,7 @@ def _real(storm: Storm, run: str, epoch: str) -> Iterator[tuple[str, tuple[Any, 
     if not (record["state"] == "ready" and record.get("flying")):
         state = "parked" if record["state"] == "ready" else record["state"]
         yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, record["task"]), state
+        yield "claim", (run, stage, "n", "w", "h", 1, "", 1000), state
     if record["state"] != "held":
         yield "decide", (run, stage, "approved", "{}", "", "{}"), record["state"]
     yield "decide", (run, "none", "approved", "{}", "", "{}"), "gone"
