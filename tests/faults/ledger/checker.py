@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
+from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.reconciler import Reconciler
@@ -370,6 +371,12 @@ def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]
             continue
         if not lasting:
             yield f"leftover: {part} ({storm.admin.type(name)}) after everything expired"
+    collector = Collector(ledger, storm.plain, young_s=-1.0, grace_s=0.0)
+    for _ in range(3):
+        collector.collect()
+    garbage = {one for one, _, _ in storm.plain.digests()} - collector.live()
+    if garbage and not storm.admin.exists(storm.keys("collecting")):
+        yield f"leftover: {len(garbage)} artifacts that nothing refers to"
     if effects > registered:
         yield f"leftover: {effects} cached results that never expire, of {registered} effects"
 

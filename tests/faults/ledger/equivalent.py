@@ -15,6 +15,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
         "what follows a stage has its record before that stage ends",
     ),
     ("_library.lua", "shortened to call('GET', P .. 'identity:'", "every run has an identity"),
+    ("complete.lua", "shortened to call('ZCARD'", "without a name nothing is staged, and nothing is asked for"),
     ("complete.lua", "== 1 taken for true", "a shortcut past digests of which none is there"),
     ("tick.lua", "age alone rings again", "a bell more is dropped: it only costs messages in a backlog"),
     (

@@ -218,7 +218,7 @@ def growing(name: str, chance: random.Random) -> Workflow:
         stage("join", "search", salt=shared, gather=True, min_success=None),
         stage("end", "join", salt=shared),
     ]
-    return Workflow(_plan(name, *calls), "growing", cancel=chance.random() < 0.2, retry=chance.random() < 0.3)
+    return Workflow(_plan(name, *calls), "growing", cancel=chance.random() < 0.4, retry=chance.random() < 0.3)
 
 
 SHAPES: tuple[Callable[[str, random.Random], Workflow], ...] = (

@@ -408,6 +408,9 @@ class Storm:
 
     def oversleep(self, lease: Lease, worker: str) -> None:
         """Now and then a worker stands still for longer than its lease, and wakes up when another one has its stage."""
+        record = self._record(lease.run, lease.stage)
+        if record.get("fence") == lease.fence and record.get("progress") is not None:
+            self.violations.append(f"torn: {lease} has just begun, and has come to {record['progress']}")
         if self.chance.random() >= 3 * self.rate or not self.may_die():
             return
         self.counts["overslept"] += 1

@@ -123,6 +123,11 @@ def _real(storm: Storm, run: str, epoch: str) -> Iterator[tuple[str, tuple[Any, 
         state = "parked" if record["state"] == "ready" else record["state"]
         yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, record["task"]), state
         yield "claim", (run, stage, "n", "w", "h", 1, "", 1000), state
+    if record.get("fence") and record["state"] not in ("running", "done"):
+        yield from _owned(run, stage, record["fence"])
+    if record["state"] == "running":
+        nonce = record["fence"].partition(":")[0]
+        yield "claim", (run, stage, nonce, "w", "h", 1, "", 1000, record["task"]), "claimed"
     if record["state"] != "held":
         yield "decide", (run, stage, "approved", "{}", "", "{}"), record["state"]
     yield "decide", (run, "none", "approved", "{}", "", "{}"), "gone"
