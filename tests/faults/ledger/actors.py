@@ -358,7 +358,8 @@ class Person:
     def _submit(self, workflow: Workflow) -> None:
         if workflow.source is not None:
             self.storm.store.put_bytes(workflow.source, Kind.FILE)
-        request = Submission(workflow.plan, new=self.storm.chance.random() < 0.1)
+        twice = workflow.shape in ("chain", "fan", "roots") and self.storm.chance.random() < 0.2
+        request = Submission(workflow.plan, new=twice)  # where nobody is asked by a run that nobody knows of
         accepted = self.ledger.submit(request, self.storm.store.has)
         self.storm.accept(accepted.run, workflow, self)
         if self.work and self.work[0] is workflow and self.storm.chance.random() < 0.9:  # else again: attaches
