@@ -284,14 +284,16 @@ class Storm:
             self.losses[self.promising] += 1
             self.counts["power losses"] += 1
             self._restart(self.chance.choice([0.0, 0.0, self.chance.random()]))
+        elif drawn < 0.022 and not self.may_die():
+            pass  # time that passes, or somebody halted, may be a death as well
         elif drawn < 0.010:
             self.clock.leap(self.chance.choice([500, 3_000, 5_000]))
             self.counts["leaps"] += 1
-        elif drawn < 0.012 and self.may_die():
+        elif drawn < 0.012:
             alone = not self.admin.exists(self.keys("collecting"))  # no collector is left with what it holds no more
             self.clock.leap(self.chance.choice([25_000, 7_200_000 if alone else 900_000]))
             self.counts["long leaps"] += 1
-        elif drawn < 0.014 and self.may_die():
+        elif drawn < 0.014:
             self._outage()
         elif drawn < 0.022:
             self.chance.choice(self.hub.actors).stopped = self.chance.choice([5, 40, 300])
@@ -300,7 +302,7 @@ class Storm:
             self.admin.script_flush()
             self.counts["scripts dropped"] += 1
         elif drawn < 0.026:
-            self.leaving |= {self.pids["host0"], self.pids["host1"]}
+            self.leaving |= set(self.pids.values())
         elif drawn < 0.026 + scale and self.counts["kills"] < plot.kills:
             self.counts["kills"] += 1
             self._restart()
