@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, Outdated, RecordConflict, RecordDamaged
 from orchestrator.contracts.records import RunRecord
@@ -37,6 +37,7 @@ log = logging.getLogger("cyclery.service")
 COLLECT_S = 3600.0
 CLEAN_S = 86_400.0
 PATIENCE_S = 60.0  # with a Redis that is not up yet, or went away
+PAGE = 50  # runs of which the store is told at once
 STOP_S = 3.0  # to end the chore at hand once told to stop
 
 
@@ -106,41 +107,38 @@ class Service:
             log.info("repaired %d, rang %d", repairs.actions, len(repairs.bells))
 
     def keep_records(self) -> None:
-        """Keep in the store what was asked, what was decided, and each ended run; only then may that leave Redis.
+        """Keep in the store what was asked, what was decided, and each run that ended or is held.
 
-        In this order: a manifest in the store means that what its run was asked, registered and decided is there too.
+        Only then may it leave Redis. In this order: a manifest in the store means that what its run was asked,
+        registered and decided is there too, and that Redis cannot take its end back.
         """
-        ended = self.ledger.ended()
-        if ended:
-            settle(self.ledger.redis, self.ledger.keys)
-        steps: list[Callable[[], object]] = [
-            partial(keep_submissions, self.ledger.redis, self.ledger.keys, self.store),
-            partial(drain, self.ledger.redis, self.ledger.settings, self.store),
-            *(partial(self._keep_end, run) for run in ended),
-            *(partial(self._keep_checkpoint, run) for run in self.ledger.holds()),
-        ]
+        runs = list(dict.fromkeys([*self.ledger.ended(), *self.ledger.holds()]))
         unkept: list[CycleryError] = []
-        for step in steps:
-            try:
-                step()
-            except (RecordDamaged, InvalidInput) as error:  # of one run: the others do not wait for it
-                unkept.append(error)
+        for start in range(0, max(1, len(runs)), PAGE):
+            records: dict[str, RunRecord | None] = {}
+            for run in runs[start : start + PAGE]:
+                with _others_go_on(unkept), answering(self.ledger.redis):
+                    records[run] = self.history.snapshot(run)
+            if records:
+                settle(self.ledger.redis, self.ledger.keys)
+            with _others_go_on(unkept):
+                keep_submissions(self.ledger.redis, self.ledger.keys, self.store)
+            with _others_go_on(unkept):
+                drain(self.ledger.redis, self.ledger.settings, self.store)
+            for run, record in records.items():
+                with _others_go_on(unkept):
+                    self._keep(run, record)
         if unkept:
             raise unkept[0]
 
-    def _keep_end(self, run: str) -> None:
+    def _keep(self, run: str, record: RunRecord | None) -> None:
         with answering(self.ledger.redis):
-            record = self.history.snapshot(run)
             if record is not None and record.status.ended:
                 self._keep_manifest(record)
                 self.ledger.archive(run, record.generation)
-
-    def _keep_checkpoint(self, run: str) -> None:
-        with answering(self.ledger.redis):
-            record = self.history.snapshot(run)
-        if record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
-            write_checkpoint(self.store, record)
-        self.ledger.checkpointed(run)
+            elif record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
+                write_checkpoint(self.store, record)
+            self.ledger.checkpointed(run)
 
     def _keep_manifest(self, record: RunRecord) -> None:
         try:
@@ -168,6 +166,15 @@ class Service:
                 except Outdated as error:
                     self.outdated = error
                     stop.set()
+
+
+@contextmanager
+def _others_go_on(unkept: list[CycleryError]) -> Iterator[None]:
+    """What cannot be kept of one run is told in the end: the others do not wait for it."""
+    try:
+        yield
+    except (RecordDamaged, InvalidInput) as error:
+        unkept.append(error)
 
 
 def stop_on_signals(stop: threading.Event) -> None:

@@ -35,8 +35,8 @@ ORDERINGS: tuple[Mutant, ...] = (
     _left_out(_MODELS, "answer = durable_step(", "registration and promotion not durable",
               "from orchestrator.store.steps import step\n\n        answer = step("),
     _left_out(_AUDIT, "        settle(client, keys)\n", "audit entry kept before it is durable"),
-    _left_out(_SERVICE, "            settle(self.ledger.redis, self.ledger.keys)\n", "manifest before its end is durable",
-              "            pass\n"),
+    _left_out(_SERVICE, "                settle(self.ledger.redis, self.ledger.keys)\n", "manifest before its end is durable",
+              "                pass\n"),
     # staged, then visible
     _left_out(_STAGING, "        with client.pipeline(transaction=True) as pipe:  # whole or not at all: nothing is left "
               "without its expiry\n            _stage_chunk", "submission staged in pieces",
