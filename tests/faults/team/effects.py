@@ -66,7 +66,7 @@ def counted(table: pd.DataFrame, *, case: str, context: StageContext) -> dict[st
 
 def _done(before: list[dict[str, Any]], case: str, place: str, seconds: float, context: StageContext) -> dict[str, Any]:
     """The same for the same inputs, however often and wherever it is executed; long ones listen to a cancel."""
-    seconds = max(seconds, float(os.environ.get("CYFAULTS_PACE_S", 0.0)))
+    seconds = max(seconds, float(os.environ.get("CYFAULTS_PACE_S", "0")))
     end = time.monotonic() + seconds
     while time.monotonic() < end and not context.cancelled:
         time.sleep(PAUSE_S)
