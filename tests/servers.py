@@ -104,6 +104,11 @@ class RedisServer:
         wait_until(self._answers, timeout=10)
         return self
 
+    @property
+    def alive(self) -> bool:
+        """Whether its process is there."""
+        return self.process is not None and self.process.poll() is None
+
     def kill(self) -> None:
         """A crash: SIGKILL, nothing flushed beyond what the append-only file has."""
         assert self.process is not None

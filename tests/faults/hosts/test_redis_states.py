@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -50,13 +51,40 @@ def away(redis: RedisServer) -> Iterator[None]:
 
 @contextmanager
 def without_disk(redis: RedisServer) -> Iterator[None]:
-    """The disk of its file is full."""
+    """The disk of its file is full: it exits at each write, and is started again, as the stack and Docker do."""
+    disk, room = SmallDisk(redis.folder, 0), threading.Event()
+
+    def tend() -> None:
+        while not room.wait(0.5):
+            if not redis.alive:
+                redis.start()
+
+    with ThreadPoolExecutor(1) as pool:
+        disk.fill()
+        tending = pool.submit(tend)
+        try:
+            yield
+        finally:
+            disk.free()
+            room.set()
+    tending.result()
+    redis.kill()  # what a thread has started ends with that thread (PR_SET_PDEATHSIG)
+    redis.start()
+
+
+@contextmanager
+def without_disk_everysec(redis: RedisServer) -> Iterator[None]:
+    """The same where it flushes each second: it lives on, and refuses writes."""
     disk = SmallDisk(redis.folder, 0)
-    disk.fill()
-    try:
-        yield
-    finally:
-        disk.free()
+    with redis.client() as client:
+        client.config_set("appendfsync", "everysec")
+        disk.fill()
+        try:
+            yield
+        finally:
+            disk.free()
+            wait_until(lambda: client.info("persistence")["aof_last_write_status"] == "ok", timeout=60)
+            client.config_set("appendfsync", redis.appendfsync)
 
 
 def mains(site: Scenario) -> list[int]:
@@ -69,7 +97,7 @@ def test_while_it_is_full_what_runs_is_recorded_and_what_is_new_refused(site: Sc
     before = mains(site)
     draft = site.draft()
     run = site.submit(draft, draft.probe("a", seconds=1.5), draft.probe("b", "a"), draft.own("own", "first"))
-    cancelled = site.submit(other := site.draft(), other.probe("long", seconds=600))
+    cancelled = site.submit(other := site.draft(), other.probe("long", seconds=100))
     site.reaches(run, "a", "running", "done")
     with full(world.redis):
         keys = set(world.ledger.redis.scan_iter("*staging*"))
@@ -97,7 +125,9 @@ train: {candidates: [{k_neighbors: {fixed: {n_neighbors: 3}}}], search: {folds: 
 
 
 @pytest.mark.parametrize(
-    "fault", [read_only, stalled, without_disk, away], ids=["read-only", "stalled", "disk-full", "away"]
+    "fault",
+    [read_only, stalled, without_disk, without_disk_everysec, away],
+    ids=["read-only", "stalled", "disk-full", "disk-full-everysec", "away"],
 )
 def test_what_ends_meanwhile_is_recorded_by_who_did_it(
     site: Scenario, fault: Callable[[RedisServer], AbstractContextManager[None]]
