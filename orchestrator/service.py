@@ -30,7 +30,7 @@ from orchestrator.store.connection import answering, connect
 from orchestrator.store.format import require_format
 from orchestrator.store.manifests import write_checkpoint, write_manifest
 from orchestrator.store.server import concerns, inspect_server
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 
 log = logging.getLogger("cyclery.service")
 
@@ -116,11 +116,12 @@ class Service:
         unkept: list[CycleryError] = []
         for start in range(0, max(1, len(runs)), PAGE):
             records: dict[str, RunRecord | None] = {}
+            process = process_of(self.ledger.redis)
             for run in runs[start : start + PAGE]:
                 with _others_go_on(unkept), answering(self.ledger.redis):
                     records[run] = self.history.snapshot(run)
             if records:
-                settle(self.ledger.redis, self.ledger.keys)
+                settle(self.ledger.redis, self.ledger.keys, process)
             with _others_go_on(unkept):
                 keep_submissions(self.ledger.redis, self.ledger.keys, self.store)
             with _others_go_on(unkept):

@@ -18,7 +18,7 @@ from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering, clock
 from orchestrator.store.continuity import require_whole
 from orchestrator.store.models import Registry
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 
 PAGE = 500
 YOUNG_S = 86_400.0  # an artifact so young may belong to a submission that is being made
@@ -49,11 +49,12 @@ class Collector:
     def _alone(self, token: str) -> int:
         if not self.ledger.redis.set(self.ledger.keys("collecting"), token, nx=True, px=HOLD_MS):
             return 0  # another one is at it: whoever deletes must be alone with what may be put again
+        process = process_of(self.ledger.redis)
         live = self.live()
         going = self._last_look(live)
         doomed = sorted(going | self._unfinished())
         if doomed:  # a Redis that forgot it, with its power, would let stages refer to what is gone
-            settle(self.ledger.redis, self.ledger.keys)
+            settle(self.ledger.redis, self.ledger.keys, process)
         for digest in doomed:
             if self._step("deleting", token, HOLD_MS, digest) == [0]:
                 return 0  # it took too long, and another one took over

@@ -35,7 +35,7 @@ from orchestrator.store.manifests import (
     record_name,
 )
 from orchestrator.store.replay import Replay, registry_commands
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 
 LOST = "Redis was lost while this run was under way; `cyclery retry` submits it again"
 
@@ -81,6 +81,7 @@ class Restore:
         self.keys = ledger.keys
         self.steps = RestoreSteps(ledger.redis, ledger.keys, dry_run=dry_run)
         self.found = Restored()
+        self._process = process_of(ledger.redis)  # a Redis that is restarted meanwhile may have lost what it was given
         self._now = int(clock(ledger.redis) * 1000)  # ms
         self._known: set[str] = set()  # keys of results
         self._latest: dict[str, tuple[float, str]] = {}  # workflow → creation and id of its newest run
@@ -236,6 +237,7 @@ class Restore:
         for workflow, (_, run) in self._latest.items():
             self.steps.put(("HSET", self.keys("workflows"), workflow, run))
         self.steps.flush()
+        self._settle()
         lost, ended = self.keys("restoring:lost"), self.keys("ended")
         self.steps.send(
             [
@@ -246,8 +248,12 @@ class Restore:
                 ("DEL", self.keys("restoring")),
             ]
         )
+        self._settle()
+
+    def _settle(self) -> None:
+        """Raises Unreachable where Redis was restarted meanwhile: it may lack what it was given."""
         if not self.dry_run:
-            settle(self.ledger.redis, self.keys)
+            settle(self.ledger.redis, self.keys, self._process)
 
     def _left(self, since: float, seconds: float) -> int:
         """Milliseconds until so many seconds have passed."""

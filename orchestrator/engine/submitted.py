@@ -15,7 +15,7 @@ from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
 from orchestrator.store.manifests import write_submission
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 
 PAGE = 200  # submissions of one look
 
@@ -26,8 +26,9 @@ def keep_submissions(client: redis.Redis, keys: Keys, store: ArtifactStore) -> i
     Raises `RecordDamaged` for what cannot be read, after all others are kept; it stays where it is.
     """
     kept, damaged = 0, list[RecordDamaged]()
+    process = process_of(client)
     while waiting := _waiting(client, keys, after=len(damaged)):
-        settle(client, keys)
+        settle(client, keys, process)
         for member, at in waiting:
             try:
                 _keep(client, keys, store, member, at / 1000)

@@ -18,7 +18,7 @@ from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.connection import answering
 from orchestrator.store.keys import Keys
 from orchestrator.store.manifests import read_records
-from orchestrator.store.steps import settle, step
+from orchestrator.store.steps import process_of, settle, step
 
 if TYPE_CHECKING:
     import redis
@@ -32,10 +32,11 @@ def drain(client: redis.Redis, settings: Settings, store: ArtifactStore) -> int:
     """Move what stands in the outbox to the store; how many entries. Any number may drain at once."""
     keys, moved = Keys(settings.namespace), 0
     while True:
+        process = process_of(client)
         start, entries = _waiting(client, keys)
         if not entries:
             return moved
-        settle(client, keys)
+        settle(client, keys, process)
         kept = _keep(store, start, entries)
         moved += kept * int(step(client, "drained", keys, start, kept))
         if kept < len(entries):  # Redis lost its count, with its data or the end of its file: go on after the last

@@ -108,9 +108,21 @@ def durable_step(client: redis.Redis, name: str, keys: Keys, *arguments: str | i
         return _scripts()[name].run_durably(client, keys.prefix, *arguments)
 
 
-def settle(client: redis.Redis, keys: Keys) -> None:
-    """Return once the append-only file has all that anybody has written so far: it writes after that, and waits."""
+def process_of(client: redis.Redis) -> str:
+    """The process of Redis that answers: after a restart or a failover it is another one."""
+    with answering(client):
+        return str(client.info("server")["run_id"])
+
+
+def settle(client: redis.Redis, keys: Keys, since: str) -> None:
+    """Return once the append-only file has all that was read since `process_of`: it writes after that, and waits.
+
+    Raises `Unreachable` where another process answers by now: what was read before may be lost, and read again it may
+    be something else.
+    """
     durable_step(client, "settle", keys)
+    if process_of(client) != since:
+        raise Unreachable("Redis was restarted meanwhile and may have lost what was read from it or written: try again")
 
 
 @cache

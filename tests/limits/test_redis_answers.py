@@ -19,7 +19,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.connection import START_S, answering, connect
 from orchestrator.store.keys import Keys
 from orchestrator.store.server import concerns, inspect_server
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 from tests.limits.strangers import HTTP, POLITE, SSH, answering_with, dropping, saying_nothing
 from tests.servers import RedisServer, free_port, start, stop
 from tests.waiting import wait_until
@@ -170,6 +170,21 @@ def test_a_real_replica_is_refused_and_a_demoted_primary_is_one_line(server: Red
         replica.close()
 
 
+def test_what_was_read_before_a_restart_is_not_taken_for_settled() -> None:
+    server = RedisServer().start()
+    try:
+        with connect(reach(server.url, redis_timeout_s=30.0), 30.0) as client:
+            before = process_of(client)
+            settle(client, Keys("case"), before)
+            server.kill()
+            server.start()
+            with pytest.raises(Unreachable, match="was restarted meanwhile"):
+                settle(client, Keys("case"), before)
+            settle(client, Keys("case"), process_of(client))
+    finally:
+        server.close()
+
+
 def test_a_server_that_cannot_write_its_file_is_one_line_and_a_concern(tmp_path: Path) -> None:
     place = tmp_path / "redis.sock"
     words = [str(get_binary_path()), "--port", "0", "--unixsocket", str(place), "--dir", str(tmp_path), "--save", "",
@@ -180,7 +195,7 @@ def test_a_server_that_cannot_write_its_file_is_one_line_and_a_concern(tmp_path:
         with connect(reach(f"unix://{place}", redis_timeout_s=30.0), 30.0) as client:
             resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1, 1))
             with pytest.raises(Unreachable, match=r"cannot write its file \(.+\): see whether its disk is full"):
-                settle(client, Keys("case"))
+                settle(client, Keys("case"), "a process")
             assert any("could not write its file" in line for line in concerns(inspect_server(client)))
     finally:
         stop(process)

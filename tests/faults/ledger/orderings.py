@@ -32,10 +32,11 @@ ORDERINGS: tuple[Mutant, ...] = (
     _left_out(_LEDGER, 'return self._durably("submit"', "submission not durable", 'return self._run("submit"'),
     _left_out(_LEDGER, 'self._durably("cancel"', "cancel not durable", 'self._run("cancel"'),
     _left_out(_LEDGER, 'self._durably("decide"', "decision not durable", 'self._run("decide"'),
+    _left_out(_STEPS, "    if process_of(client) != since:\n", "settled in another process", "    if False:\n"),
     _left_out(_MODELS, "answer = durable_step(", "registration and promotion not durable",
               "from orchestrator.store.steps import step\n\n        answer = step("),
-    _left_out(_AUDIT, "        settle(client, keys)\n", "audit entry kept before it is durable"),
-    _left_out(_SERVICE, "                settle(self.ledger.redis, self.ledger.keys)\n", "manifest before its end is durable",
+    _left_out(_AUDIT, "        settle(client, keys, process)\n", "audit entry kept before it is durable"),
+    _left_out(_SERVICE, "                settle(self.ledger.redis, self.ledger.keys, process)\n", "manifest before its end is durable",
               "                pass\n"),
     # staged, then visible
     _left_out(_STAGING, "        with client.pipeline(transaction=True) as pipe:  # whole or not at all: nothing is left "
@@ -59,7 +60,7 @@ ORDERINGS: tuple[Mutant, ...] = (
               "        digests = [*(ref.digest for ref in kept if False), *(staging"),
     _left_out(_PERFORM, "        if record is None or not all(self.child.store.has(ref.digest) for ref in "
               "record.outputs.values()):\n", "hit without its bytes", "        if record is None:\n"),
-    _left_out(_GARBAGE, "            settle(self.ledger.redis, self.ledger.keys)\n", "deleted before that is durable",
+    _left_out(_GARBAGE, "            settle(self.ledger.redis, self.ledger.keys, process)\n", "deleted before that is durable",
               "            pass\n"),
     _left_out(_GARBAGE, 'for part in ("calls", "outputs", "stages"):', "sources are garbage",
               'for part in ("outputs", "stages"):'),

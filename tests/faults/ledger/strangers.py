@@ -72,7 +72,7 @@ def _state(storm: Storm, run: str) -> Any:
 
 def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], object]]:
     epoch = storm.admin.get(storm.keys("epoch")) or "0"
-    yield from _owned(NOBODY, "s", "f")
+    yield from _owned(NOBODY, "s", "nobody:0")
     yield "archive", (NOBODY, 1, 1), 0
     yield "cancel", (NOBODY, "x"), "gone"
     yield "decide", (NOBODY, "s", "approved", "{}", "", "{}"), "gone"
@@ -111,8 +111,8 @@ def _real(storm: Storm, run: str, epoch: str) -> Iterator[tuple[str, tuple[Any, 
     record = json.loads(records[stage])
     open_ = status in ("running", "held")
     later = int(generation) + 1
-    yield from _owned(run, stage, "f")
-    yield from _owned(run, "none", "f")
+    yield from _owned(run, stage, "nobody:0")
+    yield from _owned(run, "none", "nobody:0")
     yield "archive", (run, later, 1), 0
     yield "claim", (run, "none", "n", "w", "h", 1, "", 1000, ""), "gone"
     yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, "none"), "another task"
