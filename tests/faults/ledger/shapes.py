@@ -131,7 +131,7 @@ def tolerant(name: str, chance: random.Random) -> Workflow:
     width = chance.randrange(4, 9)
     failing = {i for i in range(width) if chance.random() < 0.4}
     limits = chance.choice([
-        {"min_success": max(1, width - len(failing))}, {"min_success": width - len(failing) + 1},
+        {"min_success": max(1, width - len(failing))}, {"min_success": min(width, width - len(failing) + 1)},
         {"max_failures": len(failing)}, {"max_failures": max(0, len(failing) - 1)}, {},
     ])  # fmt: skip
     calls = [
