@@ -67,6 +67,8 @@ class Store(ArtifactStore):
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
+        if created:
+            self.storm.recorded(name, data)
         self.storm.tempt(name.partition("/")[0], 0.2)
         self.storm.point()
         return created

@@ -40,6 +40,7 @@ def intruders(storm: Storm) -> list[str]:
         storm.admin.set(storm.keys("restoring"), "1")
         found += [line for name, args in _RESTORED if (line := _tried(storm, name, args, "restoring"))]
         storm.admin.delete(storm.keys("restoring"))
+        storm.wire.durable = storm.wire.size()  # no power loss brings it back
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")
     if _state(storm, run) != before:
         found.append(f"stranger: {run} was changed")
