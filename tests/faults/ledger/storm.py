@@ -49,7 +49,7 @@ from tests.faults.ledger.strangers import intruders
 from tests.faults.ledger.wire import Wire
 from tests.servers import RedisServer
 
-MAX_DEATHS = 6
+MAX_DEATHS = 8
 ROUNDS = 90  # of leaps in time, until what has not come to rest never will
 STUCK = 14  # of them, after which nothing has changed
 CRASHES = 30  # of the product's own code: no need to go on
@@ -372,7 +372,7 @@ class Storm:
         members = cast("list[str]", self.admin.zrange(self.keys("leases"), 0, -1))
         for run, stage in (member.split("/", 1) for member in members):
             text = self.admin.hget(self.keys.run(run, "stages"), stage)
-            if text and json.loads(cast("str", text)).get("deaths", 0) >= MAX_DEATHS - 2 and stage != "bad":
+            if text and json.loads(cast("str", text)).get("deaths", 0) >= MAX_DEATHS - 4 and stage != "bad":
                 return False
         return True
 
