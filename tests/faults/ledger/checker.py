@@ -119,7 +119,7 @@ def _stage(
     if by not in (None, stage.worker):
         yield f"fence: {where} was ended by {by}, though {stage.worker} had taken it"
     if stage.state == "failed":
-        yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
+        yield from _failure(where, stage, call.params.get("act"), call.policy.attempts, storm.settings.max_deaths)
     if stage.attempt > 400:
         yield f"attempts: {where} was claimed {stage.attempt} times"
     if stage.decision is not None and stage.started is None:
@@ -145,16 +145,16 @@ def _blamed(stage: StageRecord) -> str | None:
     return found.group(1) if found and stage.state == "failed" else None
 
 
-def _failure(where: str, stage: StageRecord, act: Any, attempts: int) -> Iterator[str]:
+def _failure(where: str, stage: StageRecord, act: Any, attempts: int, most: int) -> Iterator[str]:
     family = stage.error.family if stage.error else None
     wanted = {"fail": "data", "exhaust": "transient", "kill": "poison", "hang": "timeout"}.get(act, "user")
     if family != wanted:
         yield f"failure: {where} failed of {family} ({stage.error}), not of {wanted}"
-    if act == "kill" and stage.deaths != 6:
+    if act == "kill" and stage.deaths != most:
         yield f"failure: {where} is poison after {stage.deaths} deaths"
     if act == "exhaust" and stage.attempt < attempts:
         yield f"failure: {where} was tried {stage.attempt} times only"
-    if stage.deaths >= 6 and act != "kill":
+    if stage.deaths >= most and act != "kill":
         yield f"failure: {where} is poison, which it should not be"
 
 
