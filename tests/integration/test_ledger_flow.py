@@ -12,9 +12,11 @@ from orchestrator.contracts.calls import StageCall
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Expansion
 from orchestrator.engine.reconciler import PROCESSES, Reconciler
+from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import Submission, stage
 from orchestrator.settings import Settings
 from tests.integration.ledger_case import Hand, call, error, plan, ref
+from tests.servers import RedisServer
 
 
 @pytest.fixture
@@ -197,6 +199,23 @@ def test_a_run_that_was_stopped_as_it_began_leaves_no_list_behind(hand: Hand) ->
     assert hand.record(accepted.run).status == "cancelled"
     for part in ("parked", "roots", "work", "open"):
         assert not hand.ledger.redis.exists(hand.ledger.keys.run(accepted.run, part)), part
+
+
+def test_a_stop_that_a_restart_of_redis_cuts_in_two_stops_every_stage(settings: Settings) -> None:
+    """A cursor of a scan means nothing to the next process: its tables have another order."""
+    server = RedisServer().start()
+    try:
+        with server.client() as client:
+            hand = Hand(Ledger(client, settings))
+            run = hand.submit(call("a"), *(call(f"w{i}", after=("a",)) for i in range(3000))).run
+            assert run_script(client, "cancel", hand.ledger.keys.prefix, run, "ann")[1] == 1  # there is more to do
+            server.kill()
+            server.start()
+            hand.ledger.sweep(run)
+            assert hand.record(run).status == "cancelled"
+            assert set(hand.states(run).values()) == {"cancelled"}
+    finally:
+        server.close()
 
 
 @st.composite

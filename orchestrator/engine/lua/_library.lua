@@ -269,16 +269,22 @@ local function expand(nonce)
 end
 
 -- A cancelled run, or one that fails fast: all that has not begun is stopped; what runs hears of it by its heartbeat.
-function kinds.stop(cursor)
-  local page = call('SSCAN', part('open'), cursor, 'COUNT', CHUNK)
-  for _, id in ipairs(page[2]) do
-    local record = load(id)
-    if record.state ~= 'running' then
-      call('ZREM', P .. 'timers', 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
-      settle(id, record, fields.stopping)
+-- Each step looks from the beginning: to a Redis that was restarted between two steps a cursor means nothing.
+function kinds.stop()
+  local cursor, stopped = '0', 0
+  repeat
+    local page = call('SSCAN', part('open'), cursor, 'COUNT', CHUNK)
+    cursor = page[1]
+    for _, id in ipairs(page[2]) do
+      local record = load(id)
+      if record.state ~= 'running' then
+        call('ZREM', P .. 'timers', 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
+        settle(id, record, fields.stopping)
+        stopped = stopped + 1
+      end
     end
-  end
-  return #page[2] + 1, page[1] ~= '0' and 'stop/' .. page[1] or nil
+  until cursor == '0' or stopped >= CHUNK
+  return stopped + 1, cursor ~= '0' and 'stop/0' or nil
 end
 
 local function finish()
