@@ -124,6 +124,9 @@ def _stage(
         yield f"attempts: {where} was claimed {stage.attempt} times"
     if stage.decision is not None and stage.started is None:
         yield f"times: {where} was never held"
+    refused = any(end.calls[one].params.get("act") == "refuse" for one in call.upstream() if one in end.calls)
+    if call.policy.hold is not None and refused and stage.started is not None:
+        yield f"held: {where}, though its model was refused"
     if stage.finished is None and not stage.cached:
         yield f"times: {where} never finished"
 
@@ -181,6 +184,8 @@ def _counters(storm: Storm, run: str) -> Iterator[str]:
     for part in ("open", "roots", "work", "parked"):
         if storm.admin.exists(f"{base}:{part}"):
             yield f"leftover: {part} of {run}: {storm.admin.type(f'{base}:{part}')}"
+    extra = cast("set[str]", storm.admin.smembers(f"{base}:extra"))
+    yield from (f"leftover: {run} lists {name}, which is not there" for name in extra if not storm.admin.exists(name))
     if set(storm.admin.hkeys(f"{base}:calls")) != set(records):
         yield f"counters: {run} has other calls than stages"
 

@@ -129,6 +129,8 @@ def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow], passes: int) ->
     import orchestrator
 
     assert str(orchestrator.__file__).startswith(str(tree))
+    from redis import ResponseError
+
     from tests.faults.ledger.chunks import chunks_of
     from tests.faults.ledger.storm import Plot, blow
 
@@ -137,7 +139,11 @@ def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow], passes: int) ->
         for first, count, wide, rate, chunk, halts, only in storms:
             seed = first + 100 * number
             chunks_of(chunk, tree)
-            storm = blow(seed, Plot(count=count, wide=wide, rate=rate, halts=halts, only=only))
+            try:
+                storm = blow(seed, Plot(count=count, wide=wide, rate=rate, halts=halts, only=only))
+            except ResponseError as error:  # in a step that the storm itself took
+                _tell(folder, "error", seed, str(error))
+                return
             if storm.violations:
                 said = storm.violations[0] + (f" ({storm.crashes[0]})" if storm.crashes else "")
                 print("\n".join(storm.violations[:8]))
