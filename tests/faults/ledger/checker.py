@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.engine.garbage import Collector
@@ -200,14 +201,7 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             told[event["stage"], event["state"]] += 1
         ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
     yield from _progress(book.id, entries_of)
-    said = {event["state"] for _, event in entries_of if event["kind"] == "run"}
-    asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
-    if asked and "held" not in said:
-        yield f"events: {book.id} was held, and nobody heard of it"
-    if record.generation == book.generation and book.cancelled:
-        by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
-        if by != "ann" or "cancelling" not in said:
-            yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
+    yield from _of_run(storm, book, record, [event["state"] for _, event in entries_of if event["kind"] == "run"])
     if ends != record.generation:
         yield f"events: {book.id} ended {ends} times in {record.generation} generations"
     for (stage, state), times in told.items():
@@ -220,6 +214,21 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             yield f"events: {stage.id} of {book.id} was claimed {stage.attempt} times, watchers saw {running[stage.id]}"
         if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
             yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
+
+
+def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Iterator[str]:
+    """What watchers heard of the run as a whole."""
+    if record.finished is None:
+        yield f"times: {book.id} never finished"
+    if any(one == other for one, other in pairwise(said)):
+        yield f"events: watchers of {book.id} heard the same again: {said}"
+    asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
+    if asked and "held" not in said:
+        yield f"events: {book.id} was held, and nobody heard of it"
+    if record.generation == book.generation and book.cancelled:
+        by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
+        if by != "ann" or "cancelling" not in said:
+            yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
 
 
 def _progress(run: str, events: Any) -> Iterator[str]:

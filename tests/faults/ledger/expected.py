@@ -36,7 +36,7 @@ def grown(call: StageCall, waiting: Sequence[str]) -> tuple[tuple[StageCall, ...
         calls.append(stage(f"{call.id}.{i}", call.id, salt=f"{salt}.{i}", act=act, key=False))
     if int(count) > 3:  # one that waits for others of the same expansion
         calls.append(stage(f"{call.id}.x", f"{call.id}.1", f"{call.id}.2", salt=f"{salt}.x", key=False))
-    return tuple(calls), tuple(waiting)
+    return tuple(calls), () if kind == "loose" else tuple(waiting)  # loose: nobody waits for them
 
 
 @dataclass

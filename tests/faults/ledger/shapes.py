@@ -209,9 +209,9 @@ def release(name: str, chance: random.Random) -> Workflow:
 
 def growing(name: str, chance: random.Random) -> Workflow:
     """A stage brings further ones into being, which may bring more; a join waits for all of them."""
-    nested = chance.random() < 0.5
+    kind = chance.choice(["nested", "nested", "flat", "loose"])
     shared = f"grow{chance.randrange(2)}" if chance.random() < 0.5 else name
-    act = f"grow:{chance.choice([2, 5, 12])}:{'nested' if nested else 'flat'}"
+    act = f"grow:{chance.choice([2, 5, 12])}:{kind}"
     calls = [
         stage("a", salt=shared),
         stage("search", "a", salt=shared, act=act, key=chance.random() < 0.6),
