@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.client.reports import Reports
 from orchestrator.client.resolving import record_of
@@ -17,6 +17,9 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.messages import Settled
+
+if TYPE_CHECKING:
+    from orchestrator.report.evidence import Evidence
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
 QUIET_S = 0.1  # between two snapshots while much happens
@@ -104,6 +107,12 @@ class Run:
         document = run_document(record, self._session.store.read, str(place) if place.exists() else None)
         notes = [*document["notes"], unwritten] if unwritten else document["notes"]
         return document | {"notes": notes, "waiting_for": [asdict(one) for one in self.waiting(record)]}
+
+    def evidence(self, record: RunRecord | None = None) -> Evidence:
+        """The documents that its stages left, read when they are asked for."""
+        from orchestrator.report.evidence import Evidence
+
+        return Evidence(record or self.record(), self._session.store.read)
 
     @property
     def champion(self) -> Champion:
