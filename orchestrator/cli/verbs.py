@@ -16,6 +16,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Begin": {
         "init": Verb("starting", "Write a starter project with real data."),
         "check": Verb("starting", "Validate a workflow file; shows all problems at once."),
+        "feasibility": Verb("feasibility", "Tell whether data and target are realistic, before the search."),
         "plan": Verb("planning", "Show stages, what is cached, how long it may take, what changed."),
         "run": Verb("running", "Submit a workflow and watch it; Ctrl-C detaches."),
     },

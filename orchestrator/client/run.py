@@ -19,6 +19,7 @@ from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.messages import Settled
 
 if TYPE_CHECKING:
+    from orchestrator.contracts.feasibility import Feasibility
     from orchestrator.report.evidence import Evidence
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
@@ -131,6 +132,11 @@ class Run:
         record = self.record().stage("select")
         ref = record.outputs.get("ranking") if record is not None else None
         return Ranking.model_validate_json(self._session.store.read(ref)).trials if ref is not None else ()
+
+    @property
+    def feasibility(self) -> Feasibility | None:
+        """Whether the target is in reach; None where the run does not ask, or has no answer yet."""
+        return self.evidence().feasibility
 
     @property
     def gates(self) -> tuple[Verdict, ...]:

@@ -20,6 +20,7 @@ from orchestrator.contracts.documents import (
     Verdicts,
 )
 from orchestrator.contracts.errors import ArtifactMissing
+from orchestrator.contracts.feasibility import Feasibility
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import Value
 
@@ -92,6 +93,16 @@ class Evidence:
     def preparation(self) -> Preparation | None:
         """How columns became features."""
         return self._document("features.build", "preparation", Preparation)
+
+    @cached_property
+    def feasibility(self) -> Feasibility | None:
+        """Whether the data is enough and the target realistic."""
+        return self._document("train.feasibility", "feasibility", Feasibility)
+
+    @cached_property
+    def required(self) -> Verdicts | None:
+        """Whether what was asked before the search was found."""
+        return self._document("train.require", "verdicts", Verdicts)
 
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:

@@ -64,7 +64,9 @@ def metric_of(evidence: Evidence) -> str | None:
 def goal_of(evidence: Evidence) -> float | None:
     """The value of the objective's metric that the spec calls good enough."""
     objective = evidence.record.spec.get("objective")
-    return objective.get("goal") if isinstance(objective, dict) else None
+    if not isinstance(objective, dict):
+        return None
+    return objective["goal"] if objective.get("goal") is not None else objective.get("target")
 
 
 def _claim(evidence: Evidence) -> str | None:
