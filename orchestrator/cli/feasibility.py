@@ -63,7 +63,7 @@ def _show(output: Output, found: dict[str, Any], file: Path) -> None:
         )
     else:
         output.show(f"No target is given: what {found['metric']} can be reached is estimated")
-    for sentence in found["evidence"]:
+    for sentence in found["reasons"]:
         output.show(f"  {sentence}")
     for note in found["notes"]:
         output.show(f"Note: {note}")

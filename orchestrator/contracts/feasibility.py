@@ -95,7 +95,7 @@ class Feasibility(Value):
     greater_is_better: bool
     target: float | None
     verdict: Judgement | None  # None: no target was given
-    evidence: tuple[str, ...]  # sentences, the weightiest first
+    reasons: tuple[str, ...]  # sentences, the weightiest first
     rows: int  # training rows with a target
     features: int  # prepared columns
     enough: tuple[Enough, ...]

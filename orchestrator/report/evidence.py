@@ -17,6 +17,7 @@ from orchestrator.contracts.documents import (
     Registration,
     SplitSummary,
     TrialResult,
+    Verdict,
     Verdicts,
 )
 from orchestrator.contracts.errors import ArtifactMissing
@@ -103,6 +104,11 @@ class Evidence:
     def required(self) -> Verdicts | None:
         """Whether what was asked before the search was found."""
         return self._document("train.require", "verdicts", Verdicts)
+
+    @property
+    def judgements(self) -> tuple[Verdict, ...]:
+        """What was required before the search, then the gates."""
+        return tuple(one for found in (self.required, self.verdicts) if found for one in found.verdicts)
 
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:

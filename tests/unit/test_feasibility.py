@@ -10,13 +10,14 @@ import pytest
 from scipy.stats import norm
 
 from orchestrator.contracts.documents import Preparation, PreparedColumn, SplitSummary
-from orchestrator.contracts.feasibility import Feasibility, FeasibilityParams, TimedCandidate
+from orchestrator.contracts.feasibility import Feasibility, FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.roles import Columns, Objective
 from tests.unit.training_case import NUMERIC, Case, case
 from workers.feasibility.assess import assess
 from workers.feasibility.curve import fit_power_law, learning_curve
 from workers.feasibility.neighbour import bayes_floor
+from workers.feasibility.require import require
 from workers.feasibility.samples import sizes_of
 from workers.feasibility.verdict import judge
 
@@ -79,7 +80,7 @@ def test_verdicts_and_bands_agree_with_the_known_bayes_error(tmp_path, seed):
     assert found.reachable is not None
     assert found.reachable.low <= bayes <= found.reachable.high
     assert found.reachable.high - found.reachable.low < 0.25  # it says something
-    assert any("Cover and Hart" in sentence for sentence in found.evidence)
+    assert any("Cover and Hart" in sentence for sentence in found.reasons)
 
 
 def test_errors_of_regressions_are_judged_downwards(tmp_path):
@@ -88,7 +89,7 @@ def test_errors_of_regressions_are_judged_downwards(tmp_path):
     target = features @ [1.0, -2.0, 0.5, 0.0] + dice.normal(0, 1.0, 1000)
     found = judged(world(tmp_path, features, target, "rmse"), 0.5)
     assert found.verdict == "out of reach"
-    assert "even with ten times the rows" in found.evidence[0]
+    assert "even with ten times the rows" in found.reasons[0]
     assert verdict(found, 1.2) == "realistic"
     assert found.reachable is None
 
@@ -108,7 +109,7 @@ def test_few_rows_are_doubtful_however_good_they_look(tmp_path):
     one, _ = two_normals(tmp_path, 6, 60, 6.0)
     found = judged(one, 0.8)
     assert found.verdict == "doubtful"
-    assert "too few" in found.evidence[0]
+    assert "too few" in found.reasons[0]
     scarce = np.random.default_rng(7)
     target = (np.arange(900) % 53 == 0).astype(int)  # two in a hundred
     rare = world(tmp_path / "rare", scarce.normal(size=(900, 2)) + 5 * target[:, None], target, "average_precision")
@@ -188,3 +189,14 @@ def test_cover_and_harts_floor():
     assert bayes_floor(0.5, 2) == 0.5  # coin flips
     assert bayes_floor(0.18, 2) == pytest.approx(0.1)  # 2 · 0.1 · 0.9
     assert bayes_floor(0.9, 10) == pytest.approx(0.9)
+
+
+def test_only_the_verdict_that_is_required_passes(tmp_path):
+    one, _ = two_normals(tmp_path, 1, 300, 4.0)
+    found = judged(one, 0.8)
+    assert found.verdict == "realistic"
+    passed = require(found, params=RequireParams()).verdicts
+    assert (passed.passed, passed.verdicts[0].gate) == (True, "require: realistic")
+    refused = require(found.model_copy(update={"verdict": "doubtful"}), params=RequireParams()).verdicts
+    assert not refused.passed
+    assert "the target of 0.8 is doubtful" in refused.verdicts[0].sentence

@@ -16,7 +16,7 @@ from workers.feasibility.enough import enough_rows
 from workers.feasibility.models import CURVES, MODELS, simple_models
 from workers.feasibility.neighbour import reachable_error
 from workers.feasibility.samples import LARGEST, Floats, Scorer, curve_scores, sizes_of, whole_score
-from workers.feasibility.verdict import evidence, judge, ranked
+from workers.feasibility.verdict import judge, ranked, reasons
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
@@ -52,7 +52,7 @@ def assess(
     baselines, curves = _measured(folds, len(target), scorer, params, context)
     reachable = reachable_error(folds, scorer, params.confidence) if metric.name == "accuracy" else None
     context.measure("fit_seconds", fit_seconds(folds[-1], params, scorer))
-    told = evidence(metric, enough, baselines, curves, reachable, params.confidence)
+    told = reasons(metric, enough, baselines, curves, reachable, params.confidence)
     verdict = None
     if params.target is not None:
         verdict, reason = judge(params.target, metric, enough, curves, reachable)
@@ -63,7 +63,7 @@ def assess(
             greater_is_better=metric.greater_is_better,
             target=params.target,
             verdict=verdict,
-            evidence=told,
+            reasons=told,
             rows=len(target),
             features=int(folds[0].train.shape[1]),
             enough=enough,

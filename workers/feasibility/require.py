@@ -26,6 +26,6 @@ def require(feasibility: Feasibility, *, params: RequireParams) -> RequireOutput
         gate=f"require: {params.verdict}",
         passed=passed,
         evidence={"verdict": feasibility.verdict, "target": feasibility.target, "metric": feasibility.metric},
-        sentence=f"{feasibility.metric}: {found}: {feasibility.evidence[0]}",
+        sentence=f"{feasibility.metric}: {found}: {feasibility.reasons[0]}",
     )
     return RequireOutputs(Verdicts(verdicts=(verdict,), passed=passed))

@@ -49,7 +49,7 @@ def judge(
     )
 
 
-def evidence(
+def reasons(
     metric: Metric,
     enough: Sequence[Enough],
     baselines: Sequence[Baseline],
