@@ -18,8 +18,9 @@ from workers.feasibility.assess import assess
 from workers.feasibility.curve import fit_power_law, learning_curve
 from workers.feasibility.neighbour import bayes_floor
 from workers.feasibility.require import require
-from workers.feasibility.samples import sizes_of
+from workers.feasibility.samples import Scorer, bounded, sizes_of
 from workers.feasibility.verdict import judge
+from workers.training.folds import PreparedFold
 
 FOLDS = 5
 
@@ -69,7 +70,7 @@ def verdict(found: Feasibility, target: float) -> str:
     return judge(target, METRICS[found.metric], found.enough, found.curves, found.reachable)[0]
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_verdicts_and_bands_agree_with_the_known_bayes_error(tmp_path, seed):
     one, bayes = two_normals(tmp_path, seed, 1200, 2.0)
     found = judged(one)
@@ -117,7 +118,7 @@ def test_few_rows_are_doubtful_however_good_they_look(tmp_path):
 
 
 def test_the_test_rows_are_not_read(tmp_path):
-    one, _ = two_normals(tmp_path, 8, 600, 2.0)
+    one, _ = two_normals(tmp_path, 8, 150, 2.0)
     other = one.table.copy()
     held = (one.split["part"] == "test").to_numpy()
     other.loc[held, "__target__"] = 1 - other.loc[held, "__target__"]
@@ -200,3 +201,33 @@ def test_only_the_verdict_that_is_required_passes(tmp_path):
     refused = require(found.model_copy(update={"verdict": "doubtful"}), params=RequireParams()).verdicts
     assert not refused.passed
     assert "the target of 0.8 is doubtful" in refused.verdicts[0].sentence
+
+
+def test_wide_and_long_folds_are_judged_on_a_sample_with_the_classes_shares():
+    dice = np.random.default_rng(3)
+    target = (np.arange(5000) % 50 == 0).astype(int)
+    fold = PreparedFold(
+        number=1, train=dice.normal(size=(5000, 800)), target=target, weight=np.arange(5000.0),
+        validation=dice.normal(size=(3000, 800)), truth=np.zeros(3000), truth_weight=None, warnings=(),
+    )  # fmt: skip
+    preparation = Preparation(features=(), target_kind="binary", classes=(0, 1), positive=1)
+    small = bounded(fold, Scorer("roc_auc", preparation, 0))
+    assert (len(small.target), len(small.truth), len(small.validation)) == (1250, 1250, 1250)
+    assert small.target.sum() == 25
+    assert (fold.train[small.weight.astype(int)] == small.train).all()  # rows stay together
+
+
+def test_models_that_cannot_take_what_preparation_keeps_are_left_out_and_named(tmp_path):
+    dice = np.random.default_rng(11)
+    features = dice.normal(size=(400, 2))
+    target = (features[:, 0] > 0).astype(int)
+    features[::7, 1] = np.nan
+    one = world(tmp_path, features, target, "accuracy")
+    rule = NUMERIC.model_copy(update={"missing": "none"})
+    columns = tuple(column.model_copy(update={"rule": rule}) for column in one.preparation.features)
+    one.preparation = one.preparation.model_copy(update={"features": columns})
+    found = judged(one, 0.8)
+    assert [baseline.model for baseline in found.baselines] == ["majority class", "shallow tree", "boosted model"]
+    assert found.verdict == "realistic"
+    assert found.reachable is None
+    assert found.notes[0].endswith("linear model")

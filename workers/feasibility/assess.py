@@ -13,9 +13,9 @@ from orchestrator.contracts.metrics import METRICS
 from workers.feasibility.cost import fit_seconds
 from workers.feasibility.curve import learning_curve
 from workers.feasibility.enough import enough_rows
-from workers.feasibility.models import CURVES, MODELS, simple_models
+from workers.feasibility.models import CURVES, simple_models
 from workers.feasibility.neighbour import reachable_error
-from workers.feasibility.samples import LARGEST, Floats, Scorer, curve_scores, sizes_of, whole_score
+from workers.feasibility.samples import Floats, Scorer, bounded, curve_scores, sizes_of, whole_score
 from workers.feasibility.verdict import judge, ranked, reasons
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
@@ -46,12 +46,17 @@ def assess(
     """
     metric = METRICS[params.objective.metric]
     target = np.array(training_matrix(frame, rows, context).target)
-    folds = list(prepared_folds(frame, rows, preparation, summary, context))
     scorer = Scorer(metric.name, preparation, params.seed)
+    folds, learned_from = [], 0
+    for fold in prepared_folds(frame, rows, preparation, summary, context):
+        folds.append(bounded(fold, scorer))
+        learned_from = max(learned_from, len(fold.target))
     enough = enough_rows(target, int(folds[0].train.shape[1]), preparation)
     baselines, curves = _measured(folds, len(target), scorer, params, context)
-    reachable = reachable_error(folds, scorer, params.confidence) if metric.name == "accuracy" else None
-    context.measure("fit_seconds", fit_seconds(folds[-1], params, scorer))
+    reachable = None
+    if metric.name == "accuracy":
+        reachable = reachable_error(folds, len(preparation.classes), params.confidence)
+    context.measure("fit_seconds", fit_seconds(folds[-1], learned_from, params, scorer))
     told = reasons(metric, enough, baselines, curves, reachable, params.confidence)
     verdict = None
     if params.target is not None:
@@ -71,7 +76,7 @@ def assess(
             curves=curves,
             reachable=reachable,
             confidence=params.confidence,
-            notes=_notes(metric.name, len(target), baselines),
+            notes=_notes(folds, learned_from, baselines, params),
         )
     )
 
@@ -114,7 +119,7 @@ def _whole(
     return np.array(
         [
             scores[place, 0, -1]
-            if scores is not None and min(len(fold.target), LARGEST) <= sizes[-1] + 1
+            if scores is not None and len(fold.target) <= sizes[-1] + 1
             else whole_score(model, fold, scorer)
             for place, fold in enumerate(folds)
         ]
@@ -126,10 +131,16 @@ def _baseline(name: str, scores: Floats) -> Baseline:
     return Baseline(model=name, mean=float(scores.mean()), std=float(scores.std()), scores=values)
 
 
-def _notes(metric: str, rows: int, baselines: tuple[Baseline, ...]) -> tuple[str, ...]:
+def _notes(
+    folds: list[PreparedFold], rows: int, baselines: tuple[Baseline, ...], params: FeasibilityParams
+) -> tuple[str, ...]:
     notes = []
-    if len(baselines) < MODELS:
-        notes.append(f"{metric} is undefined on a fold: use fewer folds, a stratified split or another metric")
-    if rows > LARGEST:
-        notes.append(f"models learned from at most {LARGEST:,} rows of each fold; what more bring is extrapolated")
+    kept = {one.model for one in baselines}
+    lost = [name for name in simple_models(params.objective.task, params.seed) if name not in kept]
+    if lost:
+        why = f"missing values that are kept, or a fold on which {params.objective.metric} is undefined"
+        notes.append(f"left out, since not fitted or scored on every fold ({why}): {', '.join(lost)}")
+    most = max(len(fold.target) for fold in folds)
+    if most < rows:
+        notes.append(f"models learned from {most:,} of up to {rows:,} rows of each fold: the rest is extrapolated")
     return tuple(notes)

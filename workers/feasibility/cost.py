@@ -20,18 +20,20 @@ SMALL, LARGER = 400, 1600  # rows of the two samples
 STEEPEST = 3.0  # of the power of rows that time grows with, as of Gaussian processes
 
 
-def fit_seconds(fold: PreparedFold, params: FeasibilityParams, scorer: Scorer) -> dict[str, float]:
-    """Seconds of a fit on all of the fold's training rows, by candidate; those that cannot be fitted are left out."""
+def fit_seconds(fold: PreparedFold, rows: int, params: FeasibilityParams, scorer: Scorer) -> dict[str, float]:
+    """Seconds of a fit on so many rows like the fold's, by candidate; those that cannot be fitted are left out."""
     order = next(permutations(fold, scorer))
     found = {}
     for candidate in params.timed:
-        seconds = _seconds(candidate, fold, order, params)
+        seconds = _seconds(candidate, fold, order, rows, params)
         if seconds is not None:
             found[candidate.name] = round(seconds, 4)
     return found
 
 
-def _seconds(candidate: TimedCandidate, fold: PreparedFold, order: Rows, params: FeasibilityParams) -> float | None:
+def _seconds(
+    candidate: TimedCandidate, fold: PreparedFold, order: Rows, rows: int, params: FeasibilityParams
+) -> float | None:
     """The time of the larger sample, led on by the power with which time grew from the smaller one."""
     small, larger = order[:SMALL], order[:LARGER]
     try:
@@ -53,7 +55,7 @@ def _seconds(candidate: TimedCandidate, fold: PreparedFold, order: Rows, params:
     if len(larger) == len(small):
         return second
     power = math.log(max(second, 1e-6) / max(first, 1e-6)) / math.log(len(larger) / len(small))
-    return float(second * (len(order) / len(larger)) ** min(max(power, 0.0), STEEPEST))
+    return float(second * (rows / len(larger)) ** min(max(power, 0.0), STEEPEST))
 
 
 def _timed(estimator: BaseEstimator, fold: PreparedFold, rows: Rows) -> float:

@@ -16,8 +16,6 @@ from orchestrator.contracts.roles import Task
 LINEAR, TREE, BOOSTED = "linear model", "shallow tree", "boosted model"
 CURVES = (LINEAR, BOOSTED)  # a stiff model and a flexible one: what more rows bring shows in one of them
 
-MODELS = 4  # of each task
-
 _LEAF = 10  # rows at least, so that small samples can be learned from
 _BOOSTED: dict[str, Any] = {"max_iter": 50, "min_samples_leaf": _LEAF, "max_leaf_nodes": 15, "early_stopping": False}
 _MODELS: dict[Task, dict[str, Callable[[int], BaseEstimator]]] = {

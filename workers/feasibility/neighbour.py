@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from scipy.stats import binomtest
 from sklearn.neighbors import KNeighborsClassifier
 
 from orchestrator.contracts.feasibility import ReachableError
-from workers.feasibility.samples import LARGEST, Scorer, permutations
 from workers.training.folds import PreparedFold
 
 
@@ -24,21 +24,21 @@ def bayes_floor(error: float, classes: int) -> float:
     return share * (1 - math.sqrt(max(0.0, 1 - error / share)))
 
 
-def reachable_error(folds: list[PreparedFold], scorer: Scorer, confidence: float) -> ReachableError:
+def reachable_error(folds: list[PreparedFold], classes: int, confidence: float) -> ReachableError | None:
     """From the floor under the rule's error to that error, both at the far end of its Clopper-Pearson interval.
 
-    Rows count alike, whatever their weight.
+    Rows count alike, whatever their weight. None where preparation keeps missing values: nothing is near to those.
     """
     wrong = rows = 0
     for fold in folds:
-        order = next(permutations(fold, scorer))[:LARGEST]
-        asked = fold.validation[:LARGEST]
-        rule = KNeighborsClassifier(n_neighbors=1).fit(fold.train[order], fold.target[order])
-        wrong += int((rule.predict(asked) != fold.truth[:LARGEST]).sum())
-        rows += len(asked)
+        if not np.isfinite(fold.train).all() or not np.isfinite(fold.validation).all():
+            return None
+        rule = KNeighborsClassifier(n_neighbors=1).fit(fold.train, fold.target)
+        wrong += int((rule.predict(fold.validation) != fold.truth).sum())
+        rows += len(fold.truth)
     interval = binomtest(wrong, rows).proportion_ci(confidence, method="exact")
     return ReachableError(
-        low=bayes_floor(float(interval.low), len(scorer.preparation.classes)),
+        low=bayes_floor(float(interval.low), classes),
         high=float(interval.high),
         nearest_neighbour=wrong / rows,
         rows=rows,
