@@ -18,7 +18,7 @@ from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
 from orchestrator.engine.restored import ABRIDGED
-from orchestrator.plan.build import build
+from orchestrator.plan.build import build, feasibility_plan
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
 from orchestrator.plan.fingerprints import Fingerprints, Rival
@@ -54,6 +54,12 @@ def plan_for(session: Session, workflow: Workflow, *, upload: bool) -> Plan:
     """The plan of a workflow; with `upload` the store has afterwards what its stages will read."""
     with workflow.placing():
         return build(workflow.spec, _fingerprints(workflow, session.sources, session, upload=upload))
+
+
+def feasibility_plan_for(session: Session, workflow: Workflow) -> Plan:
+    """The part of the plan that ends with the verdict on the target; the store has what its stages will read."""
+    with workflow.placing():
+        return feasibility_plan(workflow.spec, _fingerprints(workflow, session.sources, session, upload=True))
 
 
 def look_ahead(session: Session, workflow: Workflow) -> Outlook:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.contracts import data, evaluation, release, training
+from orchestrator.contracts import data, evaluation, feasibility, release, training
 from orchestrator.contracts.calls import PLAN_VERSION, Purity, StageCall
 from orchestrator.contracts.values import Value
 
@@ -60,6 +60,8 @@ TASKS: dict[str, Task] = {
         Task("data.prepare", 1, Queue.PREP, Purity.PURE, data.PrepareParams, ("table",), ("table", "changes")),
         Task("data.split", 1, Queue.PREP, Purity.PURE, data.SplitParams, ("table",), ("rows", "summary")),
         Task("features.build", 1, Queue.PREP, Purity.PURE, data.FeaturesParams, ("table", "rows"), ("frame", "preparation")),
+        Task("train.feasibility", 1, Queue.TRAIN, Purity.PURE, feasibility.FeasibilityParams, (*_ROWS, "summary"), ("feasibility",)),
+        Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 1, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.select", 1, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS), ("model", "ranking")),
         Task("evaluate.model", 1, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),

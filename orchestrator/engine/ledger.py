@@ -223,6 +223,7 @@ class Ledger:
             "measured": json.dumps(dict(completion.measured)) if completion.measured else None,
             "log": completion.log.model_dump_json(exclude_none=True) if completion.log else None,
             "refusal": completion.refusal,
+            "ends": completion.ends or None,
         }
         outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
         kept = [*completion.outputs.values(), *([completion.log] if completion.log else [])]

@@ -8,6 +8,7 @@ from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -75,11 +76,37 @@ def features(draft: Draft) -> None:
     draft.add("features", "features.build", params, {"table": draft.table, "rows": _split("rows")})
 
 
+def feasibility(draft: Draft) -> None:
+    """Whether the target is in reach, by simple models; the search waits for it only where it is required."""
+    spec = draft.spec
+    first = {trial.candidate.name: trial for trial in reversed(expand(spec.train)) if not trial.candidate.own}
+    params = FeasibilityParams(
+        objective=_objective(spec),
+        roles=_roles(spec),
+        target=spec.objective.target if spec.objective.target is not None else spec.objective.goal,
+        timed=tuple(
+            TimedCandidate(name=name, estimator=first[name].candidate.estimator, params=first[name].params)
+            for name in (candidate.name for candidate in spec.train.candidates)
+            if name in first
+        ),
+        seed=spec.seed,
+    )
+    policy = policies.feasibility_policy(spec)
+    draft.add("feasibility", "train.feasibility", params, {**_prepared(), "summary": _split("summary")}, policy=policy)
+
+
+def require(draft: Draft) -> None:
+    """The run ends here as refused unless the target was found to be as realistic as the spec asks."""
+    given = {"feasibility": Output(stage="feasibility", output="feasibility")}
+    draft.add("require", "train.require", RequireParams(verdict=draft.spec.objective.require or "realistic"), given)
+
+
 def train(draft: Draft) -> None:
-    """One stage for each trial of each candidate."""
+    """One stage for each trial of each candidate; they wait for what is required before anything is spent on them."""
     spec, fingerprints = draft.spec, draft.fingerprints
     trials = expand(spec.train)
     size = sum(ref.size for ref in fingerprints.sources.values())
+    after = ("require",) if draft.has("require") else ()
     policy = policies.trial_policy(spec.train, len(trials), size)
     inputs = {**_prepared(), "summary": _split("summary")}
     for trial in trials:
@@ -94,7 +121,7 @@ def train(draft: Draft) -> None:
         )
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
-        draft.add("train", "train.trial", params, inputs, identifier=identifier, policy=policy, code=code)
+        draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
     if spec.train.min_success is not None and spec.train.min_success > len(trials):
         message = f"asks for {spec.train.min_success} successful trials of {len(trials)}: there are not so many"
         raise CannotPlan([Problem(("train", "min_success"), message)])
@@ -202,12 +229,16 @@ def register(draft: Draft) -> None:
     draft.add("register", "release.register", RegisterParams(model=draft.spec.name), inputs, after=after)
 
 
+_ASKED = {"goal", "target", "require"}  # of the objective
+
 BUILDERS: dict[str, Callable[[Draft], None]] = {
     "ingest": ingest,
     "check": check,
     "prepare": prepare,
     "split": split,
     "features": features,
+    "feasibility": feasibility,
+    "require": require,
     "train": train,
     "select": select,
     "evaluate": evaluate,
@@ -218,10 +249,12 @@ BUILDERS: dict[str, Callable[[Draft], None]] = {
 }
 
 
-def spine_of(spec: Spec) -> tuple[str, ...]:
-    """Cyclery's own stages that this spec has, in their order."""
+def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
+    """Cyclery's own stages that this spec has, in their order; with `feasibility` that one in any case."""
     absent = {
         "check": not spec.data.checks and spec.data.rows is None,
+        "feasibility": spec.objective.target is None and not feasibility,
+        "require": spec.objective.require is None,
         "gates": not spec.gates,
         "approve": spec.approve is None,
     }
@@ -229,13 +262,13 @@ def spine_of(spec: Spec) -> tuple[str, ...]:
 
 
 def _objective(spec: Spec) -> roles.Objective:
-    """The objective without its goal, which the report shows and nothing is computed with."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal"}))
+    """The objective without what is only shown, or asked of feasibility: nothing else is computed with it."""
+    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED))
 
 
 def _target(spec: Spec) -> roles.Objective:
     """What is predicted, for stages that score nothing: another metric leaves their keys alone."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "metric"}), metric="")
+    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED | {"metric"}), metric="")
 
 
 def _roles(spec: Spec) -> roles.Columns:

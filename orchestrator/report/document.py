@@ -28,9 +28,8 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "stages": [_stage(stage) for stage in record.stages],
         "trials": _trials(evidence),
         "champion": _champion(evidence),
-        "gates": [verdict.model_dump(mode="json") for verdict in evidence.verdicts.verdicts]
-        if evidence.verdicts
-        else [],
+        "feasibility": _feasibility(evidence),
+        "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
         "report": report,
         "error": error_of(record),
         "notes": list(record.notes),
@@ -140,6 +139,13 @@ def _trials(evidence: Evidence) -> list[dict[str, Any]]:
         {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std}
         for trial in best_first(evidence.results)
     ]
+
+
+def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
+    found = evidence.feasibility
+    if found is None:
+        return None
+    return found.model_dump(mode="json", include={"verdict", "metric", "target", "reasons"})
 
 
 def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:

@@ -19,6 +19,7 @@ from orchestrator.report import wording
 from orchestrator.report.charts import charts_of, confusion_of
 from orchestrator.report.document import failed_stage, moment, seconds_of
 from orchestrator.report.evidence import Evidence, Read
+from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.sections import (
@@ -84,7 +85,8 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "target": target_of(evidence),
         "goal": goal_of(evidence),
         "seconds": seconds_of(record),
-        "gates": gate_rows(evidence.verdicts.verdicts) if evidence.verdicts else [],
+        "feasibility": feasibility_section(evidence),
+        "gates": gate_rows(evidence.judgements),
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),

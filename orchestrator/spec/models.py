@@ -40,6 +40,12 @@ class Objective(roles.Objective):
         None,
         description="the value of the metric that would be good enough; the report shows it, nothing is judged by it",
     )
+    target: float | None = Field(
+        None, description="the value of the metric that is needed: whether it is in reach is judged before the search"
+    )
+    require: Literal["realistic"] | None = Field(
+        None, description="realistic: the run ends as refused, before the search, unless the target is found realistic"
+    )
 
     @model_validator(mode="before")
     @classmethod

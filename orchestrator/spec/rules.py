@@ -35,7 +35,22 @@ def _check_objective(review: Review) -> None:
     objective = review.spec.objective
     if objective.task == "regression" and objective.positive is not None and review.knows("task"):
         review.note(("objective", "positive"), "`positive` is for classifications; objective.task is regression")
-    _metric(review, objective.metric, ("objective", "metric"))
+    metric = _metric(review, objective.metric, ("objective", "metric"))
+    if objective.require is not None and objective.target is None:
+        review.note(("objective", "require"), "`require` needs a target: set `objective: {target: VALUE}`", key=True)
+    if metric is not None and objective.target is not None:
+        _check_target(review, objective.target, metric)
+
+
+def _check_target(review: Review, target: float, metric: Metric) -> None:
+    """A target that no model could have, or that every model has."""
+    at = ("objective", "target")
+    if metric.name not in _SHARES and not 0 <= target <= 1:
+        review.note(at, f"{metric.name} lies between 0 and 1; {target:g} is no target")
+    elif metric.greater_is_better and target > 1:
+        review.note(at, f"{metric.name} is 1 at best; {target:g} is out of reach of any model")
+    elif not metric.greater_is_better and target < 0:
+        review.note(at, f"{metric.name} is 0 at best; {target:g} is out of reach of any model")
 
 
 def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | None:

@@ -20,6 +20,7 @@ from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.messages import Bell, Claim, Completion, Pool
+from orchestrator.report.comparison import comparison
 from orchestrator.settings import Settings
 from orchestrator.store.manifests import write_manifest
 from tests.unit import report_case
@@ -393,3 +394,14 @@ class TestDigestsOfSources:
         first = Sources(tmp_path / "home").digest(path)
         (tmp_path / "home" / "digests.json").write_text('{"cut')
         assert Sources(tmp_path / "home").digest(path) == first
+
+
+def test_runs_are_compared_also_when_one_has_left_redis(client, workers, file):
+    first, second = finish(client, workers, file), finish(client, workers, file, "train.search.folds=3")
+    write_manifest(client.session().store, first.record())
+    client.session().redis.delete(client.session().history.keys.run(first.id))
+    assert client.session().history.snapshot(first.id) is None
+    document = comparison([client.run(first.id).evidence(), client.run(second.id).evidence()])
+    assert document["differences"] == [{"key": "train.search.folds", "values": [5, 3]}]
+    assert document["same_data"]
+    assert [run["status"] for run in document["runs"]] == ["succeeded", "succeeded"]

@@ -256,3 +256,21 @@ def test_every_graph_ends_as_a_plain_walk_says(hand: Hand, graph: tuple[list[Sta
     assert hand.ledger.redis.scard(hand.ledger.keys.run(accepted.run, "open")) == 0
     assert int(hand.ledger.redis.hget(hand.ledger.keys.run(accepted.run), "flight") or 0) == 0
     assert int(hand.ledger.redis.hget(hand.ledger.keys.run(accepted.run), "busy") or 0) == 0
+
+
+def test_a_refusal_that_ends_the_run_lets_nothing_begin_and_the_run_is_refused(hand: Hand) -> None:
+    names = tuple(f"b{i}" for i in range(300))
+    hand.acts = {"a": hand.completing(refusal="out of reach", ends=True)}
+    accepted = hand.submit(call("a"), *(call(name, after=("a",)) for name in names), call("z", *names))
+    hand.work(accepted.bells)
+    assert hand.order == ["a"]
+    assert hand.record(accepted.run).status == "refused"
+    assert hand.states(accepted.run) == {"a": "done", **dict.fromkeys((*names, "z"), "skipped")}
+
+
+def test_a_refusal_by_itself_ends_nothing(hand: Hand) -> None:
+    hand.acts = {"a": hand.completing(refusal="not good enough")}
+    accepted = hand.submit(call("a"), call("b", "a"))
+    hand.work(accepted.bells)
+    assert hand.order == ["a", "b"]
+    assert hand.record(accepted.run).status == "refused"

@@ -65,7 +65,7 @@ gates: [accuracy >= 0.80]
 """
 
 _VISITS = """
-objective: {predict: costs, task: regression, metric: mae}
+objective: {predict: costs, task: regression, metric: mae, target: 20}
 columns: {id: visit, time: day, weight: weight}
 data:
   sources: {visits: {file: visits.csv}}

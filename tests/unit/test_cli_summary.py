@@ -10,7 +10,6 @@ from orchestrator.cli.left import TimeLeft
 from orchestrator.cli.live import Lines, tree
 from orchestrator.cli.output import Output
 from orchestrator.cli.summary import exit_code, next_commands, show_end
-from orchestrator.cli.trial_rows import trial_rows
 from orchestrator.cli.words import ago, duration, interval, settings_of
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -172,26 +171,6 @@ def test_time_left_comes_from_what_trials_took_and_how_many_run_at_once():
     assert left_of(run(*done, *waiting), 2) == pytest.approx(4.0)
     assert left_of(run(*waiting), 2) is None
     assert left_of(run(*done, status="succeeded"), 2) is None
-
-
-def test_trials_are_rows_with_their_rank_and_failed_ones_come_last():
-    found = run(
-        stage("train[a#1]", seconds=1.0, params={"candidate": "a", "params": {"k": 1}}),
-        stage("train[b#1]", seconds=3.0, params={"candidate": "b", "params": {}}),
-        stage("train[c#1]", "failed", error=failure("user"), params={"candidate": "c", "params": {}}),
-    )
-    scored = [
-        {"candidate": "b", "params": {}, "score": 0.9, "std": 0.1},
-        {"candidate": "a", "params": {"k": 1}, "score": 0.8, "std": 0.1},
-    ]
-    rows = trial_rows(found, scored, "score")
-    assert [(row["rank"], row["candidate"], row["stage"], row["error"]) for row in rows] == [
-        (1, "b", "train[b#1]", None),
-        (2, "a", "train[a#1]", None),
-        (None, "c", "train[c#1]", "it broke"),
-    ]
-    assert [row["candidate"] for row in trial_rows(found, scored, "candidate")] == ["a", "b", "c"]
-    assert [row["candidate"] for row in trial_rows(found, scored, "seconds")] == ["b", "a", "c"]
 
 
 @pytest.mark.parametrize(

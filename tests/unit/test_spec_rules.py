@@ -47,6 +47,33 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (
+            "{predict: bought, task: classification, require: realistic}",
+            "1:52: `require` needs a target: set `objective: {target: VALUE}`",
+        ),
+        (
+            "{predict: bought, task: classification, metric: accuracy, target: 85}",
+            "1:78: accuracy lies between 0 and 1; 85 is no target",
+        ),
+        (
+            "{predict: bought, task: regression, metric: r2, target: 1.2}",
+            "1:68: r2 is 1 at best; 1.2 is out of reach of any model",
+        ),
+        (
+            "{predict: bought, task: regression, target: -1}",
+            "1:56: rmse is 0 at best; -1 is out of reach of any model",
+        ),
+        ("{predict: bought, task: classification, target: 0.8, require: doubtful}", "1:74: "),
+    ],
+)
+def test_a_target_is_a_value_that_the_metric_can_have(tmp_path, objective, expected):
+    found = problems(tmp_path, _classification(objective))
+    assert any(line.startswith(expected) for line in found), found
+
+
+@pytest.mark.parametrize(
     ("more", "expected"),
     [
         ("split: {method: group}", "3:17: method group needs a group column: set `columns: {group: COLUMN}`"),
