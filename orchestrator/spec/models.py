@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -148,20 +149,43 @@ class Range(Value):
     choices: tuple[Any, ...] | None = None
 
 
-class Candidate(Value):
-    """An estimator with the parameters that are tried."""
+class Part(Value):
+    """An estimator inside another one."""
 
     name: Name
-    estimator: str = Field(description="short name, dotted path of a scikit-learn class, or module:Class of your own")
+    estimator: str = Field(description="short name, or dotted path of a class")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    of: Parts = Field((), description="the estimators inside it")
+    final: PartForm | None = Field(None, description="of a stacking: the estimator that joins the others' answers")
+
+    @property
+    def own(self) -> bool:
+        """Whether the estimator is the team's own class (`module:Class`) and not a library's."""
+        return ":" in self.estimator
+
+    def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+        """The estimators inside it, each with where it stands below it."""
+        for index, part in enumerate(self.of):
+            yield ("of", index), part
+        if self.final is not None:
+            yield ("final",), self.final
+
+
+PartForm = Annotated[Part, BeforeValidator(shorthand.part_form, json_schema_input_type=Part | str | dict[str, Any])]
+Parts = Annotated[
+    tuple[PartForm, ...], BeforeValidator(shorthand.parts_form, json_schema_input_type=PartForm | tuple[PartForm, ...])
+]
+Part.model_rebuild()
+
+
+class Candidate(Part):
+    """An estimator with the parameters that are tried."""
+
+    estimator: str = Field(description="short name, dotted path of a class, or module:Class of your own")
     fixed: dict[str, Any] = Field(default_factory=dict, description="parameters of every trial")
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict, description="every combination is tried")
     range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
     requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
-
-    @property
-    def own(self) -> bool:
-        """Whether the estimator is the team's own class (`module:Class`) and not scikit-learn's."""
-        return ":" in self.estimator
 
 
 CandidateForm = Annotated[

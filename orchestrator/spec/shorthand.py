@@ -90,17 +90,38 @@ def approve_form(value: Any) -> Any:
 
 def candidate_form(value: Any) -> Any:
     """`NAME` and `{NAME: {…}}` stand for `{name: NAME, …}`."""
+    return _named(value, "a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+
+
+def part_form(value: Any) -> Any:
+    """The same for an estimator inside another, which has its parameters `fixed`."""
+    found = _named(
+        value, "an estimator inside another is a name, or one name with its parameters: {svc: {fixed: {C: 1}}}"
+    )
+    for key in ("grid", "range", "requires"):
+        if isinstance(found, dict) and key in found:
+            remedy = "" if key == "requires" else f" (write `{key}: {{{found.get('name')}__PARAMETER: …}}` beside `of`)"
+            raise ValueError(f"an estimator inside another takes `fixed` only, no `{key}`{remedy}")
+    return found
+
+
+def parts_form(value: Any) -> Any:
+    """One estimator stands for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _named(value: Any, form: str) -> Any:
     if isinstance(value, str):
         return {"name": _short_name(value), "estimator": value}
     if not isinstance(value, dict) or "name" in value:
         return value
     if len(value) != 1:
-        raise ValueError("a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+        raise ValueError(form)
     ((name, body),) = value.items()
     if body is None:
         body = {}
     if not isinstance(body, dict):
-        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, requires")
+        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, of, final, requires")
     return {"name": _short_name(name), "estimator": name, **body}
 
 

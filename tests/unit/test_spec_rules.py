@@ -195,7 +195,7 @@ def test_no_column_is_refused_where_the_data_does_not_tell_its_columns(tmp_path)
         ("sklearn.svm.SVR", "8: sklearn.svm.SVR is for regressions; objective.task is classification"),
         (
             "stacking",
-            "8: stacking cannot be a candidate: it needs another estimator inside, which is not yet available",
+            "8: stacking needs others inside it: {stacking: {of: [NAME, …]}}",
         ),
         ("xgboost.XGBClassifier", "8: a class of your own is written module:Class: xgboost:XGBClassifier"),
         ("nope:Ours", "8: there is no module 'nope' in "),
