@@ -13,6 +13,7 @@ from orchestrator.contracts.evaluation import BeatsGate, MetricGate
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
+from orchestrator.spec.presets import PresetName
 from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Share
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -205,7 +206,10 @@ class Search(Value):
 class Train(Value):
     """What is tried, and how the champion is chosen."""
 
-    candidates: tuple[CandidateForm, ...] = Field((), description="by default a linear model and gradient boosting")
+    candidates: Annotated[
+        tuple[CandidateForm, ...],
+        BeforeValidator(shorthand.candidates_form, json_schema_input_type=tuple[CandidateForm, ...] | PresetName),
+    ] = Field((), description="a list, or fast, balanced, thorough; by default a linear model and gradient boosting")
     search: Search = Search()
     select: Literal["best", "one_standard_error"] = "best"
     timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")

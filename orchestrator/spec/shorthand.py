@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from orchestrator.spec.presets import PRESETS
+from orchestrator.spec.problems import did_you_mean
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -91,6 +94,15 @@ def approve_form(value: Any) -> Any:
 def candidate_form(value: Any) -> Any:
     """`NAME` and `{NAME: {…}}` stand for `{name: NAME, …}`."""
     return _named(value, "a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+
+
+def candidates_form(value: Any) -> Any:
+    """A preset's word stands for its list, which `defaults` put in its place where the task is known."""
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"candidates are a list or a preset, and {value!r} is none{did_you_mean(value, PRESETS)}")
+    return ()
 
 
 def part_form(value: Any) -> Any:
