@@ -91,6 +91,7 @@ def train(draft: Draft) -> None:
             objective=_objective(spec),
             roles=_roles(spec),
             seed=spec.seed,
+            weights=spec.train.weights,
         )
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
@@ -108,6 +109,7 @@ def select(draft: Draft) -> None:
         objective=_objective(spec),
         roles=_roles(spec),
         seed=spec.seed,
+        weights=spec.train.weights,
         trials=len(draft.groups["train"]),
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}

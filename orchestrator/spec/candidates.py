@@ -18,6 +18,8 @@ def check_candidates(review: Review) -> Spec:
     train = review.spec.train
     if not train.candidates and not review.document.damaged(("train", "candidates")):
         review.note(("train", "candidates"), "there is no candidate", key=True)
+    if train.weights is not None and review.spec.objective.task == "regression" and review.knows("task"):
+        review.note(("train", "weights"), "a regression has no classes to balance", key=True)
     names = [candidate.name for candidate in train.candidates]
     resolved = []
     for index, candidate in enumerate(train.candidates):

@@ -99,6 +99,8 @@ def check_parameter(review: Review, known: Known, name: str, values: Sequence[Pl
         names = [*estimator.parameters, *(f"{one}__{rest}" for one in known.inside if rest)]
         review.note(at, f"{estimator.name} has no parameter {name!r}{did_you_mean(name, names)}", key=True)
         return
+    if name == "class_weight" and review.spec.train.weights is not None and any(value for _, value in values):
+        review.note(at, "`train.weights` weighs the classes already: take class_weight out, or `weights`", key=True)
     for step, value in values:
         if (problem := estimator.problem(name, value)) is not None:
             shown = json.dumps(value, ensure_ascii=False, default=str)

@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateA
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.training import Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -212,6 +213,7 @@ class Train(Value):
     ] = Field((), description="a list, or fast, balanced, thorough; by default a linear model and gradient boosting")
     search: Search = Search()
     select: Literal["best", "one_standard_error"] = "best"
+    weights: Weights | None = Field(None, description="balanced: every class weighs the same in training, as a whole")
     timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")
     memory: Memory | None = Field(None, gt=0, description="of one trial's process: megabytes, or 500MB, 2GB")
     min_success: PositiveInt | None = Field(None, description="failed trials are borne while so many succeed")

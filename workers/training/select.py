@@ -19,7 +19,7 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.estimators import blaming, build, describe
-from workers.training.fitting import takes_weights
+from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import texts
 from workers.training.matrix import training_matrix
 
@@ -48,8 +48,9 @@ def select(
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
     pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
-    weighted = matrix.weight is not None and takes_weights(pipeline.named_steps["model"])
-    weights = {"model__sample_weight": np.array(matrix.weight)} if weighted else {}
+    weight = training_weights(matrix.target, matrix.weight, params.weights)
+    weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
+    weights = {"model__sample_weight": np.array(weight)} if weighted else {}
     with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
         warnings.simplefilter("always")
         pipeline.fit(matrix.frame[feature_columns(preparation)], np.array(matrix.target), **weights)
@@ -131,4 +132,5 @@ def _trial(ranking: Ranking, params: SelectParams) -> TrialParams:
         objective=params.objective,
         roles=params.roles,
         seed=params.seed,
+        weights=params.weights,
     )
