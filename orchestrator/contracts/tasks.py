@@ -61,7 +61,7 @@ TASKS: dict[str, Task] = {
         Task("data.split", 1, Queue.PREP, Purity.PURE, data.SplitParams, ("table",), ("rows", "summary")),
         Task("features.build", 1, Queue.PREP, Purity.PURE, data.FeaturesParams, ("table", "rows"), ("frame", "preparation")),
         Task("train.trial", 1, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
-        Task("train.select", 1, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS), ("model", "ranking")),
+        Task("train.select", 1, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?"), ("model", "ranking")),
         Task("evaluate.model", 1, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),
         Task("evaluate.gates", 1, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?"), ("verdicts",)),

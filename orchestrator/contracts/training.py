@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Costs, Objective, Threshold
 from orchestrator.contracts.values import Value
 
 Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
@@ -33,4 +33,6 @@ class SelectParams(Value):
     roles: Columns = Columns()
     seed: int = 0
     weights: Weights | None = None  # as the trials had them
+    threshold: Threshold | None = None  # of the champion's decisions; None: the estimator's own
+    costs: Costs | None = None
     trials: int | None = None  # how many were planned, so that the reason can say how many failed

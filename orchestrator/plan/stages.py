@@ -110,9 +110,13 @@ def select(draft: Draft) -> None:
         roles=_roles(spec),
         seed=spec.seed,
         weights=spec.train.weights,
+        threshold=spec.objective.decision,
+        costs=spec.objective.costs,
         trials=len(draft.groups["train"]),
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}
+    if params.threshold is not None:  # tuned on the folds
+        inputs["summary"] = _split("summary")
     draft.add(
         "select",
         "train.select",
@@ -126,7 +130,7 @@ def select(draft: Draft) -> None:
 def evaluate(draft: Draft) -> None:
     """The champion on the untouched test rows."""
     spec = draft.spec
-    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed, costs=spec.objective.costs)
     inputs = {"model": _select("model"), **_prepared()}
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
@@ -144,7 +148,13 @@ def gates(draft: Draft) -> None:
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
-    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    params = GatesParams(
+        gates=spec.gates,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        costs=spec.objective.costs,
+    )
     draft.add("gates", "evaluate.gates", params, inputs)
 
 
@@ -231,13 +241,13 @@ def spine_of(spec: Spec) -> tuple[str, ...]:
 
 
 def _objective(spec: Spec) -> roles.Objective:
-    """The objective without its goal, which the report shows and nothing is computed with."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal"}))
+    """The objective without its goal, which the report shows, and without what only some stages are told."""
+    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "threshold", "costs"}))
 
 
 def _target(spec: Spec) -> roles.Objective:
     """What is predicted, for stages that score nothing: another metric leaves their keys alone."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "metric"}), metric="")
+    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "threshold", "costs", "metric"}), metric="")
 
 
 def _roles(spec: Spec) -> roles.Columns:

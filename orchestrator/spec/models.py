@@ -44,6 +44,20 @@ class Objective(roles.Objective):
         description="the value of the metric that would be good enough; the report shows it, nothing is judged by it",
     )
 
+    threshold: Annotated[
+        roles.Threshold | None,
+        BeforeValidator(shorthand.threshold_form, json_schema_input_type=roles.Threshold | float | str),
+    ] = Field(None, description="from where on a row is called positive: a probability, or the metric it is tuned for")
+    costs: roles.Costs | None = Field(
+        None,
+        description="of a row by truth and prediction; the threshold is tuned for the least mean unless it is said",
+    )
+
+    @property
+    def decision(self) -> roles.Threshold | None:
+        """How the threshold is set: as it is said, else for the least cost where costs are known."""
+        return self.threshold or (roles.Threshold(metric="cost") if self.costs else None)
+
     @model_validator(mode="before")
     @classmethod
     def _choose_metric(cls, value: Any) -> Any:

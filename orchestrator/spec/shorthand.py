@@ -142,6 +142,13 @@ def _short_name(estimator: str) -> str:
     return re.split(r"[.:]", estimator)[-1]
 
 
+def threshold_form(value: Any) -> Any:
+    """`0.3` stands for `{value: 0.3}`, `f1` for `{metric: f1}`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"value": value}
+    return {"metric": value} if isinstance(value, str) else value
+
+
 def gate_form(value: Any) -> Any:
     """`METRIC >= NUMBER` and `beats: NAME` as text stand for the long forms, which get their `text`."""
     if isinstance(value, str):
