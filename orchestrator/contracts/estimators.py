@@ -18,6 +18,17 @@ from typing import Any
 
 from orchestrator.contracts.roles import Task
 
+# Of other libraries, those whose fitted models a model file can hold (workers/model_types.py). Where a pool has the
+# library is known there alone, and so is what its parameters accept.
+FOREIGN: Mapping[str, Task] = {
+    "lightgbm.LGBMClassifier": "classification",
+    "lightgbm.LGBMRegressor": "regression",
+    "xgboost.XGBClassifier": "classification",
+    "xgboost.XGBRegressor": "regression",
+    "xgboost.XGBRFClassifier": "classification",
+    "xgboost.XGBRFRegressor": "regression",
+}
+
 OF, FINAL = "of", "final"  # among the parameters of a trial of an ensemble: the estimators inside it
 
 _KINDS: dict[str, Any] = {
@@ -99,6 +110,7 @@ class Estimator:
     path: str
     parameters: Mapping[str, tuple[Accepted, ...]]
     inside: Inside | None = None
+    unknown: bool = False  # of another library: its parameters are looked at where it is installed
 
     def problem(self, parameter: str, value: Any) -> str | None:
         """What the parameter should be, where the value is not; None where it is."""
@@ -130,6 +142,8 @@ def told(name: str, value: Any) -> Any:
 
 def find(name: str, task: Task) -> Estimator | None:
     """The estimator of this name for this task."""
+    if FOREIGN.get(name) == task:
+        return Estimator(name, name, {}, unknown=True)
     entries, aliases = _tasks()[task]["estimators"], _spellings(task)
     short = aliases.get(name)
     if short is None or short not in entries:

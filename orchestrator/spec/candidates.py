@@ -52,7 +52,9 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Ca
 
 def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
     if candidate.requires:
-        review.note((*at, "requires"), "`requires` is for code of your own; scikit-learn is on every worker", key=True)
+        review.note(
+            (*at, "requires"), "`requires` is for code of your own; libraries are installed on the pools", key=True
+        )
     known = find(review, candidate, at)
     if known is None:
         return candidate

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.contracts import estimators
-from orchestrator.contracts.estimators import FINAL, OF, Estimator
+from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, Estimator
 from orchestrator.spec.models import Part
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
+from orchestrator.spec.signatures import module_file
 from orchestrator.spec.written import Step
 
 At = tuple[Step, ...]
@@ -95,6 +96,8 @@ def check_parameter(review: Review, known: Known, name: str, values: Sequence[Pl
         check_parameter(review, known.inside[outer], rest, values, at)
         return
     estimator = known.estimator
+    if estimator.unknown:
+        return
     if name not in estimator.parameters:
         names = [*estimator.parameters, *(f"{one}__{rest}" for one in known.inside if rest)]
         review.note(at, f"{estimator.name} has no parameter {name!r}{did_you_mean(name, names)}", key=True)
@@ -119,8 +122,18 @@ def _find(review: Review, name: str, at: At) -> Estimator | None:
     elif estimators.find(name, _OTHER[task]) is not None:  # type: ignore[arg-type]
         review.note(at, f"{name} is for {_OTHER[task]}s; objective.task is {task}")
     elif "." in name and not name.startswith("sklearn."):
-        module, _, cls = name.rpartition(".")
-        review.note(at, f"a class of your own is written module:Class: {module}:{cls}")
+        review.note(at, _no_library(review, name))
     else:
         review.note(at, f"unknown estimator {name!r}{did_you_mean(name, estimators.names(task))}")
     return None
+
+
+def _no_library(review: Review, name: str) -> str:
+    """Why a dotted path that is not scikit-learn's names no candidate."""
+    module, _, cls = name.rpartition(".")
+    if module_file(review.folders, module) is not None:
+        return f"a class of your own is written module:Class: {module}:{cls}"
+    near = did_you_mean(name, (path for path in FOREIGN if path.split(".")[0] == name.split(".", maxsplit=1)[0]))
+    if near:
+        return f"unknown estimator {name!r}{near}"
+    return f"models of {name} cannot be kept in a safe file; of other libraries there are: {', '.join(FOREIGN)}"

@@ -70,7 +70,7 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
         ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",
-            "3:29: `requires` is for code of your own; scikit-learn is on every worker",
+            "3:29: `requires` is for code of your own; libraries are installed on the pools",
         ),
         (
             "stages: [{name: geo, call: 'geo:run', after: ingest, requires: [numpy, 'numpy>>2']}]",
@@ -197,7 +197,7 @@ def test_no_column_is_refused_where_the_data_does_not_tell_its_columns(tmp_path)
             "stacking",
             "8: stacking needs others inside it: {stacking: {of: [NAME, …]}}",
         ),
-        ("xgboost.XGBClassifier", "8: a class of your own is written module:Class: xgboost:XGBClassifier"),
+        ("xgboost.XGBRegressor", "8: xgboost.XGBRegressor is for regressions; objective.task is classification"),
         ("nope:Ours", "8: there is no module 'nope' in "),
         ("svc: {grid: {c: [1]}}", "20: svc has no parameter 'c' (did you mean 'C'?)"),
         ("svc: {grid: {C: [1, 0]}}", "27: C of svc should be a number > 0, not 0"),

@@ -14,12 +14,17 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, RequirementMissing, UserCodeError
-from orchestrator.contracts.estimators import FINAL, OF, told
+from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, told
 from orchestrator.contracts.estimators import find as catalogued
 from orchestrator.contracts.roles import Task
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.training import TrialParams
 
+# What other libraries do unless they are told: take every core, and talk.
+_MANNERS: Mapping[str, Mapping[str, Any]] = {
+    "lightgbm": {"n_jobs": 1, "verbose": -1},
+    "xgboost": {"n_jobs": 1},
+}
 _SEEDS = 2**32  # scikit-learn takes seeds below this
 
 
@@ -57,7 +62,8 @@ def _made(path: str, given: Mapping[str, Any], task: Task, label: str) -> BaseEs
     """
     cls, known = find(path, label), catalogued(path, task)
     if known is None or known.inside is None:
-        return cls(**_known(cls, given, label))
+        manners = _MANNERS.get(path.partition(".")[0], {}) if path in FOREIGN else {}
+        return cls(**_known(cls, {**manners, **given}, label))
     names = {FINAL, *(part["name"] for part in given.get(OF, ()))}
     inner = {name: value for name, value in given.items() if name.partition("__")[0] in names and "__" in name}
     outer = {name: value for name, value in given.items() if name not in inner and name not in {OF, FINAL}}
