@@ -58,12 +58,18 @@ def split(draft: Draft) -> None:
     """Test rows and folds."""
     spec = draft.spec
     params = data.SplitParams(
-        **spec.split.model_dump(),
+        **spec.split.model_dump(exclude={"assume_independent"}),
         folds=spec.train.search.folds,
         objective=_target(spec),
         columns=_roles(spec),
     )
     draft.add("split", "data.split", params, {"table": draft.table})
+    named = [name for name in (spec.columns.group, spec.columns.time) if name is not None]
+    if named and spec.split.assume_independent:
+        draft.notes.append(
+            f"rows are taken for independent, as the workflow says, although it names {' and '.join(named)}: "
+            "where they are not, scores are too good"
+        )
 
 
 def features(draft: Draft) -> None:

@@ -22,6 +22,7 @@ from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.sections import (
+    fold_words,
     gate_rows,
     importance_table,
     metric_rows,
@@ -68,6 +69,7 @@ def _environment() -> Environment:
     for name in ("number", "whole", "percent", "duration", "size", "plural", "short"):
         environment.filters[name] = getattr(wording, name)
     environment.filters["rule"] = rule_words
+    environment.filters["folds"] = fold_words
     environment.filters["moment"] = lambda seconds: moment(seconds).replace("T", " ").replace("+00:00", " UTC")
     return environment
 

@@ -70,6 +70,12 @@ def _check_slots(review: Review, part: Part, estimator: Estimator, at: At) -> No
                 (*at, key), f"{estimator.name} takes no estimators inside it (stacking, voting, … do)", key=True
             )
         return
+    split = review.spec.split
+    if inside.splits and not split.plain and not split.assume_independent:
+        words = (
+            f"{estimator.name} makes plain folds inside, which know of no {split.method}: take voting, or bagging, or "
+        )
+        review.note(at, f"{words}set `split: {{assume_independent: true}}` if rows are")
     if part.final is not None and inside.final is None:
         review.note((*at, FINAL), f"`final` is for stacking; {estimator.name} has nothing above those inside", key=True)
     damaged = review.document.damaged(review.document.find((*at, OF)))

@@ -140,6 +140,15 @@ class Split(Value):
     )
     gap: int = Field(0, ge=0, description="rows left out between training and what follows; method time only")
     seed: int = Field(0, ge=0, description="the workflow's seed by default")
+    assume_independent: bool = Field(
+        False,
+        description="rows are taken for independent, although a column says which belong together or when they were",
+    )
+
+    @property
+    def plain(self) -> bool:
+        """Whether it takes rows one by one, whatever they have in common."""
+        return self.method not in {"group", "time"}
 
 
 ColumnForm = Annotated[

@@ -109,8 +109,19 @@ def _check_split(review: Review) -> None:
         review.note(at, "method group needs a group column: set `columns: {group: COLUMN}`")
     if split.method == "time" and columns.time is None:
         review.note(at, "method time needs a time column: set `columns: {time: COLUMN}`")
+    for role, name in (("group", columns.group), ("time", columns.time)):
+        if name is not None and split.plain and not split.assume_independent:
+            review.note(("columns", role), _plain(role, name, split.method), key=True)
     if split.gap and split.method != "time":
         review.note(("split", "gap"), f"`gap` is for method time; this split is by method {split.method}", key=True)
+
+
+def _plain(role: str, name: str, method: str) -> str:
+    apart = "takes rows of one group apart" if role == "group" else "trains on rows that come after those it judges"
+    return (
+        f"a split by method {method} {apart} ({role}: {name}), so that scores are too good: "
+        f"set `split: {{method: {role}}}`, or `split: {{assume_independent: true}}` if rows are"
+    )
 
 
 def _check_gates(review: Review) -> None:
