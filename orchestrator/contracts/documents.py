@@ -112,6 +112,36 @@ class TrialResult(Value):
     warnings: tuple[str, ...] = ()
 
 
+class Curve(Value):
+    """Points of a plot, at most a few hundred."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+class DecisionThreshold(Value):
+    """From where on the champion calls a row positive, and how it came to that."""
+
+    value: float
+    by: str  # "fixed", or the metric (or "cost") that is best there
+    response: Literal["probability", "decision"]  # of the positive class: what is compared with it
+    rows: int = 0  # whose out-of-fold predictions it was chosen on
+    score: float | None = None  # of these rows there
+    usual: float | None = None  # the threshold without tuning
+    usual_score: float | None = None
+    curve: Curve | None = None  # threshold against what it was chosen by
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        kind = "probability" if self.response == "probability" else "decision function"
+        told = f"positive from a {kind} of {self.value:.4g} on, "
+        if self.score is None or self.usual is None or self.usual_score is None:
+            return told + "as the workflow says"
+        there = f"{self.score:.4g} there, {self.usual_score:.4g} at {self.usual:g}"
+        return told + f"tuned for {self.by} on {self.rows} out-of-fold predictions ({there})"
+
+
 class RankedTrial(Value):
     """One line of the ranking."""
 
@@ -134,6 +164,8 @@ class Ranking(Value):
     champion: RankedTrial
     estimator: str
     reason: str  # in words
+    threshold: DecisionThreshold | None = None  # None: the estimator decides as it always does
+    weights: Literal["balanced"] | None = None
 
 
 class Interval(Value):
@@ -145,13 +177,6 @@ class Interval(Value):
     confidence: float
     method: str  # "bootstrap", "clopper-pearson", …
     note: str | None = None  # why undefined, or what to beware of
-
-
-class Curve(Value):
-    """Points of a plot, at most a few hundred."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
 
 
 class Importance(Value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Costs, Objective
 from orchestrator.contracts.values import Value
 
 
@@ -16,6 +16,7 @@ class EvaluateParams(Value):
     confidence: float = 0.95
     resamples: int = 2000  # of the bootstrap
     seed: int = 0
+    costs: Costs | None = None  # of a row: the mean is then a metric, `cost`
 
 
 class MetricGate(Value):
@@ -44,3 +45,4 @@ class GatesParams(Value):
     roles: Columns = Columns()
     resamples: int = 2000
     seed: int = 0
+    costs: Costs | None = None

@@ -25,6 +25,9 @@ def _metric(name: str, tasks: str, better: str, needs: Needs, title: str) -> Met
     return Metric(name, frozenset(names[letter] for letter in tasks), better == "up", needs, title)
 
 
+COST = _metric("cost", "b", "down", "labels", "mean cost of a row, by objective.costs")
+"""Not one of METRICS, since it exists only where a workflow says what errors cost."""
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -51,3 +54,8 @@ METRICS: dict[str, Metric] = {
         _metric("r2", "r", "up", "values", "share of variance explained"),
     )
 }
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of this name, `cost` included."""
+    return COST if name == COST.name else METRICS[name]

@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Costs, Objective, Threshold
 from orchestrator.contracts.values import Value
+
+Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
 
 
 class TrialParams(Value):
@@ -20,6 +22,7 @@ class TrialParams(Value):
     objective: Objective
     roles: Columns = Columns()
     seed: int = 0
+    weights: Weights | None = None  # of training rows, beside the weight column
 
 
 class SelectParams(Value):
@@ -29,4 +32,7 @@ class SelectParams(Value):
     objective: Objective
     roles: Columns = Columns()
     seed: int = 0
+    weights: Weights | None = None  # as the trials had them
+    threshold: Threshold | None = None  # of the champion's decisions; None: the estimator's own
+    costs: Costs | None = None
     trials: int | None = None  # how many were planned, so that the reason can say how many failed

@@ -59,12 +59,18 @@ def split(draft: Draft) -> None:
     """Test rows and folds."""
     spec = draft.spec
     params = data.SplitParams(
-        **spec.split.model_dump(),
+        **spec.split.model_dump(exclude={"assume_independent"}),
         folds=spec.train.search.folds,
         objective=_target(spec),
         columns=_roles(spec),
     )
     draft.add("split", "data.split", params, {"table": draft.table})
+    named = [name for name in (spec.columns.group, spec.columns.time) if name is not None]
+    if named and spec.split.assume_independent:
+        draft.notes.append(
+            f"rows are taken for independent, as the workflow says, although it names {' and '.join(named)}: "
+            "where they are not, scores are too good"
+        )
 
 
 def features(draft: Draft) -> None:
@@ -118,6 +124,7 @@ def train(draft: Draft) -> None:
             objective=_objective(spec),
             roles=_roles(spec),
             seed=spec.seed,
+            weights=spec.train.weights,
         )
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
@@ -135,9 +142,14 @@ def select(draft: Draft) -> None:
         objective=_objective(spec),
         roles=_roles(spec),
         seed=spec.seed,
+        weights=spec.train.weights,
+        threshold=spec.objective.decision,
+        costs=spec.objective.costs,
         trials=len(draft.groups["train"]),
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}
+    if params.threshold is not None:  # tuned on the folds
+        inputs["summary"] = _split("summary")
     draft.add(
         "select",
         "train.select",
@@ -151,7 +163,7 @@ def select(draft: Draft) -> None:
 def evaluate(draft: Draft) -> None:
     """The champion on the untouched test rows."""
     spec = draft.spec
-    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed, costs=spec.objective.costs)
     inputs = {"model": _select("model"), **_prepared()}
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
@@ -169,7 +181,13 @@ def gates(draft: Draft) -> None:
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
-    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    params = GatesParams(
+        gates=spec.gates,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        costs=spec.objective.costs,
+    )
     draft.add("gates", "evaluate.gates", params, inputs)
 
 
@@ -229,7 +247,7 @@ def register(draft: Draft) -> None:
     draft.add("register", "release.register", RegisterParams(model=draft.spec.name), inputs, after=after)
 
 
-_ASKED = {"goal", "target", "require"}  # of the objective
+_ASKED = {"goal", "target", "require", "threshold", "costs"}  # of the objective: what only some stages are told
 
 BUILDERS: dict[str, Callable[[Draft], None]] = {
     "ingest": ingest,
@@ -262,7 +280,7 @@ def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
 
 
 def _objective(spec: Spec) -> roles.Objective:
-    """The objective without what is only shown, or asked of feasibility: nothing else is computed with it."""
+    """The objective without what is only shown, and without what only some stages are told."""
     return roles.Objective(**spec.objective.model_dump(exclude=_ASKED))
 
 

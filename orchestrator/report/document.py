@@ -52,6 +52,7 @@ def models_document(versions: Iterable[ModelVersion]) -> list[dict[str, Any]]:
                 "candidate": version.candidate,
                 "params": version.params,
                 "reasons": list(version.reasons),
+                "threshold": version.threshold,
             }
         )
     return [{"model": model, "versions": rows} for model, rows in models.items()]
@@ -163,6 +164,7 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "stage": registration.stage if registration else None,
         "candidate": ranking.champion.candidate,
         "params": ranking.champion.params,
+        "threshold": ranking.threshold and ranking.threshold.model_dump(mode="json", exclude={"curve"}),
         "features": [column.name for column in preparation.features] if preparation else [],
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation

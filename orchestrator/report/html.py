@@ -16,13 +16,14 @@ from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import as_file_name
 from orchestrator.report import wording
-from orchestrator.report.charts import charts_of, confusion_of
+from orchestrator.report.charts import Chart, charts_of, confusion_of, threshold_chart
 from orchestrator.report.document import failed_stage, moment, seconds_of
 from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.sections import (
+    fold_words,
     gate_rows,
     importance_table,
     metric_rows,
@@ -69,6 +70,7 @@ def _environment() -> Environment:
     for name in ("number", "whole", "percent", "duration", "size", "plural", "short"):
         environment.filters[name] = getattr(wording, name)
     environment.filters["rule"] = rule_words
+    environment.filters["folds"] = fold_words
     environment.filters["moment"] = lambda seconds: moment(seconds).replace("T", " ").replace("+00:00", " UTC")
     return environment
 
@@ -90,7 +92,8 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),
-        "charts": charts_of(evaluation) if evaluation else [],
+        "charts": _charts(evidence),
+        "threshold": evidence.ranking.threshold if evidence.ranking else None,
         "confusion": confusion_of(evaluation) if evaluation else None,
         "importance": importance_table(evaluation.importance) if evaluation else None,
         "metric": main,
@@ -109,6 +112,14 @@ def _read_all(evidence: Evidence) -> Evidence:
     for name in ("profiles", "findings", "changes", "split", "preparation"):
         getattr(evidence, name)
     return evidence
+
+
+def _charts(evidence: Evidence) -> list[Chart]:
+    """Those of the champion's answers, then that of its threshold."""
+    drawn = charts_of(evidence.evaluation) if evidence.evaluation else []
+    threshold = evidence.ranking.threshold if evidence.ranking else None
+    tuned = threshold_chart(threshold) if threshold else None
+    return [*drawn, tuned] if tuned else drawn
 
 
 def _confidence(evidence: Evidence) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, Verdict
+from orchestrator.contracts.documents import Evaluation, Importance, SplitSummary, Verdict
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
@@ -223,6 +223,18 @@ def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
         for one in shown
     ]
     return ImportanceTable(rows, strip(0.0, None, None, within).at, len(found) - len(shown))
+
+
+def fold_words(split: SplitSummary) -> str:
+    """What keeps the rows of a fold apart from those that its model is trained on."""
+    words = {
+        "random": "of rows at random",
+        "stratified": "with the shares of classes kept",
+        "hash": "by the hash of each row",
+        "group": "of whole groups",
+        "time": "in time, each judged by a model of the rows before it",
+    }
+    return words.get(split.method, f"by {split.method}") + (f", {split.gap} rows left out between" if split.gap else "")
 
 
 def rule_words(rule: ColumnPreparation) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from orchestrator.contracts.evaluation import BeatsGate, MetricGate
-from orchestrator.contracts.metrics import METRICS, Metric
+from orchestrator.contracts.metrics import COST, METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
 from orchestrator.spec.models import Spec
@@ -16,7 +16,16 @@ from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
 from orchestrator.spec.written import Step, Written
 
-_SHARES = {"rmse", "mae", "median_absolute_error", "mape", "log_loss", "r2", "mcc"}  # the others lie between 0 and 1
+_SHARES = {
+    "rmse",
+    "mae",
+    "median_absolute_error",
+    "mape",
+    "log_loss",
+    "r2",
+    "mcc",
+    "cost",
+}  # the others lie between 0 and 1
 
 
 def check(review: Review) -> Spec:
@@ -40,6 +49,7 @@ def _check_objective(review: Review) -> None:
         review.note(("objective", "require"), "`require` needs a target: set `objective: {target: VALUE}`", key=True)
     if metric is not None and objective.target is not None:
         _check_target(review, objective.target, metric)
+    _check_decision(review)
 
 
 def _check_target(review: Review, target: float, metric: Metric) -> None:
@@ -53,9 +63,36 @@ def _check_target(review: Review, target: float, metric: Metric) -> None:
         review.note(at, f"{metric.name} is 0 at best; {target:g} is out of reach of any model")
 
 
+def _check_decision(review: Review) -> None:
+    """A threshold and costs are of two classes, one of them of interest, and an error is never the cheaper answer."""
+    objective, at = review.spec.objective, ("objective", "threshold")
+    for key in ("threshold", "costs"):
+        if getattr(objective, key) is not None and objective.positive is None and review.knows("task"):
+            remedy = "name the class of interest as `positive`" if objective.task == "classification" else "take it out"
+            review.note(("objective", key), f"`{key}` is for a target with two classes: {remedy}", key=True)
+    threshold, costs = objective.threshold, objective.costs
+    if threshold is not None and (threshold.metric is None) == (threshold.value is None):
+        review.note(at, "a threshold is a `value`, or tuned for a `metric`: 0.3, or {metric: f1}")
+    elif threshold is not None and threshold.value is not None and not 0 < threshold.value < 1:
+        review.note(at, f"a threshold is a probability between 0 and 1, not {threshold.value:g}")
+    elif threshold is not None and threshold.metric == COST.name and costs is None:
+        review.note(at, "a threshold for `cost` needs `costs: {false_positive: 1, false_negative: 5}`")
+    if costs is not None and costs.false_positive <= costs.true_negative:
+        review.note(("objective", "costs"), "a false positive must cost more than a true negative", key=True)
+    if costs is not None and costs.false_negative <= costs.true_positive:
+        review.note(("objective", "costs"), "a false negative must cost more than a true positive", key=True)
+
+
 def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | None:
     """The metric, where it exists and fits the task."""
     objective, metric = review.spec.objective, METRICS.get(name)
+    if name == COST.name and location[0] == "gates":
+        if objective.costs is None:
+            review.note(location, "the metric cost needs `objective: {costs: {false_positive: 1, false_negative: 5}}`")
+        return COST
+    if name == COST.name:
+        review.note(location, "candidates are not ranked by cost: rank by another metric; `costs` sets the threshold")
+        return None
     fitting = [known.name for known in METRICS.values() if _fits(known, review)]
     if metric is None:
         review.note(location, f"unknown metric {name!r}{did_you_mean(name, fitting) or _choose(fitting)}")
@@ -87,8 +124,19 @@ def _check_split(review: Review) -> None:
         review.note(at, "method group needs a group column: set `columns: {group: COLUMN}`")
     if split.method == "time" and columns.time is None:
         review.note(at, "method time needs a time column: set `columns: {time: COLUMN}`")
+    for role, name in (("group", columns.group), ("time", columns.time)):
+        if name is not None and split.plain and not split.assume_independent:
+            review.note(("columns", role), _plain(role, name, split.method), key=True)
     if split.gap and split.method != "time":
         review.note(("split", "gap"), f"`gap` is for method time; this split is by method {split.method}", key=True)
+
+
+def _plain(role: str, name: str, method: str) -> str:
+    apart = "takes rows of one group apart" if role == "group" else "trains on rows that come after those it judges"
+    return (
+        f"a split by method {method} {apart} ({role}: {name}), so that scores are too good: "
+        f"set `split: {{method: {role}}}`, or `split: {{assume_independent: true}}` if rows are"
+    )
 
 
 def _check_gates(review: Review) -> None:

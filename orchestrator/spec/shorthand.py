@@ -7,6 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from orchestrator.spec.presets import PRESETS
+from orchestrator.spec.problems import did_you_mean
+
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -90,23 +93,60 @@ def approve_form(value: Any) -> Any:
 
 def candidate_form(value: Any) -> Any:
     """`NAME` and `{NAME: {…}}` stand for `{name: NAME, …}`."""
+    return _named(value, "a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+
+
+def candidates_form(value: Any) -> Any:
+    """A preset's word stands for its list, which `defaults` put in its place where the task is known."""
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"candidates are a list or a preset, and {value!r} is none{did_you_mean(value, PRESETS)}")
+    return ()
+
+
+def part_form(value: Any) -> Any:
+    """The same for an estimator inside another, which has its parameters `fixed`."""
+    found = _named(
+        value, "an estimator inside another is a name, or one name with its parameters: {svc: {fixed: {C: 1}}}"
+    )
+    for key in ("grid", "range", "requires"):
+        if isinstance(found, dict) and key in found:
+            remedy = "" if key == "requires" else f" (write `{key}: {{{found.get('name')}__PARAMETER: …}}` beside `of`)"
+            raise ValueError(f"an estimator inside another takes `fixed` only, no `{key}`{remedy}")
+    return found
+
+
+def parts_form(value: Any) -> Any:
+    """One estimator stands for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _named(value: Any, form: str) -> Any:
     if isinstance(value, str):
         return {"name": _short_name(value), "estimator": value}
     if not isinstance(value, dict) or "name" in value:
         return value
     if len(value) != 1:
-        raise ValueError("a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+        raise ValueError(form)
     ((name, body),) = value.items()
     if body is None:
         body = {}
     if not isinstance(body, dict):
-        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, requires")
+        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, of, final, requires")
     return {"name": _short_name(name), "estimator": name, **body}
 
 
 def _short_name(estimator: str) -> str:
     """What people see of `sklearn.svm.SVC` or `my_code.models:Ours`: the class."""
     return re.split(r"[.:]", estimator)[-1]
+
+
+def threshold_form(value: Any) -> Any:
+    """`0.3` stands for `{value: 0.3}`, `f1` for `{metric: f1}`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"value": value}
+    return {"metric": value} if isinstance(value, str) else value
 
 
 def gate_form(value: Any) -> Any:

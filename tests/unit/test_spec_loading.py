@@ -173,7 +173,10 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_file(tmp_path):
                 "or 'date', not 'flot' (did you mean 'float'?)"
             ),
         ),
-        ("train: {candidates: ridge}", "3:21: train.candidates should be a list, not 'ridge'"),
+        (
+            "train: {candidates: ridge}",
+            "3:21: candidates are a list or a preset, and 'ridge' is none (there are: fast, balanced, thorough)",
+        ),
         ("train: {search: {folds: 1}}", "3:25: train.search.folds should be at least 2, not 1"),
         ("train: {timeout: soon}", "3:18: 'soon' is not a length of time (write 90s, 10m, 2h or 7d)"),
         ("train: {memory: 5kg}", "3:17: '5kg' is not an amount of memory (write 500MB or 2GB)"),

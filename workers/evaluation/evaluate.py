@@ -16,7 +16,7 @@ from workers.evaluation.answers import predicted
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.curves import curves
 from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
-from workers.evaluation.intervals import intervals, names_for
+from workers.evaluation.intervals import intervals, names_of
 from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, part, units_of, weights_of
 from workers.evaluation.sample import Sample, sample_from
@@ -55,6 +55,7 @@ def evaluate(
         positive=preparation.positive,
         units=units_of(test, rows),
         weights=weights_of(test),
+        costs=params.costs,
     )
     importance = _importance(model, features, test, preparation, params)
     evaluation = Evaluation(
@@ -82,7 +83,7 @@ def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...
 
 def _dummy(train: pd.DataFrame, sample: Sample) -> dict[str, float | None]:
     answered = answers_of(learned_baseline(train, sample), sample)
-    return {name: point(name, answered)[0] for name in names_for(sample.kind)}
+    return {name: point(name, answered)[0] for name in names_of(sample)}
 
 
 def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:

@@ -55,6 +55,7 @@ def gates(
         positive=evaluation.positive,
         units=units_of(judged, rows),
         weights=weights_of(judged),
+        costs=params.costs,
     )
     rival = None
     if table is not None and rival_bundle is not None and rival_rows is not None:

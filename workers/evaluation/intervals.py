@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from orchestrator.contracts.documents import Interval
-from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.metrics import COST, METRICS, metric_of
 from workers.evaluation import exact
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_mean
 from workers.evaluation.points import point
@@ -28,12 +28,17 @@ RARE = 10  # rows of the rarest class, below which a ROC area's interval takes t
 
 def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -> dict[str, Interval]:
     """Every metric of the sample's task with its interval."""
-    return Judge(sample, names_for(sample.kind), confidence, resamples, seed).all()
+    return Judge(sample, names_of(sample), confidence, resamples, seed).all()
 
 
 def names_for(kind: Kind) -> tuple[str, ...]:
     """The metrics that fit the kind of target."""
     return tuple(metric.name for metric in METRICS.values() if kind in metric.tasks)
+
+
+def names_of(sample: Sample) -> tuple[str, ...]:
+    """The metrics of a sample: those of its kind, and the cost where the workflow says what a row costs."""
+    return names_for(sample.kind) + ((COST.name,) if sample.costs is not None else ())
 
 
 @dataclass(frozen=True)
@@ -142,10 +147,11 @@ class Judge:
             everywhere = np.ones(len(self.sample), dtype=bool)
             effective = self._effective(self.draws["accuracy"], self.points["accuracy"][0] or 0.0, everywhere)
             matrix = matrix * effective / matrix.sum()
-        rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample.positive)
+        rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample)
+        better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
         low, high = (
             float(np.quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail))
-            for side, tail in ((True, self.alpha / 2), (False, 1 - self.alpha / 2))
+            for side, tail in ((better, self.alpha / 2), (not better, 1 - self.alpha / 2))
         )
         if self.sample.independent:
             return (low, high), "melded clopper-pearson", None

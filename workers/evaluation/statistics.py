@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.metrics import COST
 from workers.evaluation.sample import Sample
 
 Floats = NDArray[np.float64]
@@ -35,9 +36,12 @@ def confusions(sample: Sample) -> Callable[[Floats], Floats]:
     return lambda weights: np.asarray((one_hot @ weights.T).T).reshape(len(weights), size, size)
 
 
-def label_metric(name: str, positive: int) -> Callable[[Floats], Floats]:
+def label_metric(name: str, sample: Sample) -> Callable[[Floats], Floats]:
     """Confusion matrices (any number × truth × prediction) → values of a metric of labels."""
-    return lambda matrices: _LABELS[name](matrices, positive)
+    if name == COST.name:
+        costs = _given(sample.costs)
+        return lambda matrices: divided((matrices * costs).sum(axis=(1, 2)), matrices.sum(axis=(1, 2)))
+    return lambda matrices: _LABELS[name](matrices, sample.positive)
 
 
 def _parts(matrices: Floats) -> tuple[Floats, Floats, Floats]:
@@ -216,13 +220,13 @@ def _given(answers: Floats | None) -> Floats:
 
 
 MEANS = frozenset({"log_loss", "brier", "mae", "mape", "rmse"})
-LABELS = frozenset(_LABELS)
+LABELS = frozenset({*_LABELS, COST.name})
 
 
 def statistic(name: str, sample: Sample) -> Statistic:
     """The metric of a sample as a function of row weights."""
     if name in LABELS:
-        matrices, metric = confusions(sample), label_metric(name, sample.positive)
+        matrices, metric = confusions(sample), label_metric(name, sample)
         return lambda weights: metric(matrices(weights))
     if name in MEANS:
         loss, root = losses(name, sample), name == "rmse"

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Preparation, RankedTrial, Ranking, TrialResult
+from orchestrator.contracts.documents import Preparation, RankedTrial, Ranking, SplitSummary, TrialResult
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -19,9 +19,10 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.estimators import blaming, build, describe
-from workers.training.fitting import takes_weights
-from workers.training.folds import texts
+from workers.training.fitting import takes_weights, training_weights
+from workers.training.folds import prepared_folds, texts
 from workers.training.matrix import training_matrix
+from workers.training.threshold import decide, with_threshold
 
 
 class SelectOutputs(NamedTuple):
@@ -36,23 +37,31 @@ def select(
     frame: Artifact,
     rows: Artifact,
     preparation: Preparation,
+    summary: SplitSummary | None = None,
     *,
     params: SelectParams,
     context: StageContext,
 ) -> SelectOutputs:
     """Rank the trials that came to an end, and fit the best one on all training rows.
 
-    The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]).
+    The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]). Where the workflow sets a decision
+    threshold, it is chosen on the folds, and the last step is the estimator inside a FixedThresholdClassifier.
     """
     ranking = rank(results, params)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
     pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
-    weighted = matrix.weight is not None and takes_weights(pipeline.named_steps["model"])
-    weights = {"model__sample_weight": np.array(matrix.weight)} if weighted else {}
+    weight = training_weights(matrix.target, matrix.weight, params.weights)
+    weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
+    weights = {"model__sample_weight": np.array(weight)} if weighted else {}
     with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
         warnings.simplefilter("always")
         pipeline.fit(matrix.frame[feature_columns(preparation)], np.array(matrix.target), **weights)
+        if params.threshold is not None and summary is not None:
+            folds = prepared_folds(frame, rows, preparation, summary, context)
+            threshold = decide(build(chosen), folds, preparation, params)
+            pipeline = with_threshold(pipeline, threshold, preparation)
+            ranking = ranking.model_copy(update={"threshold": threshold})
     for line in texts(caught):
         context.log.warning("%s", line)
     return SelectOutputs(pipeline, ranking)
@@ -86,6 +95,7 @@ def rank(results: Sequence[TrialResult], params: SelectParams) -> Ranking:
         champion=trials[0],
         estimator=chosen.estimator,
         reason=_reason(chosen, best, len(results), params),
+        weights=params.weights,
     )
 
 
@@ -131,4 +141,5 @@ def _trial(ranking: Ranking, params: SelectParams) -> TrialParams:
         objective=params.objective,
         roles=params.roles,
         seed=params.seed,
+        weights=params.weights,
     )

@@ -21,7 +21,7 @@ from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
 from workers.scoring import respond, score
 from workers.training.estimators import blaming, build, describe
-from workers.training.fitting import fit, takes_weights, unweighted_note
+from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
 from workers.training.folds import PreparedFold, prepared_folds, texts
 
 
@@ -67,17 +67,18 @@ def trial(
 def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparation, params: TrialParams) -> _Scored:
     label, metric = describe(params), params.objective.metric
     classes, positive = preparation.classes, preparation.positive
+    weight = training_weights(fold.target, fold.weight, params.weights)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
         warnings.simplefilter("always")
-        fit(model, fold.train, fold.target, fold.weight)
+        fit(model, fold.train, fold.target, weight)
         fitted = time.perf_counter()
         answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
         value = score(metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
     done = time.perf_counter()
     if not math.isfinite(value):
         raise DataError(f"{label}: {_undefined(metric, fold, value)}")
-    notes = () if fold.weight is None or takes_weights(model) else (unweighted_note(model),)
+    notes = () if weight is None or takes_weights(model) else (unweighted_note(model),)
     return _Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
 
 
