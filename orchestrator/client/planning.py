@@ -131,7 +131,7 @@ def _registered(session: Session, spec: Spec, rival: str) -> ModelVersion:
     try:
         return session.registry.get(rival)
     except InvalidInput as error:
-        at = next(index for index, gate in enumerate(spec.gates) if getattr(gate, "beats", None) == rival)
+        at = next(index for index, gate in enumerate(spec.gates) if getattr(gate, "rival", None) == rival)
         raise CannotPlan([Problem(("gates", at), str(error))]) from None
 
 

@@ -31,15 +31,38 @@ class MetricGate(Value):
 class BeatsGate(Value):
     """Better than the dummy, or than a registered version on rows that neither trained on."""
 
-    text: str
+    text: str  # as the person wrote it
     beats: str  # "dummy" or NAME@VERSION
+    margin: float = 0.0  # the gain must be larger, in units of the metric
+    confidence: float = 0.95  # of the two-sided interval whose lower end is judged: alpha is half of what is left
+
+    @property
+    def rival(self) -> str:
+        """What the model is compared with."""
+        return self.beats
+
+
+class NotWorseGate(Value):
+    """Worse by less than a margin than a registered version: non-inferior."""
+
+    text: str  # as the person wrote it
+    not_worse_than: str  # NAME@VERSION
+    margin: float = 0.0  # the loss must be smaller, in units of the metric
     confidence: float = 0.95
+
+    @property
+    def rival(self) -> str:
+        """What the model is compared with."""
+        return self.not_worse_than
+
+
+ComparisonGate = BeatsGate | NotWorseGate
 
 
 class GatesParams(Value):
     """The gates in the order of the spec."""
 
-    gates: tuple[MetricGate | BeatsGate, ...] = Field(default_factory=tuple)
+    gates: tuple[MetricGate | ComparisonGate, ...] = Field(default_factory=tuple)
     objective: Objective
     roles: Columns = Columns()
     resamples: int = 2000

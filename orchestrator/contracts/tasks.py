@@ -63,7 +63,7 @@ TASKS: dict[str, Task] = {
         Task("train.trial", 1, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.select", 1, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS), ("model", "ranking")),
         Task("evaluate.model", 1, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),
-        Task("evaluate.gates", 1, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
+        Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?"), ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),

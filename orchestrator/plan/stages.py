@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import EvaluateParams, GatesParams, MetricGate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -151,7 +151,7 @@ def rival_of(spec: Spec) -> str | None:
 
     Raises CannotPlan where they name more than one.
     """
-    named = {gate.beats: place for place, gate in enumerate(spec.gates) if isinstance(gate, BeatsGate)}
+    named = {gate.rival: place for place, gate in enumerate(spec.gates) if not isinstance(gate, MetricGate)}
     named.pop("dummy", None)
     if len(named) > 1:
         message = f"gates compare with {' and '.join(named)}: one registered version can be a workflow's rival"

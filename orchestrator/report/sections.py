@@ -154,7 +154,7 @@ def _gate_row(verdict: Verdict) -> GateRow:
     bound = _float(evidence.get("at_least"))
     bound = _float(evidence.get("at_most")) if bound is None else bound
     if "difference" in evidence:
-        value, bound = _float(evidence["difference"]), 0.0
+        value, bound = _float(evidence["difference"]), _float(evidence.get("bound")) or 0.0
     drawn = None
     if value is not None and bound is not None:
         known = [one for one in (value, low, high, bound) if one is not None]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, MetricGate, NotWorseGate
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -232,12 +232,14 @@ class CodeOptions(Value):
 
 
 def _kind_of_gate(value: Any) -> str:
-    beats = isinstance(value, BeatsGate) or (isinstance(value, dict) and "beats" in value)
-    return "gate:beats" if beats else "gate:metric"
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return next((f"gate:{word}" for word in ("beats", "not_worse_than") if word in keys), "gate:metric")
 
 
 Gate = Annotated[
-    Annotated[MetricGate, Tag("gate:metric")] | Annotated[BeatsGate, Tag("gate:beats")],
+    Annotated[MetricGate, Tag("gate:metric")]
+    | Annotated[BeatsGate, Tag("gate:beats")]
+    | Annotated[NotWorseGate, Tag("gate:not_worse_than")],
     Discriminator(_kind_of_gate),
     BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any]),
 ]

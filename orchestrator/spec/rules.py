@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, ComparisonGate, MetricGate
 from orchestrator.contracts.metrics import METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
@@ -81,11 +81,27 @@ def _check_gates(review: Review) -> None:
         at: tuple[Step, ...] = ("gates", index)
         if not 0.5 <= gate.confidence < 1:
             review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {gate.confidence:g}")
-        if isinstance(gate, BeatsGate):
-            if gate.beats != "dummy" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.beats):
-                review.note(at, f"a model beats `dummy` or NAME@VERSION, not {gate.beats!r}")
+        if not isinstance(gate, MetricGate):
+            _check_comparison(review, gate, at)
         elif (metric := _metric(review, gate.metric, at)) is not None:
             _check_bound(review, gate, metric, at)
+
+
+def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]) -> None:
+    registered = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
+    if isinstance(gate, BeatsGate):
+        if gate.rival != "dummy" and not registered:
+            review.note(at, f"a model beats `dummy` or NAME@VERSION, not {gate.rival!r}")
+    elif not registered:
+        review.note(at, f"a model is not worse than NAME@VERSION; {gate.rival!r} is none")
+    elif gate.margin == 0:
+        review.note(at, f"a loss of 0 cannot be shown: write how much is borne, `not_worse_than: {gate.rival} by 0.01`")
+    if gate.margin < 0:
+        review.note(at, f"a margin is 0 or more, not {gate.margin:g}")
+    elif gate.margin >= 1 and review.spec.objective.metric not in _SHARES:
+        review.note(
+            at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
+        )
 
 
 def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: tuple[Step, ...]) -> None:

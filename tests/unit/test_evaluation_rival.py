@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.contracts.documents import Verdict
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, NotWorseGate
 from tests.unit.bundle_case import OBJECTIVE, VALUE, Flow
 from workers.evaluation.evaluate import evaluate
 from workers.evaluation.gates import gates
@@ -27,14 +27,21 @@ def split(flow: Flow, test: np.ndarray) -> pd.DataFrame:
     )
 
 
-def judged(flow: Flow, *, bundle: Path | None, rival_rows: pd.DataFrame | None, test: np.ndarray = LATER) -> Verdict:
+def judged(
+    flow: Flow,
+    *,
+    bundle: Path | None,
+    rival_rows: pd.DataFrame | None,
+    test: np.ndarray = LATER,
+    gate: BeatsGate | NotWorseGate = GATE,
+) -> Verdict:
     """The gate on a champion that is fitted on all rows that are not held back."""
     rows = split(flow, test)
     names = [column.name for column in flow.preparation.features]
     train = flow.frame.loc[rows.index[rows["part"] == "train"]]
     model = flow.model.fit(train[names], train["__target__"].to_numpy())
     found = evaluate(model, flow.frame, rows, flow.preparation, params=EvaluateParams(objective=flow.objective))
-    params = GatesParams(gates=(GATE,), objective=flow.objective, resamples=400)
+    params = GatesParams(gates=(gate,), objective=flow.objective, resamples=400)
     table = flow.source if bundle else None
     outputs = gates(found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, params=params)
     return outputs.verdicts.verdicts[0]
@@ -133,3 +140,26 @@ def test_a_binary_rival_with_a_decision_function_is_ranked_by_it(flow: Flow, tmp
     verdict = judged(flow, bundle=bundle, rival_rows=split(flow, LATER))
     assert verdict.evidence["theirs"] is not None
     assert OBJECTIVE.metric == verdict.evidence["metric"] == "roc_auc"
+
+
+def test_a_model_is_not_worse_than_itself_by_a_margin_that_the_rows_can_show(flow: Flow, tmp_path: Path) -> None:
+    rows = split(flow, LATER)
+    names = [column.name for column in flow.preparation.features]
+    train = flow.frame.loc[rows["part"] == "train"]
+    flow.model.fit(train[names], train["__target__"].to_numpy())
+    flow.predictions = flow.predict()
+    bundle = flow.package().bundle
+    asked = [NotWorseGate(text="n", not_worse_than="churn@1", margin=margin) for margin in (0.5, 0.01)]
+    wide, narrow = (judged(flow, bundle=bundle, rival_rows=rows, gate=gate) for gate in asked)
+    assert wide.passed, wide.sentence
+    assert wide.evidence["bound"] == -0.5
+    assert "so it is worse by less than 0.5" in wide.sentence
+    assert not narrow.passed, narrow.sentence
+
+
+def test_too_few_shared_rows_do_not_show_that_it_is_not_worse(flow: Flow, poor: Path) -> None:
+    gate = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.4)
+    verdict = judged(flow, bundle=poor, rival_rows=split(flow, np.arange(160) >= 140), gate=gate)
+    assert not verdict.passed
+    assert verdict.evidence["inconclusive"] is True
+    assert "not worse than churn@1" in verdict.sentence

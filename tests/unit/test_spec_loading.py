@@ -114,8 +114,24 @@ def test_short_forms_stand_for_the_long_ones(tmp_path):
     assert short == long
 
 
+@pytest.mark.parametrize("word", ["beats", "not_worse_than"])
+def test_a_margin_is_written_behind_the_rival_or_by_itself(tmp_path, word):
+    forms = (
+        f"'{word}: shop@2 by 1%'",
+        f"'{word} shop@2 by 0.01'",
+        f"{word}: shop@2 by 0.01",
+        f"{{{word}: shop@2, margin: 0.01}}",
+    )
+    gates = [loaded(tmp_path, f"gates: [{form}]\n").gates[0] for form in forms]
+    assert {(gate.rival, gate.margin) for gate in gates} == {("shop@2", 0.01)}
+    assert gates[-1].text == f"{word}: shop@2 by 0.01"
+
+
 def test_a_document_reads_back_as_itself(tmp_path):
-    spec = loaded(tmp_path, "gates: [accuracy >= 0.5]\nprepare: {cast: {age: float}}\napprove: {deadline: 7d}\n")
+    spec = loaded(
+        tmp_path,
+        "gates: [accuracy >= 0.5, beats: shop@1 by 0.1]\nprepare: {cast: {age: float}}\napprove: {deadline: 7d}\n",
+    )
     assert Spec.model_validate(spec.document()).placed(spec.directory) == spec
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.documents import Evaluation, Interval, Verdict, Verdicts
-from orchestrator.contracts.evaluation import BeatsGate, GatesParams, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, ComparisonGate, GatesParams, MetricGate
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.differences import Difference, against_constant, finite
 from workers.evaluation.intervals import Judge
@@ -64,10 +64,10 @@ def gates(
     return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(verdict.passed for verdict in verdicts)))
 
 
-def _judge(gate: MetricGate | BeatsGate, court: _Court) -> Verdict:
+def _judge(gate: MetricGate | ComparisonGate, court: _Court) -> Verdict:
     if isinstance(gate, MetricGate):
         return _bound(gate, _interval(gate, court))
-    if gate.beats == "dummy":
+    if gate.rival == "dummy":
         dummy = answers_of(learned_baseline(court.train, court.sample), court.sample)
         found = against_constant(
             court.params.objective.metric,
@@ -77,7 +77,7 @@ def _judge(gate: MetricGate | BeatsGate, court: _Court) -> Verdict:
             resamples=court.params.resamples,
             seed=court.params.seed,
         )
-        return _beats(gate, court, found, {"rows": len(court.sample)})
+        return _compared(gate, court, found, {"rows": len(court.sample)})
     return _against_version(gate, court)
 
 
@@ -129,23 +129,24 @@ def _told(gate: MetricGate, interval: Interval, sides: list[tuple[float, float |
     )
 
 
-def _against_version(gate: BeatsGate, court: _Court) -> Verdict:
+def _against_version(gate: ComparisonGate, court: _Court) -> Verdict:
     if court.rival is None:
-        return inconclusive(gate, f"{gate.beats} was not at hand", {})
+        return inconclusive(gate, f"{gate.rival} was not at hand", {})
     found, evidence = against_rival(court.rival, court.sample, gate.confidence, court.params)
     if found is None:
         return inconclusive(gate, str(evidence.pop("why")), evidence)
-    return _beats(gate, court, found, evidence)
+    return _compared(gate, court, found, evidence)
 
 
-def inconclusive(gate: BeatsGate, why: str, evidence: dict[str, Any]) -> Verdict:
+def inconclusive(gate: ComparisonGate, why: str, evidence: dict[str, Any]) -> Verdict:
     """Not shown to be better, nor worse: it refuses."""
-    sentence = f"whether it beats {gate.beats} cannot be told: {why}; an inconclusive gate refuses"
+    asked = f"it beats {gate.rival}" if isinstance(gate, BeatsGate) else f"it is not worse than {gate.rival}"
+    sentence = f"whether {asked} cannot be told: {why}; an inconclusive gate refuses"
     return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)
 
 
-def _beats(gate: BeatsGate, court: _Court, found: Difference, evidence: dict[str, Any]) -> Verdict:
-    """Better when the whole interval of the difference is above zero."""
+def _compared(gate: ComparisonGate, court: _Court, found: Difference, evidence: dict[str, Any]) -> Verdict:
+    """Better when the whole interval of the gain is above the margin; not worse when it is above minus the margin."""
     metric = court.params.objective.metric
     numbers = {
         "metric": metric,
@@ -154,16 +155,28 @@ def _beats(gate: BeatsGate, court: _Court, found: Difference, evidence: dict[str
         "difference": finite(found.value),
         "low": finite(found.low),
         "high": finite(found.high),
+        "bound": gate.margin if isinstance(gate, BeatsGate) else -gate.margin,
         "confidence": gate.confidence,
+        "alpha": round((1 - gate.confidence) / 2, 12),  # one-sided: the chance to pass without being so
         "method": found.method,
         **evidence,
     }
-    if found.value is None or found.low is None:
+    if found.value is None:
         return inconclusive(gate, f"{metric} is undefined ({found.note})", numbers)
-    passed = found.low > 0
+    if found.low is None:
+        return inconclusive(gate, f"the difference in {metric} has no interval ({found.note})", numbers)
+    passed = found.low > numbers["bound"]
     told = (
-        f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {gate.beats} on {evidence['rows']} rows; "
+        f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {gate.rival} on {evidence['rows']} rows; "
         f"the gain is {found.value:.4g}, at least {found.low:.4g} at {100 * gate.confidence:.4g} % confidence, "
-        f"{'so it is better' if passed else 'which does not show that it is better'}"
+        f"{_concluded(gate, passed)}"
     )
     return Verdict(gate=gate.text, passed=passed, evidence=numbers, sentence=told)
+
+
+def _concluded(gate: ComparisonGate, passed: bool) -> str:
+    if isinstance(gate, BeatsGate):
+        claim = f"it is better{f' by more than {gate.margin:.4g}' if gate.margin else ''}"
+    else:
+        claim = f"it is worse by less than {gate.margin:.4g}, if at all"
+    return f"so {claim}" if passed else f"which does not show that {claim}"
