@@ -7,6 +7,8 @@ from pydantic import Field
 from orchestrator.contracts.roles import Columns, Objective
 from orchestrator.contracts.values import Value
 
+PRODUCTION = "production"  # of gates: the version that was live when the run was submitted
+
 
 class EvaluateParams(Value):
     """The champion on the untouched test rows, with intervals."""
@@ -32,7 +34,7 @@ class BeatsGate(Value):
     """Better than the dummy, or than a registered version on rows that neither trained on."""
 
     text: str  # as the person wrote it
-    beats: str  # "dummy" or NAME@VERSION
+    beats: str  # "dummy", "production" or NAME@VERSION
     margin: float = 0.0  # the gain must be larger, in units of the metric
     confidence: float = 0.95  # of the two-sided interval whose lower end is judged: alpha is half of what is left
 
@@ -46,7 +48,7 @@ class NotWorseGate(Value):
     """Worse by less than a margin than a registered version: non-inferior."""
 
     text: str  # as the person wrote it
-    not_worse_than: str  # NAME@VERSION
+    not_worse_than: str  # "production" or NAME@VERSION
     margin: float = 0.0  # the loss must be smaller, in units of the metric
     confidence: float = 0.95
 
@@ -67,3 +69,4 @@ class GatesParams(Value):
     roles: Columns = Columns()
     resamples: int = 2000
     seed: int = 0
+    live: str | None = None  # NAME@VERSION that `production` stands for; None: nothing was live yet

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import EvaluateParams, GatesParams, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -15,6 +15,7 @@ from orchestrator.plan import policies
 from orchestrator.plan.candidates import expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
+from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.spec.headers import format_of
 from orchestrator.spec.models import Approve, Source, Spec
 
@@ -138,25 +139,13 @@ def gates(draft: Draft) -> None:
         "frame": Output(stage="features", output="frame"),
         "rows": _split("rows"),
     }
-    rival = rival_of(spec)
+    rival = rival_of(spec, draft.fingerprints.live)
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
-    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    live = draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None
+    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed, live=live)
     draft.add("gates", "evaluate.gates", params, inputs)
-
-
-def rival_of(spec: Spec) -> str | None:
-    """The one registered version, NAME@VERSION, that the gates compare with.
-
-    Raises CannotPlan where they name more than one.
-    """
-    named = {gate.rival: place for place, gate in enumerate(spec.gates) if not isinstance(gate, MetricGate)}
-    named.pop("dummy", None)
-    if len(named) > 1:
-        message = f"gates compare with {' and '.join(named)}: one registered version can be a workflow's rival"
-        raise CannotPlan([Problem(("gates", max(named.values())), message)])
-    return next(iter(named), None)
 
 
 def package(draft: Draft) -> None:

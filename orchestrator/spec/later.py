@@ -67,11 +67,7 @@ def _refuse_gates(document: Written, problems: Problems) -> None:
 def _later_gate(gate: Written) -> str | None:
     value = gate.plain()
     if isinstance(value, dict):
-        if value.get("beats") == "production":
-            return "beats: production"
         metric = value.get("metric")
         return next((key for key in _GATE_KEYS if key in value), metric if metric in _GATE_METRICS else None)
     words = str(value).replace(":", " ").split()
-    if words[:2] == ["beats", "production"]:
-        return "beats: production"
     return words[0] if words and words[0] in _GATE_METRICS and words[0] not in METRICS else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import BeatsGate, ComparisonGate, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate, MetricGate
 from orchestrator.contracts.metrics import METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
@@ -88,12 +88,12 @@ def _check_gates(review: Review) -> None:
 
 
 def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]) -> None:
-    registered = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
+    registered = gate.rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
     if isinstance(gate, BeatsGate):
         if gate.rival != "dummy" and not registered:
-            review.note(at, f"a model beats `dummy` or NAME@VERSION, not {gate.rival!r}")
+            review.note(at, f"a model beats `dummy`, `production` or NAME@VERSION, not {gate.rival!r}")
     elif not registered:
-        review.note(at, f"a model is not worse than NAME@VERSION; {gate.rival!r} is none")
+        review.note(at, f"a model is not worse than `production` or NAME@VERSION; {gate.rival!r} is neither")
     elif gate.margin == 0:
         review.note(at, f"a loss of 0 cannot be shown: write how much is borne, `not_worse_than: {gate.rival} by 0.01`")
     if gate.margin < 0:

@@ -41,7 +41,7 @@ def judged(
     train = flow.frame.loc[rows.index[rows["part"] == "train"]]
     model = flow.model.fit(train[names], train["__target__"].to_numpy())
     found = evaluate(model, flow.frame, rows, flow.preparation, params=EvaluateParams(objective=flow.objective))
-    params = GatesParams(gates=(gate,), objective=flow.objective, resamples=400)
+    params = GatesParams(gates=(gate,), objective=flow.objective, resamples=400, live="churn@4")
     table = flow.source if bundle else None
     outputs = gates(found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, params=params)
     return outputs.verdicts.verdicts[0]
@@ -163,3 +163,12 @@ def test_too_few_shared_rows_do_not_show_that_it_is_not_worse(flow: Flow, poor: 
     assert not verdict.passed
     assert verdict.evidence["inconclusive"] is True
     assert "not worse than churn@1" in verdict.sentence
+
+
+def test_the_evidence_names_the_version_that_was_in_production(flow: Flow, poor: Path) -> None:
+    gate = BeatsGate(text="beats: production", beats="production")
+    verdict = judged(flow, bundle=poor, rival_rows=split(flow, LATER), gate=gate)
+    assert verdict.passed, verdict.sentence
+    assert verdict.evidence["against"] == "churn@4"
+    assert "of churn@4 on" in verdict.sentence
+    assert "first_release" not in verdict.evidence

@@ -225,7 +225,6 @@ def test_each_mistake_is_said_in_words_at_its_place(tmp_path, more, expected):
             ("3:26: the search method `halving` is not yet available in this version (there are: grid, random)"),
         ),
         ("gates: [predict_p99_ms <= 20]", "3:9: the gate `predict_p99_ms` is not yet available in this version"),
-        ("gates: [beats: production]", "3:9: the gate `beats: production` is not yet available in this version"),
         (
             "gates: [{metric: accuracy, at_least: 0.5, slice: city}]",
             ("3:9: the gate `slice` is not yet available in this version"),

@@ -67,7 +67,10 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "gates: [{metric: accuracy, at_least: 0.1, confidence: 95}]",
             "3:55: a confidence lies between 0.5 and 1, not 95",
         ),
-        ("gates: [not_worse_than: dummy]", "3:9: a model is not worse than NAME@VERSION; 'dummy' is none"),
+        (
+            "gates: [not_worse_than: dummy]",
+            "3:9: a model is not worse than `production` or NAME@VERSION; 'dummy' is neither",
+        ),
         (
             "gates: [not_worse_than: shop@1]",
             "3:9: a loss of 0 cannot be shown: write how much is borne, `not_worse_than: shop@1 by 0.01`",
@@ -84,7 +87,7 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "gates: [beats: shop@1 by far]",
             "3:9: 'shop@1 by far' is no rival (write 'beats: churn@3' or 'beats: churn@3 by 0.01')",
         ),
-        ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
+        ("gates: [beats: shop]", "3:9: a model beats `dummy`, `production` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",
             "3:29: `requires` is for code of your own; scikit-learn is on every worker",

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.documents import Evaluation, Interval, Verdict, Verdicts
-from orchestrator.contracts.evaluation import BeatsGate, ComparisonGate, GatesParams, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate, GatesParams, MetricGate
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.differences import Difference, against_constant, finite
 from workers.evaluation.intervals import Judge
@@ -68,17 +68,24 @@ def _judge(gate: MetricGate | ComparisonGate, court: _Court) -> Verdict:
     if isinstance(gate, MetricGate):
         return _bound(gate, _interval(gate, court))
     if gate.rival == "dummy":
-        dummy = answers_of(learned_baseline(court.train, court.sample), court.sample)
-        found = against_constant(
-            court.params.objective.metric,
-            court.sample,
-            dummy,
-            confidence=gate.confidence,
-            resamples=court.params.resamples,
-            seed=court.params.seed,
-        )
-        return _compared(gate, court, found, {"rows": len(court.sample)})
+        return _against_dummy(gate, court)
+    if gate.rival == PRODUCTION and court.params.live is None:
+        first = BeatsGate(text=gate.text, beats="dummy", confidence=gate.confidence)
+        told = _against_dummy(first, court, {"first_release": True})
+        return told.model_copy(update={"sentence": f"nothing is in production yet: {told.sentence}"})
     return _against_version(gate, court)
+
+
+def _against_dummy(gate: ComparisonGate, court: _Court, evidence: dict[str, Any] | None = None) -> Verdict:
+    found = against_constant(
+        court.params.objective.metric,
+        court.sample,
+        answers_of(learned_baseline(court.train, court.sample), court.sample),
+        confidence=gate.confidence,
+        resamples=court.params.resamples,
+        seed=court.params.seed,
+    )
+    return _compared(gate, court, found, {"against": "dummy", "rows": len(court.sample), **(evidence or {})})
 
 
 def _interval(gate: MetricGate, court: _Court) -> Interval | None:
@@ -130,17 +137,19 @@ def _told(gate: MetricGate, interval: Interval, sides: list[tuple[float, float |
 
 
 def _against_version(gate: ComparisonGate, court: _Court) -> Verdict:
+    against = {"against": court.params.live if gate.rival == PRODUCTION else gate.rival}
     if court.rival is None:
-        return inconclusive(gate, f"{gate.rival} was not at hand", {})
+        return inconclusive(gate, f"{against['against']} was not at hand", against)
     found, evidence = against_rival(court.rival, court.sample, gate.confidence, court.params)
     if found is None:
-        return inconclusive(gate, str(evidence.pop("why")), evidence)
-    return _compared(gate, court, found, evidence)
+        return inconclusive(gate, str(evidence.pop("why")), against | evidence)
+    return _compared(gate, court, found, against | evidence)
 
 
 def inconclusive(gate: ComparisonGate, why: str, evidence: dict[str, Any]) -> Verdict:
     """Not shown to be better, nor worse: it refuses."""
-    asked = f"it beats {gate.rival}" if isinstance(gate, BeatsGate) else f"it is not worse than {gate.rival}"
+    rival = evidence.get("against", gate.rival)
+    asked = f"it beats {rival}" if isinstance(gate, BeatsGate) else f"it is not worse than {rival}"
     sentence = f"whether {asked} cannot be told: {why}; an inconclusive gate refuses"
     return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)
 
@@ -167,7 +176,7 @@ def _compared(gate: ComparisonGate, court: _Court, found: Difference, evidence: 
         return inconclusive(gate, f"the difference in {metric} has no interval ({found.note})", numbers)
     passed = found.low > numbers["bound"]
     told = (
-        f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {gate.rival} on {evidence['rows']} rows; "
+        f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {evidence['against']} on {evidence['rows']} rows; "
         f"the gain is {found.value:.4g}, at least {found.low:.4g} at {100 * gate.confidence:.4g} % confidence, "
         f"{_concluded(gate, passed)}"
     )
