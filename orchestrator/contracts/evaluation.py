@@ -10,6 +10,14 @@ from orchestrator.contracts.values import Value
 PRODUCTION = "production"  # of gates: the version that was live when the run was submitted
 
 
+class Slicing(Value):
+    """A column whose values, or bins, divide the test rows; each value where neither is given."""
+
+    column: str
+    values: tuple[str | int | float | bool, ...] | None = None
+    bins: tuple[float, ...] | None = None  # rising edges; a bin holds its lower one, the last bin both
+
+
 class EvaluateParams(Value):
     """The champion on the untouched test rows, with intervals."""
 
@@ -18,6 +26,8 @@ class EvaluateParams(Value):
     confidence: float = 0.95
     resamples: int = 2000  # of the bootstrap
     seed: int = 0
+    slices: tuple[Slicing, ...] = ()
+    weakest: int = 0  # how many slices are looked for by themselves
 
 
 class MetricGate(Value):
@@ -28,6 +38,8 @@ class MetricGate(Value):
     at_least: float | None = None  # judged on the interval's lower end
     at_most: float | None = None  # judged on the interval's upper end
     confidence: float = 0.95
+    slice: str | None = None  # COLUMN=VALUE: on these test rows only
+    slices: str | None = None  # a column: on each of its slices
 
 
 class BeatsGate(Value):
@@ -51,6 +63,8 @@ class NotWorseGate(Value):
     not_worse_than: str  # "production" or NAME@VERSION
     margin: float = 0.0  # the loss must be smaller, in units of the metric
     confidence: float = 0.95
+    slice: str | None = None  # COLUMN=VALUE: on these test rows only
+    slices: str | None = None  # a column: on each of its slices
 
     @property
     def rival(self) -> str:
@@ -59,14 +73,23 @@ class NotWorseGate(Value):
 
 
 ComparisonGate = BeatsGate | NotWorseGate
+Gate = MetricGate | ComparisonGate
+
+
+def column_of(gate: Gate) -> str | None:
+    """The column whose slices a gate is judged on; None: on all test rows."""
+    if isinstance(gate, BeatsGate):
+        return None
+    return gate.slices if gate.slice is None else gate.slice.partition("=")[0].strip()
 
 
 class GatesParams(Value):
     """The gates in the order of the spec."""
 
-    gates: tuple[MetricGate | ComparisonGate, ...] = Field(default_factory=tuple)
+    gates: tuple[Gate, ...] = Field(default_factory=tuple)
     objective: Objective
     roles: Columns = Columns()
     resamples: int = 2000
     seed: int = 0
     live: str | None = None  # NAME@VERSION that `production` stands for; None: nothing was live yet
+    slices: tuple[Slicing, ...] = ()  # how columns are divided that gates name; else by value

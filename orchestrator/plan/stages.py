@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -125,8 +125,13 @@ def select(draft: Draft) -> None:
 def evaluate(draft: Draft) -> None:
     """The champion on the untouched test rows."""
     spec = draft.spec
-    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    asked = spec.evaluation
+    params = EvaluateParams(
+        objective=_objective(spec), roles=_roles(spec), seed=spec.seed, slices=asked.slices, weakest=asked.weakest
+    )
     inputs = {"model": _select("model"), **_prepared()}
+    if asked.slices or asked.weakest:
+        inputs["prepared"] = draft.table
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
 
@@ -143,8 +148,18 @@ def gates(draft: Draft) -> None:
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
+    named = {column_of(gate) for gate in spec.gates} - {None}
+    if named:
+        inputs["prepared"] = draft.table
     live = draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None
-    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed, live=live)
+    params = GatesParams(
+        gates=spec.gates,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        live=live,
+        slices=tuple(one for one in spec.evaluation.slices if one.column in named),
+    )
     draft.add("gates", "evaluate.gates", params, inputs)
 
 

@@ -29,6 +29,7 @@ from orchestrator.report.sections import (
     rule_words,
     trial_warnings,
 )
+from orchestrator.report.slices import slice_tables
 
 LOG_LINES = 25  # of the stage that failed
 
@@ -91,6 +92,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "charts": charts_of(evaluation) if evaluation else [],
         "confusion": confusion_of(evaluation) if evaluation else None,
         "importance": importance_table(evaluation.importance) if evaluation else None,
+        "slices": slice_tables(evaluation, main) if evaluation else [],
         "metric": main,
         "graph": graph_of(record),
         "failed": failed,

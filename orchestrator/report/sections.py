@@ -182,8 +182,17 @@ def _float(value: Any) -> float | None:
 
 
 def _told(value: Any) -> str:
+    if isinstance(value, dict):  # by slice, or by group
+        return ", ".join(f"{name} {_part(one)}" for name, one in value.items())
     plain = _float(value)
     return str(value) if plain is None or isinstance(value, int) else number(plain)
+
+
+def _part(found: Any) -> str:
+    """What became of one slice."""
+    if not isinstance(found, dict):
+        return _told(found)
+    return "✓" if found.get("passed") else "not told" if found.get("inconclusive") else "✕"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from orchestrator.spec.written import Step, Written
 _NOT_YET = "is not yet available in this version"
 _IDENTITY = "needs verified identities, which are not yet available in this version"
 
-_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments", "evaluation")
+_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
-_GATE_KEYS = ("slice", "slices", "fairness", "latency", "stability", "when")
+_GATE_KEYS = ("fairness", "latency", "stability", "when")
 _GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "fairness", "drift")
 _SEARCH_METHODS = ("halving", "hyperband", "bayesian", "optuna", "tpe")
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate, NotWorseGate
+from orchestrator.contracts.evaluation import BeatsGate, MetricGate, NotWorseGate, Slicing
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -190,6 +190,20 @@ class Train(Value):
     max_failures: int | None = Field(None, ge=0, description="failed trials are borne up to so many")
 
 
+SliceForm = Annotated[
+    Slicing, BeforeValidator(shorthand.slice_form, json_schema_input_type=Slicing | str | dict[str, list[Any]])
+]
+
+
+class Evaluation(Value):
+    """What is looked at beside all test rows together."""
+
+    slices: tuple[SliceForm, ...] = Field((), description="columns whose values, or bins, are judged by themselves")
+    weakest: int = Field(
+        0, ge=0, le=50, description="so many of the weakest slices are found among columns with few values"
+    )
+
+
 class Approve(Value):
     """A person decides before the model is registered."""
 
@@ -257,6 +271,7 @@ class Spec(Value):
     split: Split = Split()
     features: Features = Features()
     train: Train = Train()
+    evaluation: Evaluation = Evaluation()
     gates: tuple[Gate, ...] = ()
     approve: Annotated[
         Approve | None, BeforeValidator(shorthand.approve_form, json_schema_input_type=Approve | bool)

@@ -12,6 +12,7 @@ from orchestrator.spec.columns import check_columns
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
+from orchestrator.spec.slices import check_slices
 from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
 from orchestrator.spec.written import Step, Written
@@ -24,6 +25,7 @@ def check(review: Review) -> Spec:
     _check_objective(review)
     _check_split(review)
     _check_gates(review)
+    check_slices(review)
     _check_secrets(review, review.document, ())
     columns = check_data(review)
     check_columns(review, columns)

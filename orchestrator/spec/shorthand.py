@@ -110,6 +110,19 @@ def _short_name(estimator: str) -> str:
     return re.split(r"[.:]", estimator)[-1]
 
 
+def slice_form(value: Any) -> Any:
+    """`COLUMN` stands for its values; `COLUMN: [0, 30, 60]` for bins between numbers, `COLUMN: [a, b]` for values."""
+    if isinstance(value, str):
+        return {"column": value}
+    if not isinstance(value, dict) or "column" in value or len(value) != 1:
+        return value
+    ((column, chosen),) = value.items()
+    if not isinstance(chosen, list | tuple) or not chosen:
+        raise ValueError(f"slices of {column} are a list: of the edges of bins, or of values")
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in chosen)
+    return {"column": column, "bins" if numbers else "values": tuple(chosen)}
+
+
 def gate_form(value: Any) -> Any:
     """`METRIC >= NUMBER` and `beats: NAME by MARGIN` as text stand for the long forms, which get their `text`."""
     if isinstance(value, str):
@@ -120,7 +133,7 @@ def gate_form(value: Any) -> Any:
     if word is not None:
         return _comparison(word, value)
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
-    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]), **value}
+    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 
 
 def _gate_of(text: str) -> dict[str, Any]:
@@ -139,6 +152,13 @@ def _gate_of(text: str) -> dict[str, Any]:
     return {"text": text, "metric": metric, "at_least" if sign == ">=" else "at_most": bound}
 
 
+def _where(value: dict[str, Any]) -> str:
+    """Which rows a gate is judged on, where it is not all of them."""
+    if "slices" in value:
+        return f" on each {value['slices']}"
+    return f" on {value['slice']}" if "slice" in value else ""
+
+
 def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
     """`NAME@VERSION by MARGIN` as rival and margin; other values are left for the models to refuse."""
     rival = value[word]
@@ -149,7 +169,8 @@ def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"the margin is given twice: in '{rival}' and as `margin`")
     margin = {"margin": float(found[2]) / (100 if found[3] else 1)} if found[2] else {}
     by = f" by {value['margin']}" if "margin" in value else ""
-    return {"text": f"{word}: {rival}{by}", **value, word: found[1] if isinstance(rival, str) else rival, **margin}
+    text = f"{word}: {rival}{by}{_where(value)}"
+    return {"text": text, **value, word: found[1] if isinstance(rival, str) else rival, **margin}
 
 
 def default_metric(task: Any, positive: Any) -> str:

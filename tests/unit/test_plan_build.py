@@ -133,6 +133,19 @@ def test_with_nothing_in_production_there_is_no_rival():
     assert "rival_bundle" not in gates.inputs
 
 
+def test_the_prepared_table_is_given_where_slices_are_asked_for_and_only_there():
+    plain = plan_of(train=GRID, gates=("accuracy >= 0.5",))
+    assert "prepared" not in call(plain, "evaluate").inputs
+    assert "prepared" not in call(plain, "gates").inputs
+    asked = {"metric": "accuracy", "at_least": 0.5, "slices": "tenure"}
+    slices = ({"tenure": (0, 10, 80)}, "Contract")
+    sliced = plan_of(train=GRID, gates=(asked,), evaluation={"slices": slices})
+    for stage in ("evaluate", "gates"):
+        assert call(sliced, stage).inputs["prepared"] == Output(stage="prepare", output="table")
+    assert [one["column"] for one in call(sliced, "evaluate").params["slices"]] == ["tenure", "Contract"]
+    assert [one["column"] for one in call(sliced, "gates").params["slices"]] == ["tenure"]
+
+
 def test_two_rivals_are_refused():
     with pytest.raises(CannotPlan, match=r"gates\[1\]: gates compare with churn@1 and churn@2"):
         plan_of(train=GRID, gates=("beats: churn@1", "beats: churn@2"))

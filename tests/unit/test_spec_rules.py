@@ -87,6 +87,31 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "gates: [beats: shop@1 by far]",
             "3:9: 'shop@1 by far' is no rival (write 'beats: churn@3' or 'beats: churn@3 by 0.01')",
         ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city}]",
+            "3:50: a slice is COLUMN=VALUE, not 'city' (each value: `slices: city`)",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city=a, slices: city}]",
+            "3:9: a gate has `slice: COLUMN=VALUE` or `slices: COLUMN`, not both",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slices: ctiy}]",
+            "3:9: the data has no column 'ctiy' (did you mean 'city'?)",
+        ),
+        (
+            "evaluation: {slices: [town]}",
+            "3:23: the data has no column 'town' (there are: id, age, income, city, when, bought)",
+        ),
+        (
+            "evaluation: {slices: [{age: [30, 10]}]}",
+            "3:23: bins of age are two or more rising numbers, the edges: [0, 30, 60, 120]",
+        ),
+        (
+            "evaluation: {slices: [{column: age, bins: [1, 2], values: [1]}]}",
+            "3:23: slices are `values` or `bins`, not both",
+        ),
+        ("evaluation: {slices: [city, {city: [a]}]}", "3:29: slices of city are given twice"),
         ("gates: [beats: shop]", "3:9: a model beats `dummy`, `production` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",
