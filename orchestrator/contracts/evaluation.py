@@ -72,14 +72,27 @@ class NotWorseGate(Value):
         return self.not_worse_than
 
 
+class FairnessGate(Value):
+    """The ratio of a rate between the group where it is lowest and the one where it is highest."""
+
+    text: str  # as the person wrote it
+    fairness: str  # one of RATES
+    groups: str  # a column: its slices are the groups
+    at_least: float  # judged on the interval's lower end
+    confidence: float = 0.95
+
+
+RATES = ("selection_rate", "accuracy", "precision", "recall", "specificity")  # of binary targets
 ComparisonGate = BeatsGate | NotWorseGate
-Gate = MetricGate | ComparisonGate
+Gate = MetricGate | ComparisonGate | FairnessGate
 
 
 def column_of(gate: Gate) -> str | None:
-    """The column whose slices a gate is judged on; None: on all test rows."""
+    """The column whose slices a gate is judged on, or compares; None: it is judged on all test rows."""
     if isinstance(gate, BeatsGate):
         return None
+    if isinstance(gate, FairnessGate):
+        return gate.groups
     return gate.slices if gate.slice is None else gate.slice.partition("=")[0].strip()
 
 

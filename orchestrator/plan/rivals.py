@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from orchestrator.contracts.evaluation import PRODUCTION, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, ComparisonGate
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.spec.models import Spec
 
 
 def named_rivals(spec: Spec) -> dict[str, int]:
     """What gates compare with, NAME@VERSION or `production`, and which gate asks for it (from 0); never the dummy."""
-    named = {gate.rival: place for place, gate in enumerate(spec.gates) if not isinstance(gate, MetricGate)}
+    named = {gate.rival: place for place, gate in enumerate(spec.gates) if isinstance(gate, ComparisonGate)}
     named.pop("dummy", None)
     return named
 

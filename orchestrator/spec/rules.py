@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, RATES, BeatsGate, ComparisonGate, FairnessGate, MetricGate
 from orchestrator.contracts.metrics import METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
@@ -83,7 +83,9 @@ def _check_gates(review: Review) -> None:
         at: tuple[Step, ...] = ("gates", index)
         if not 0.5 <= gate.confidence < 1:
             review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {gate.confidence:g}")
-        if not isinstance(gate, MetricGate):
+        if isinstance(gate, FairnessGate):
+            _check_fairness(review, gate, at)
+        elif not isinstance(gate, MetricGate):
             _check_comparison(review, gate, at)
         elif (metric := _metric(review, gate.metric, at)) is not None:
             _check_bound(review, gate, metric, at)
@@ -104,6 +106,16 @@ def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]
         review.note(
             at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
         )
+
+
+def _check_fairness(review: Review, gate: FairnessGate, at: tuple[Step, ...]) -> None:
+    if gate.fairness not in RATES:
+        words = did_you_mean(gate.fairness, RATES) or _choose(list(RATES))
+        review.note((*at, "fairness"), f"unknown rate {gate.fairness!r}{words}")
+    if not 0 < gate.at_least <= 1:
+        review.note((*at, "at_least"), f"a ratio of the lowest to the highest is at most 1, not {gate.at_least:g}")
+    if review.spec.objective.task == "regression" and review.knows("task"):
+        review.note(at, "fairness compares rates of a target with two classes; objective.task is regression")
 
 
 def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: tuple[Step, ...]) -> None:

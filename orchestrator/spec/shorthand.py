@@ -132,6 +132,9 @@ def gate_form(value: Any) -> Any:
     word = next((word for word in _COMPARISONS if word in value), None)
     if word is not None:
         return _comparison(word, value)
+    if "fairness" in value:
+        known = [str(value.get(key, "?")) for key in ("fairness", "at_least", "groups")]
+        return {"text": "fairness of {} >= {} between groups of {}".format(*known), **value}
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
     return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 

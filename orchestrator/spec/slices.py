@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from orchestrator.contracts.evaluation import BeatsGate, Gate, column_of
+from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, Gate, column_of
 from orchestrator.spec.review import Review
 from orchestrator.spec.written import Step
 
@@ -30,7 +30,7 @@ def _rising(edges: tuple[float, ...]) -> bool:
 
 
 def _check_gate(review: Review, gate: Gate, at: tuple[Step, ...]) -> None:
-    if isinstance(gate, BeatsGate):
+    if isinstance(gate, BeatsGate | FairnessGate):
         return
     if gate.slice is not None and gate.slices is not None:
         review.note(at, "a gate has `slice: COLUMN=VALUE` or `slices: COLUMN`, not both")

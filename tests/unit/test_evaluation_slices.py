@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 
 from orchestrator.contracts.documents import Evaluation, Verdict
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import EvaluateParams, Gate, GatesParams, MetricGate, Slicing
+from orchestrator.contracts.evaluation import EvaluateParams, FairnessGate, Gate, GatesParams, MetricGate, Slicing
 from orchestrator.contracts.roles import Columns as Roles
 from orchestrator.contracts.values import canonical
 from tests.unit.evaluation_samples import frame_of, many, objective, preparation_of, ranked, rows_of, values
@@ -179,3 +179,21 @@ def test_a_slice_that_cannot_be_judged_refuses(plain: EvaluateOutputs, where: di
     assert not verdict.passed
     assert verdict.evidence["inconclusive"] is True
     assert why in verdict.sentence
+
+
+@pytest.mark.parametrize(("bound", "passed"), [(0.3, True), (0.97, False)])
+def test_a_gate_compares_groups_of_rows(plain: EvaluateOutputs, bound: float, passed: bool) -> None:
+    gate = FairnessGate(text="f", fairness="accuracy", groups="region", at_least=bound)
+    (verdict,) = judged(plain, gate)
+    assert verdict.passed is passed, verdict.sentence
+    assert verdict.evidence["lowest"] == "region=north"
+    assert verdict.evidence["rows"] == {"region=north": 180, "region=south": 180, "region=west": 180}
+    assert verdict.sentence.startswith("the accuracy of region=north is")
+
+
+def test_groups_of_few_rows_are_inconclusive(plain: EvaluateOutputs) -> None:
+    gate = FairnessGate(text="f", fairness="recall", groups="age", at_least=0.5)
+    (verdict,) = judged(plain, gate, slices=(Slicing(column="age", bins=(18, 20, 80)),))
+    assert not verdict.passed
+    assert verdict.evidence["inconclusive"] is True
+    assert "test rows, 30 are needed" in verdict.sentence

@@ -242,8 +242,8 @@ def test_each_mistake_is_said_in_words_at_its_place(tmp_path, more, expected):
         ),
         ("gates: [predict_p99_ms <= 20]", "3:9: the gate `predict_p99_ms` is not yet available in this version"),
         (
-            "gates: [{fairness: recall, groups: city, at_least: 0.8}]",
-            "3:9: the gate `fairness` is not yet available in this version",
+            "gates: [{latency: 20}]",
+            "3:9: the gate `latency` is not yet available in this version",
         ),
         (
             "approve: {not_author: true}",

@@ -112,6 +112,19 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "3:23: slices are `values` or `bins`, not both",
         ),
         ("evaluation: {slices: [city, {city: [a]}]}", "3:29: slices of city are given twice"),
+        (
+            "gates: [{fairness: recal, groups: city, at_least: 0.8}]",
+            "3:20: unknown rate 'recal' (did you mean 'recall'?)",
+        ),
+        (
+            "gates: [{fairness: recall, groups: city, at_least: 80}]",
+            "3:52: a ratio of the lowest to the highest is at most 1, not 80",
+        ),
+        ("gates: [{fairness: recall, at_least: 0.8}]", "3:9: 'groups' is missing in gates"),
+        (
+            "gates: [{fairness: recall, groups: sex, at_least: 0.8}]",
+            "3:9: the data has no column 'sex' (there are: id, age, income, city, when, bought)",
+        ),
         ("gates: [beats: shop]", "3:9: a model beats `dummy`, `production` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",

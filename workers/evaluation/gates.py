@@ -10,10 +10,19 @@ import pandas as pd
 
 from orchestrator.contracts.documents import Evaluation, Verdict, Verdicts
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import BeatsGate, Gate, GatesParams, MetricGate
+from orchestrator.contracts.evaluation import (
+    ComparisonGate,
+    FairnessGate,
+    Gate,
+    GatesParams,
+    MetricGate,
+    NotWorseGate,
+    column_of,
+)
 from workers.evaluation.bounds import judge_bound
 from workers.evaluation.comparing import judge_comparison
 from workers.evaluation.court import Court
+from workers.evaluation.fairness import judge_fairness
 from workers.evaluation.rival import Rival
 from workers.evaluation.rows import part, units_of, weights_of
 from workers.evaluation.sample import sample_from
@@ -67,6 +76,8 @@ def _judge(gate: Gate, court: Court) -> Verdict:
         masks = _slices(gate, court)
     except InvalidInput as problem:
         return _untold(gate, str(problem))
+    if isinstance(gate, FairnessGate):
+        return judge_fairness(gate, court, masks or {})
     if masks is None:
         return _alone(gate, court)
     each = {label: _on_slice(gate, court, label, mask) for label, mask in masks.items()}
@@ -79,22 +90,23 @@ def _judge(gate: Gate, court: Court) -> Verdict:
     return Verdict(gate=gate.text, passed=kept == len(each) > 0, evidence=evidence, sentence=told)
 
 
-def _alone(gate: Gate, court: Court) -> Verdict:
+def _alone(gate: MetricGate | ComparisonGate, court: Court) -> Verdict:
     return judge_bound(gate, court) if isinstance(gate, MetricGate) else judge_comparison(gate, court)
 
 
 def _slices(gate: Gate, court: Court) -> dict[str, Mask] | None:
     """The slices that a gate names; None: it is judged on all test rows."""
-    if isinstance(gate, BeatsGate) or (gate.slice is None and gate.slices is None):
+    column = column_of(gate)
+    if column is None:
         return None
     if court.columns is None:
         raise InvalidInput("the prepared table was not at hand")
-    if gate.slice is not None:
+    if isinstance(gate, MetricGate | NotWorseGate) and gate.slice is not None:
         return {gate.slice: court.columns.slice(gate.slice)}
-    return court.columns.slices(str(gate.slices))
+    return court.columns.slices(column)
 
 
-def _on_slice(gate: Gate, court: Court, label: str, mask: Mask) -> Verdict:
+def _on_slice(gate: MetricGate | ComparisonGate, court: Court, label: str, mask: Mask) -> Verdict:
     if not mask.any():
         return _untold(gate, f"no test row has {label}")
     found = _alone(gate, replace(court, among=mask))
