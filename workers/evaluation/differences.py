@@ -19,7 +19,7 @@ from workers.evaluation.sample import Sample
 from workers.evaluation.statistics import LABELS, statistic
 
 SEEN = 5  # rows that are answered differently, from which on their spread is known well enough
-SHARES = LABELS - {"mcc"} | {"roc_auc", "roc_auc_ovr", "average_precision", "brier"}  # metrics from 0 to 1
+SHARES = LABELS - {"mcc"} | {"roc_auc", "roc_auc_ovr", "average_precision", "brier", "ece"}  # metrics from 0 to 1
 SURE = 30  # independent rows of the rarest class, below which a constant rival is compared with the safe end itself
 
 
