@@ -119,7 +119,7 @@ def against_constant(
     safe = own.low if METRICS[metric].greater_is_better else own.high
     sign = 1.0 if METRICS[metric].greater_is_better else -1.0
     low = None if safe is None else min(found.low, sign * (safe - found.theirs))
-    method = f"paired bootstrap and {own.method}"
+    method = f"{found.method} and {own.method}"
     return Difference(found.mine, found.theirs, found.value, low, found.high, method, own.note)
 
 
