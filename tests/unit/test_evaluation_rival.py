@@ -43,7 +43,9 @@ def judged(
     found = evaluate(model, flow.frame, rows, flow.preparation, params=EvaluateParams(objective=flow.objective))
     params = GatesParams(gates=(gate,), objective=flow.objective, resamples=400, live="churn@4")
     table = flow.source if bundle else None
-    outputs = gates(found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, params=params)
+    halves = pd.DataFrame({"half": np.where(flow.frame.index < 120, "early", "late")}, index=flow.frame.index)
+    given = (found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, halves)
+    outputs = gates(*given, params=params)
     return outputs.verdicts.verdicts[0]
 
 
@@ -172,3 +174,17 @@ def test_the_evidence_names_the_version_that_was_in_production(flow: Flow, poor:
     assert verdict.evidence["against"] == "churn@4"
     assert "of churn@4 on" in verdict.sentence
     assert "first_release" not in verdict.evidence
+
+
+def test_not_worse_on_a_slice_is_judged_on_the_shared_rows_of_the_slice(flow: Flow, poor: Path) -> None:
+    rows = split(flow, LATER)
+    one = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.3, slice="half=early")
+    each = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.3, slices="half")
+    early = judged(flow, bundle=poor, rival_rows=rows, gate=one)
+    both = judged(flow, bundle=poor, rival_rows=rows, gate=each)
+    count = int(((flow.frame.index >= 80) & (flow.frame.index < 120)).sum())
+    assert early.evidence["rows"] == early.evidence["test_rows"] == count
+    assert early.passed, early.sentence
+    assert set(both.evidence["slices"]) == {"half=early", "half=late"}
+    fewer = judged(flow, bundle=poor, rival_rows=split(flow, np.arange(160) >= 100), gate=one)
+    assert fewer.evidence["inconclusive"] is True
