@@ -187,6 +187,15 @@ class Importance(Value):
     std: float
 
 
+class SliceEvidence(Value):
+    """The champion on some of the test rows."""
+
+    column: str
+    slice: str  # COLUMN=VALUE
+    rows: int
+    metrics: dict[str, Interval]  # at a confidence that allows for how many slices were looked at
+
+
 class Evaluation(Value):
     """The champion on the test rows."""
 
@@ -200,6 +209,9 @@ class Evaluation(Value):
     curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
+    slices: tuple[SliceEvidence, ...] = ()  # those that the spec names
+    weakest: tuple[SliceEvidence, ...] = ()  # found among all values of all columns with few, worst first
+    searched: int = 0  # how many slices they were found among
 
 
 class Verdict(Value):

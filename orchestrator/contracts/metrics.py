@@ -42,6 +42,7 @@ METRICS: dict[str, Metric] = {
         _metric("mcc", "bm", "up", "labels", "Matthews correlation"),
         _metric("log_loss", "bm", "down", "probabilities", "log loss"),
         _metric("brier", "b", "down", "probabilities", "Brier score"),
+        _metric("ece", "bm", "down", "probabilities", "expected calibration error"),
         _metric("roc_auc_ovr", "m", "up", "probabilities", "area under the ROC curve, one against rest, macro"),
         _metric("f1_macro", "m", "up", "labels", "F1, macro average"),
         _metric("f1_weighted", "m", "up", "labels", "F1, weighted by class size"),

@@ -64,9 +64,9 @@ TASKS: dict[str, Task] = {
         Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?"), ("model", "ranking")),
-        Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),
+        Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
-             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?"), ("verdicts",)),
+             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),
         Task("release.approve", 1, Queue.OPS, Purity.VOLATILE, NoParams, (), ()),  # held for a person; no worker runs it

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
 from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
@@ -16,6 +16,7 @@ from orchestrator.plan import policies
 from orchestrator.plan.candidates import expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
+from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.spec.headers import format_of
 from orchestrator.spec.models import Approve, Source, Spec
 
@@ -163,8 +164,18 @@ def select(draft: Draft) -> None:
 def evaluate(draft: Draft) -> None:
     """The champion on the untouched test rows."""
     spec = draft.spec
-    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed, costs=spec.objective.costs)
+    asked = spec.evaluation
+    params = EvaluateParams(
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        costs=spec.objective.costs,
+        slices=asked.slices,
+        weakest=asked.weakest,
+    )
     inputs = {"model": _select("model"), **_prepared()}
+    if asked.slices or asked.weakest:
+        inputs["prepared"] = draft.table
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
 
@@ -177,31 +188,24 @@ def gates(draft: Draft) -> None:
         "frame": Output(stage="features", output="frame"),
         "rows": _split("rows"),
     }
-    rival = rival_of(spec)
+    rival = rival_of(spec, draft.fingerprints.live)
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
+    named = {column_of(gate) for gate in spec.gates} - {None}
+    if named:
+        inputs["prepared"] = draft.table
+    live = draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None
     params = GatesParams(
         gates=spec.gates,
         objective=_objective(spec),
         roles=_roles(spec),
         seed=spec.seed,
         costs=spec.objective.costs,
+        live=live,
+        slices=tuple(one for one in spec.evaluation.slices if one.column in named),
     )
     draft.add("gates", "evaluate.gates", params, inputs)
-
-
-def rival_of(spec: Spec) -> str | None:
-    """The one registered version, NAME@VERSION, that the gates compare with.
-
-    Raises CannotPlan where they name more than one.
-    """
-    named = {gate.beats: place for place, gate in enumerate(spec.gates) if isinstance(gate, BeatsGate)}
-    named.pop("dummy", None)
-    if len(named) > 1:
-        message = f"gates compare with {' and '.join(named)}: one registered version can be a workflow's rival"
-        raise CannotPlan([Problem(("gates", max(named.values())), message)])
-    return next(iter(named), None)
 
 
 def package(draft: Draft) -> None:

@@ -23,6 +23,7 @@ SHORT = {
     "mcc": "Matthews correlation",
     "log_loss": "log loss",
     "brier": "Brier score",
+    "ece": "calibration error",
     "rmse": "RMSE",
     "mae": "MAE",
     "mape": "MAPE",

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
 from orchestrator.contracts.training import Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
@@ -249,6 +249,20 @@ class Train(Value):
     max_failures: int | None = Field(None, ge=0, description="failed trials are borne up to so many")
 
 
+SliceForm = Annotated[
+    Slicing, BeforeValidator(shorthand.slice_form, json_schema_input_type=Slicing | str | dict[str, list[Any]])
+]
+
+
+class Evaluation(Value):
+    """What is looked at beside all test rows together."""
+
+    slices: tuple[SliceForm, ...] = Field((), description="columns whose values, or bins, are judged by themselves")
+    weakest: int = Field(
+        0, ge=0, le=50, description="so many of the weakest slices are found among columns with few values"
+    )
+
+
 class Approve(Value):
     """A person decides before the model is registered."""
 
@@ -291,12 +305,15 @@ class CodeOptions(Value):
 
 
 def _kind_of_gate(value: Any) -> str:
-    beats = isinstance(value, BeatsGate) or (isinstance(value, dict) and "beats" in value)
-    return "gate:beats" if beats else "gate:metric"
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return next((f"gate:{word}" for word in ("beats", "not_worse_than", "fairness") if word in keys), "gate:metric")
 
 
 Gate = Annotated[
-    Annotated[MetricGate, Tag("gate:metric")] | Annotated[BeatsGate, Tag("gate:beats")],
+    Annotated[MetricGate, Tag("gate:metric")]
+    | Annotated[BeatsGate, Tag("gate:beats")]
+    | Annotated[NotWorseGate, Tag("gate:not_worse_than")]
+    | Annotated[FairnessGate, Tag("gate:fairness")],
     Discriminator(_kind_of_gate),
     BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any]),
 ]
@@ -314,6 +331,7 @@ class Spec(Value):
     split: Split = Split()
     features: Features = Features()
     train: Train = Train()
+    evaluation: Evaluation = Evaluation()
     gates: tuple[Gate, ...] = ()
     approve: Annotated[
         Approve | None, BeforeValidator(shorthand.approve_form, json_schema_input_type=Approve | bool)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.evaluation import PRODUCTION, RATES, BeatsGate, ComparisonGate, FairnessGate, MetricGate
 from orchestrator.contracts.metrics import COST, METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
+from orchestrator.spec.slices import check_slices
 from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
 from orchestrator.spec.written import Step, Written
@@ -33,6 +34,7 @@ def check(review: Review) -> Spec:
     _check_objective(review)
     _check_split(review)
     _check_gates(review)
+    check_slices(review)
     _check_secrets(review, review.document, ())
     columns = check_data(review)
     check_columns(review, columns)
@@ -144,11 +146,39 @@ def _check_gates(review: Review) -> None:
         at: tuple[Step, ...] = ("gates", index)
         if not 0.5 <= gate.confidence < 1:
             review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {gate.confidence:g}")
-        if isinstance(gate, BeatsGate):
-            if gate.beats != "dummy" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.beats):
-                review.note(at, f"a model beats `dummy` or NAME@VERSION, not {gate.beats!r}")
+        if isinstance(gate, FairnessGate):
+            _check_fairness(review, gate, at)
+        elif not isinstance(gate, MetricGate):
+            _check_comparison(review, gate, at)
         elif (metric := _metric(review, gate.metric, at)) is not None:
             _check_bound(review, gate, metric, at)
+
+
+def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]) -> None:
+    registered = gate.rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
+    if isinstance(gate, BeatsGate):
+        if gate.rival != "dummy" and not registered:
+            review.note(at, f"a model beats `dummy`, `production` or NAME@VERSION, not {gate.rival!r}")
+    elif not registered:
+        review.note(at, f"a model is not worse than `production` or NAME@VERSION; {gate.rival!r} is neither")
+    elif gate.margin == 0:
+        review.note(at, f"a loss of 0 cannot be shown: write how much is borne, `not_worse_than: {gate.rival} by 0.01`")
+    if gate.margin < 0:
+        review.note(at, f"a margin is 0 or more, not {gate.margin:g}")
+    elif gate.margin >= 1 and review.spec.objective.metric not in _SHARES:
+        review.note(
+            at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
+        )
+
+
+def _check_fairness(review: Review, gate: FairnessGate, at: tuple[Step, ...]) -> None:
+    if gate.fairness not in RATES:
+        words = did_you_mean(gate.fairness, RATES) or _choose(list(RATES))
+        review.note((*at, "fairness"), f"unknown rate {gate.fairness!r}{words}")
+    if not 0 < gate.at_least <= 1:
+        review.note((*at, "at_least"), f"a ratio of the lowest to the highest is at most 1, not {gate.at_least:g}")
+    if review.spec.objective.task == "regression" and review.knows("task"):
+        review.note(at, "fairness compares rates of a target with two classes; objective.task is regression")
 
 
 def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: tuple[Step, ...]) -> None:

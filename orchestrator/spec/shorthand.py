@@ -10,6 +10,7 @@ from pydantic import BeforeValidator
 from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.problems import did_you_mean
 
+_COMPARISONS = ("beats", "not_worse_than")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -149,21 +150,38 @@ def threshold_form(value: Any) -> Any:
     return {"metric": value} if isinstance(value, str) else value
 
 
+def slice_form(value: Any) -> Any:
+    """`COLUMN` stands for its values; `COLUMN: [0, 30, 60]` for bins between numbers, `COLUMN: [a, b]` for values."""
+    if isinstance(value, str):
+        return {"column": value}
+    if not isinstance(value, dict) or "column" in value or len(value) != 1:
+        return value
+    ((column, chosen),) = value.items()
+    if not isinstance(chosen, list | tuple) or not chosen:
+        raise ValueError(f"slices of {column} are a list: of the edges of bins, or of values")
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in chosen)
+    return {"column": column, "bins" if numbers else "values": tuple(chosen)}
+
+
 def gate_form(value: Any) -> Any:
-    """`METRIC >= NUMBER` and `beats: NAME` as text stand for the long forms, which get their `text`."""
+    """`METRIC >= NUMBER` and `beats: NAME by MARGIN` as text stand for the long forms, which get their `text`."""
     if isinstance(value, str):
         return _gate_of(value)
     if not isinstance(value, dict) or "text" in value:
         return value
-    if "beats" in value:
-        return {"text": f"beats: {value['beats']}", **value}
+    word = next((word for word in _COMPARISONS if word in value), None)
+    if word is not None:
+        return _comparison(word, value)
+    if "fairness" in value:
+        known = [str(value.get(key, "?")) for key in ("fairness", "at_least", "groups")]
+        return {"text": "fairness of {} >= {} between groups of {}".format(*known), **value}
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
-    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]), **value}
+    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 
 
 def _gate_of(text: str) -> dict[str, Any]:
-    if found := re.fullmatch(r"\s*beats\s*:?\s+(\S+)\s*", text):
-        return {"text": text, "beats": found[1]}
+    if found := re.fullmatch(rf"\s*({'|'.join(_COMPARISONS)})\s*:?\s+(\S.*)", text):
+        return _comparison(found[1], {"text": text, found[1]: found[2]})
     found = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<|==|=)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*", text)
     if found is None:
         raise ValueError(f"{text!r} is not a gate (write 'roc_auc >= 0.8' or 'beats: dummy')")
@@ -175,6 +193,27 @@ def _gate_of(text: str) -> dict[str, Any]:
     except ValueError:
         raise ValueError(f"{number!r} is not a number: {text!r}") from None
     return {"text": text, "metric": metric, "at_least" if sign == ">=" else "at_most": bound}
+
+
+def _where(value: dict[str, Any]) -> str:
+    """Which rows a gate is judged on, where it is not all of them."""
+    if "slices" in value:
+        return f" on each {value['slices']}"
+    return f" on {value['slice']}" if "slice" in value else ""
+
+
+def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
+    """`NAME@VERSION by MARGIN` as rival and margin; other values are left for the models to refuse."""
+    rival = value[word]
+    found = re.fullmatch(r"\s*(\S+)(?:\s+by\s+(\d*\.?\d+(?:[eE][+-]?\d+)?)\s*(%?))?\s*", str(rival))
+    if found is None:
+        raise ValueError(f"{rival!r} is no rival (write '{word}: churn@3' or '{word}: churn@3 by 0.01')")
+    if found[2] and "margin" in value:
+        raise ValueError(f"the margin is given twice: in '{rival}' and as `margin`")
+    margin = {"margin": float(found[2]) / (100 if found[3] else 1)} if found[2] else {}
+    by = f" by {value['margin']}" if "margin" in value else ""
+    text = f"{word}: {rival}{by}{_where(value)}"
+    return {"text": text, **value, word: found[1] if isinstance(rival, str) else rival, **margin}
 
 
 def default_metric(task: Any, positive: Any) -> str:

@@ -94,7 +94,65 @@ def test_a_target_is_a_value_that_the_metric_can_have(tmp_path, objective, expec
             "gates: [{metric: accuracy, at_least: 0.1, confidence: 95}]",
             "3:55: a confidence lies between 0.5 and 1, not 95",
         ),
-        ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
+        (
+            "gates: [not_worse_than: dummy]",
+            "3:9: a model is not worse than `production` or NAME@VERSION; 'dummy' is neither",
+        ),
+        (
+            "gates: [not_worse_than: shop@1]",
+            "3:9: a loss of 0 cannot be shown: write how much is borne, `not_worse_than: shop@1 by 0.01`",
+        ),
+        (
+            "gates: [beats: shop@1 by 2]",
+            "3:9: balanced_accuracy lies between 0 and 1; a margin of 2 can never be judged",
+        ),
+        (
+            "gates: [{beats: shop@1 by 0.1, margin: 0.2}]",
+            "3:9: the margin is given twice: in 'shop@1 by 0.1' and as `margin`",
+        ),
+        (
+            "gates: [beats: shop@1 by far]",
+            "3:9: 'shop@1 by far' is no rival (write 'beats: churn@3' or 'beats: churn@3 by 0.01')",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city}]",
+            "3:50: a slice is COLUMN=VALUE, not 'city' (each value: `slices: city`)",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city=a, slices: city}]",
+            "3:9: a gate has `slice: COLUMN=VALUE` or `slices: COLUMN`, not both",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slices: ctiy}]",
+            "3:9: the data has no column 'ctiy' (did you mean 'city'?)",
+        ),
+        (
+            "evaluation: {slices: [town]}",
+            "3:23: the data has no column 'town' (there are: id, age, income, city, when, bought)",
+        ),
+        (
+            "evaluation: {slices: [{age: [30, 10]}]}",
+            "3:23: bins of age are two or more rising numbers, the edges: [0, 30, 60, 120]",
+        ),
+        (
+            "evaluation: {slices: [{column: age, bins: [1, 2], values: [1]}]}",
+            "3:23: slices are `values` or `bins`, not both",
+        ),
+        ("evaluation: {slices: [city, {city: [a]}]}", "3:29: slices of city are given twice"),
+        (
+            "gates: [{fairness: recal, groups: city, at_least: 0.8}]",
+            "3:20: unknown rate 'recal' (did you mean 'recall'?)",
+        ),
+        (
+            "gates: [{fairness: recall, groups: city, at_least: 80}]",
+            "3:52: a ratio of the lowest to the highest is at most 1, not 80",
+        ),
+        ("gates: [{fairness: recall, at_least: 0.8}]", "3:9: 'groups' is missing in gates"),
+        (
+            "gates: [{fairness: recall, groups: sex, at_least: 0.8}]",
+            "3:9: the data has no column 'sex' (there are: id, age, income, city, when, bought)",
+        ),
+        ("gates: [beats: shop]", "3:9: a model beats `dummy`, `production` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",
             "3:29: `requires` is for code of your own; libraries are installed on the pools",

@@ -18,7 +18,7 @@ from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, s
 from workers.evaluation.points import point
 from workers.evaluation.rare import dominated, few_large, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
-from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic
+from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic, told_and_true
 
 Floats = NDArray[np.float64]
 
@@ -101,7 +101,30 @@ class Judge:
             return self._median()
         if name in ("roc_auc", "roc_auc_ovr", "average_precision"):
             return self._ranking(name, value)
+        return self._drawn(name, value)
+
+    def _drawn(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        if name == "ece":
+            return self._calibration(value)
         return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
+
+    def _calibration(self, value: float) -> tuple[Ends | None, str, str | None]:
+        """The upper end is the bootstrap's, which adds to what chance adds already, or that of rates not seen yet.
+
+        The lower end takes away what chance may have added, which by the triangle inequality is at most its own error.
+        """
+        ends = expanded_percentile(self.draws["ece"], rarest(self.sample), self.alpha)
+        if ends is None:
+            return None, "bootstrap", None
+        probability, event = told_and_true(self.sample)
+        share = units_holding(self.sample, np.ones(len(self.sample), dtype=bool)) / len(self.sample)
+        rng = np.random.default_rng(self.seed)
+        gaps, chance = exact.binned_gaps(
+            probability, event, self.sample.row_weights, share, rng, max(self.resamples, 1000)
+        )
+        high = max(ends[1], float(np.quantile(gaps, 1 - self.alpha / 2)))
+        low = max(0.0, value - float(np.quantile(chance, 1 - self.alpha / 2)))
+        return (low, high), "bootstrap and Jeffreys", None
 
     def _mean(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
         if value > 0 and dominated(name, self.sample):

@@ -33,7 +33,7 @@ def measured(name: str, sample: Sample) -> float:
         "values": sample.prediction,
         "probabilities": sample.order if name in ("roc_auc", "average_precision") else sample.probabilities,
     }[needs]
-    if name == "brier" or (name == "log_loss" and sample.kind == "binary"):
+    if name == "brier" or (name in ("log_loss", "ece") and sample.kind == "binary"):
         answers = sample.scores
     if answers is None:
         return math.nan

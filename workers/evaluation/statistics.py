@@ -13,6 +13,7 @@ from scipy import sparse
 
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import COST
+from workers.calibration import calibration_errors
 from workers.evaluation.sample import Sample
 
 Floats = NDArray[np.float64]
@@ -196,6 +197,14 @@ def r2(sample: Sample) -> Statistic:
     return shares
 
 
+def told_and_true(sample: Sample) -> tuple[Floats, NDArray[np.bool_]]:
+    """The probability of the positive class and whether it came true; of more classes that of the likeliest one."""
+    if sample.kind == "binary":
+        return _given(sample.scores), sample.truth == sample.positive
+    answers = _given(sample.probabilities)
+    return answers.max(axis=1), answers.argmax(axis=1) == sample.truth
+
+
 def losses(name: str, sample: Sample) -> Floats:
     """Per row, the loss whose mean the metric is (`rmse`: its square root)."""
     if name == "log_loss":
@@ -231,6 +240,9 @@ def statistic(name: str, sample: Sample) -> Statistic:
     if name in MEANS:
         loss, root = losses(name, sample), name == "rmse"
         return lambda weights: (np.sqrt if root else np.asarray)(divided(weights @ loss, weights.sum(axis=1)))
+    if name == "ece":
+        probability, event = told_and_true(sample)
+        return lambda weights: calibration_errors(probability, event, weights)
     if name in ("roc_auc", "average_precision"):
         curve = roc_auc if name == "roc_auc" else average_precision
         return curve(sample.truth == sample.positive, _given(sample.order))
