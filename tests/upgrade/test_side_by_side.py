@@ -1,4 +1,4 @@
-"""A newer release finishes what 0.1.0 began, 0.1.0 does what it knows of what this one began, and both work side by side."""
+"""This release finishes what 0.1.0 began, 0.1.0 what it knows of what this one began, and both work side by side."""
 
 from __future__ import annotations
 
