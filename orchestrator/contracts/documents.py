@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.data import Cast, ColumnPreparation
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 
 Scalar = str | int | float | bool | None
 
@@ -164,8 +164,9 @@ class Ranking(Value):
     champion: RankedTrial
     estimator: str
     reason: str  # in words
-    threshold: DecisionThreshold | None = None  # None: the estimator decides as it always does
-    weights: Literal["balanced"] | None = None
+    # None: the estimator decides as it always does
+    threshold: DecisionThreshold | None = Field(None, exclude_if=unsaid)
+    weights: Literal["balanced"] | None = Field(None, exclude_if=unsaid)
 
 
 class Interval(Value):
@@ -209,9 +210,10 @@ class Evaluation(Value):
     curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
-    slices: tuple[SliceEvidence, ...] = ()  # those that the spec names
-    weakest: tuple[SliceEvidence, ...] = ()  # found among all values of all columns with few, worst first
-    searched: int = 0  # how many slices they were found among
+    slices: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)  # those that the spec names
+    # found among all values of all columns with few, worst first
+    weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
+    searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
 
 
 class Verdict(Value):
