@@ -24,7 +24,7 @@ from orchestrator.local.place import Place
 from orchestrator.local.processes import members
 from orchestrator.settings import Settings
 from orchestrator.store.keys import Keys
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 from tests.waiting import wait_until
 
 
@@ -137,7 +137,7 @@ def test_what_it_accepts_is_on_the_disk_before_it_answers(alone: Settings, tmp_p
             before = log.read_text().count("fdatasync(")
             try:
                 for _ in range(accepted):
-                    settle(redis, Keys("case"))
+                    settle(redis, Keys("case"), process_of(redis))
                 wait_until(lambda: log.read_text().count("fdatasync(") - before >= accepted)
             finally:
                 watch.terminate()

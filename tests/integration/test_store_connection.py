@@ -16,7 +16,7 @@ from orchestrator.settings import Settings
 from orchestrator.store.connection import answering, connect, place
 from orchestrator.store.keys import Keys
 from orchestrator.store.server import ServerFacts, check, concerns, inspect_server
-from orchestrator.store.steps import settle
+from orchestrator.store.steps import process_of, settle
 from tests.servers import RedisServer, free_port
 
 Start = Callable[..., RedisServer]
@@ -118,7 +118,7 @@ def test_a_redis_without_a_file_works_and_is_a_concern(start: Start) -> None:
     server = start("--appendonly", "no")
     with connect(reach(server.url)) as client:
         assert any("append-only" in line for line in concerns(inspect_server(client)))
-        settle(client, Keys("case"))
+        settle(client, Keys("case"), process_of(client))
 
 
 def test_a_redis_that_answers_before_it_flushes_is_a_concern_where_one_may_ask(start: Start) -> None:
@@ -137,7 +137,7 @@ def test_a_cluster_is_refused(start: Start) -> None:
 
 def test_a_good_redis_gives_no_concern(redis: redis_py.Redis) -> None:
     assert concerns(inspect_server(redis, flushing=True)) == ()
-    settle(redis, Keys("case"))
+    settle(redis, Keys("case"), process_of(redis))
 
 
 def facts(version: tuple[int, ...], fsync: str | None, *, append_only: bool = True) -> ServerFacts:
@@ -188,7 +188,7 @@ def test_commands_survive_a_restart(start: Start) -> None:
     server = start()
     with connect(reach(server.url), patience_s=20) as client, ThreadPoolExecutor() as pool:
         client.set("k", "v")
-        settle(client, Keys("case"))
+        settle(client, Keys("case"), process_of(client))
         server.kill()
         reading = pool.submit(client.get, "k")
         server.start()
