@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.plan.trials import Between, Space, grid_trials, random_trials
 from orchestrator.spec.models import Candidate, Range, Train
 
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from orchestrator.plan.trials import Between, Space, grid_trials, random_trials
+from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 
 
 def test_a_grid_is_every_combination_in_the_order_of_the_spec_without_repetitions():

@@ -1,4 +1,4 @@
-"""Candidates → trials: grids in the order of the spec, random draws that are the same on every platform."""
+"""The spaces that a search draws from: grids in the order of the spec, draws that are the same on every platform."""
 
 from __future__ import annotations
 
@@ -81,18 +81,29 @@ def grid_trials(spaces: Sequence[Space]) -> list[list[dict[str, Any]]]:
 def random_trials(spaces: Sequence[Space], total: int, seed: int) -> list[list[dict[str, Any]]]:
     """For each space its draws, taken in turns until there are `total`; each space gets at least one."""
     drawn: list[list[dict[str, Any]]] = [[] for _ in spaces]
+    for place, params in in_turns(spaces, total, seed):
+        drawn[place].append(params)
+    return drawn
+
+
+def in_turns(spaces: Sequence[Space], total: int, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The draws in the order in which they are taken, each with its space's place.
+
+    They end after `total`, or when no space has another combination; each space gets at least one.
+    """
     sources = [space.draws(seed) for space in spaces]
     open_places = list(range(len(spaces)))
     left = max(total, len(spaces))
-    while left and open_places:
+    while open_places:
         for place in list(open_places):
-            params = next(sources[place], None) if left else None
+            if not left:
+                return
+            params = next(sources[place], None)
             if params is None:
                 open_places.remove(place)
                 continue
-            drawn[place].append(params)
+            yield place, params
             left -= 1
-    return drawn
 
 
 def _distinct(combinations: Iterable[dict[str, Any]], patience: int | None = None) -> Iterator[dict[str, Any]]:
