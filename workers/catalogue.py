@@ -16,6 +16,7 @@ FUNCTIONS: dict[str, str] = {
     "data.split": "workers.data.split:split",
     "features.build": "workers.features.build:build",
     "train.trial": "workers.training.trial:trial",
+    "train.search": "workers.training.search:search",
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
     "evaluate.gates": "workers.evaluation.gates:gates",

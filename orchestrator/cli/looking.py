@@ -102,7 +102,7 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
 @verb
 def trials(output: Output, run: str, top: int | None, sort: str) -> None:
     """List the trials of a run, best first."""
-    from orchestrator.cli.trial_rows import trial_rows
+    from orchestrator.cli.trial_rows import resource_of, trial_rows
 
     found = client_for(output).run(run)
     record = found.record()
@@ -115,10 +115,12 @@ def trials(output: Output, run: str, top: int | None, sort: str) -> None:
         return
     from orchestrator.cli.words import duration, number, settings_of
 
+    halved = any("rung" in one for one in rows)
     cells = [
         (
             one["rank"],
             one["candidate"],
+            *((resource_of(one.get("rung")),) if halved else ()),
             number(one["score"]),
             f"± {number(one['std'])}",
             duration(one["seconds"]),
@@ -126,7 +128,8 @@ def trials(output: Output, run: str, top: int | None, sort: str) -> None:
         )
         for one in rows
     ]
-    output.table(("rank", "candidate", "score", "folds", "took", "parameters"), cells, right=("rank", "score", "took"))
+    head = ("rank", "candidate", *(("resource",) if halved else ()), "score", "folds", "took", "parameters")
+    output.table(head, cells, right=("rank", "resource", "score", "took"))
 
 
 @click.command()

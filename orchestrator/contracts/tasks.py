@@ -47,6 +47,7 @@ class Task:
     params: type[Value] | None  # None: a team's own stage, checked against its signature
     inputs: tuple[str, ...]  # names; a trailing "?" marks an optional one
     outputs: tuple[str, ...]
+    expands: bool = False  # it may bring further stages into being: what comes after it is known by content only
     since: int = 1  # calls of this version on are understood: raised where older parameters or inputs no longer are
 
 
@@ -60,8 +61,9 @@ TASKS: dict[str, Task] = {
         Task("data.prepare", 1, Queue.PREP, Purity.PURE, data.PrepareParams, ("table",), ("table", "changes")),
         Task("data.split", 1, Queue.PREP, Purity.PURE, data.SplitParams, ("table",), ("rows", "summary")),
         Task("features.build", 1, Queue.PREP, Purity.PURE, data.FeaturesParams, ("table", "rows"), ("frame", "preparation")),
-        Task("train.trial", 1, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
-        Task("train.select", 1, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS), ("model", "ranking")),
+        Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
+        Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
+        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "search?"), ("model", "ranking")),
         Task("evaluate.model", 1, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),
         Task("evaluate.gates", 1, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?"), ("verdicts",)),

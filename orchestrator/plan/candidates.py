@@ -27,7 +27,7 @@ def expand(train: Train) -> list[Trial]:
     problems = _problems(train)
     if problems:
         raise CannotPlan(problems)
-    spaces = [_space(candidate) for candidate in train.candidates]
+    spaces = [space_of(candidate) for candidate in train.candidates]
     search = train.search
     drawn = grid_trials(spaces) if search.method == "grid" else random_trials(spaces, search.trials, search.seed)
     return [
@@ -37,7 +37,8 @@ def expand(train: Train) -> list[Trial]:
     ]
 
 
-def _space(candidate: Candidate) -> Space:
+def space_of(candidate: Candidate) -> Space:
+    """What the candidate's parameters may be."""
     choices: dict[str, Any] = dict(candidate.grid)
     between: dict[str, Between] = {}
     for name, wanted in candidate.range.items():

@@ -15,6 +15,7 @@ from orchestrator.contracts.documents import (
     Profile,
     Ranking,
     Registration,
+    SearchState,
     SplitSummary,
     TrialResult,
     Verdicts,
@@ -45,15 +46,19 @@ class Evidence:
 
     def _documents(self, task: str, output: str, kind: type[Document]) -> Iterator[tuple[StageRecord, Document]]:
         for stage in self.stages(task):
-            ref = stage.outputs.get(output)
-            if ref is None:
+            if output not in stage.outputs:
                 continue
-            try:
-                data = self._read(ref)
-            except ArtifactMissing:
-                self.missing.append(f"{stage.id}.{output}")
-                continue
-            yield stage, kind.model_validate_json(data)
+            document = self._read_one(stage, output, kind)
+            if document is not None:
+                yield stage, document
+
+    def _read_one(self, stage: StageRecord, output: str, kind: type[Document]) -> Document | None:
+        try:
+            data = self._read(stage.outputs[output])
+        except ArtifactMissing:
+            self.missing.append(f"{stage.id}.{output}")
+            return None
+        return kind.model_validate_json(data)
 
     def _document(self, task: str, output: str, kind: type[Document]) -> Document | None:
         return next((document for _, document in self._documents(task, output, kind)), None)
@@ -88,6 +93,13 @@ class Evidence:
     def results(self) -> tuple[TrialResult, ...]:
         """The trials that are done, in the plan's order."""
         return tuple(result for _, result in self._documents("train.trial", "result", TrialResult))
+
+    @cached_property
+    def search(self) -> SearchState | None:
+        """The search after its latest step, where it decides as it goes."""
+        done = [stage for stage in self.stages("train.search") if "search" in stage.outputs]
+        last = max(done, key=lambda stage: int(stage.params["step"]), default=None)
+        return self._read_one(last, "search", SearchState) if last else None
 
     @cached_property
     def ranking(self) -> Ranking | None:

@@ -9,6 +9,8 @@ DEFAULT_CANDIDATES: dict[str, tuple[str, ...]] = {
     "regression": ("ridge", "hist_gradient_boosting"),
 }
 
+MOST_TRIALS = 1000  # of a search that is given time
+
 
 def with_defaults(document: Any) -> Any:
     """The document with method of split and search, candidates and seeds filled in; problems stay for validation."""
@@ -31,6 +33,9 @@ def with_defaults(document: Any) -> Any:
         _default(train, "search", "seed", seed)
         if any(_has_range(candidate) for candidate in _sequence(train.get("candidates"))):
             _default(train, "search", "method", "random")
+        search = train.get("search")
+        if isinstance(search, dict) and (search.get("time") or search.get("worker_time")):
+            _default(train, "search", "trials", MOST_TRIALS)
     return filled
 
 

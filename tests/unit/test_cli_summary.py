@@ -10,7 +10,7 @@ from orchestrator.cli.left import TimeLeft
 from orchestrator.cli.live import Lines, tree
 from orchestrator.cli.output import Output
 from orchestrator.cli.summary import exit_code, next_commands, show_end
-from orchestrator.cli.trial_rows import trial_rows
+from orchestrator.cli.trial_rows import resource_of, trial_rows
 from orchestrator.cli.words import ago, duration, interval, settings_of
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -223,3 +223,34 @@ def test_neighbours_in_one_quiet_state_share_a_line_where_there_are_very_many():
     assert "it broke" in text
     assert "… and 599 more waiting" in text
     assert len(rendered(run(*many[:100])).splitlines()) > 100
+
+
+def searching(number: int, state: str = "waiting") -> StageRecord:
+    return StageRecord(id=f"search[{number}]", task="train.search", queue="ops", state=StageState(state))
+
+
+def test_a_search_that_decides_as_it_goes_is_two_lines_however_many_trials_there_are_by_now(capsys):
+    trials = [stage("train[a#1.0]"), stage("train[a#2.0]", "running"), stage("train[b#1.0]", "waiting")]
+    steps = [searching(1, "done"), searching(2, "running"), *(searching(number) for number in range(3, 30))]
+    Output(as_json=False).show(tree(run(stage("features"), *steps, stage("select", "waiting"), *trials), None))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["features", "search", "train", "train[a#2.0]", "select"]
+    assert lines[2].endswith("decision 2 of at most 29")
+    assert "1/3" in lines[3]
+
+
+def test_trials_of_a_halving_search_are_told_apart_by_their_rung():
+    low = {"number": 0, "of": 2, "resource": "rows", "share": 0.1, "amount": 0.1}
+    full = low | {"number": 1, "share": 1.0, "amount": 1.0}
+    given = {"candidate": "a", "params": {"k": 1}}
+    record = run(
+        stage("train[a#1.0]", params={**given, "rung": low}, seconds=1.0),
+        stage("train[a#1.1]", params={**given, "rung": full}, seconds=9.0),
+        stage("train[a#2.0]", "failed", params={"candidate": "a", "params": {"k": 2}, "rung": low}),
+    )
+    scored = [{**given, "score": 0.5, "std": 0.0, "rung": {**full, "full": True}}]
+    rows = trial_rows(record, scored, "score")
+    assert [(one["stage"], one["seconds"]) for one in rows] == [("train[a#1.1]", 9.0), ("train[a#2.0]", None)]
+    assert [resource_of(one["rung"]) for one in rows] == ["rung 2/2: 100 % of rows", "rung 1/2: 10 % of rows"]
+    assert resource_of(full | {"resource": "max_iter", "amount": 300.0}) == "rung 2/2: max_iter 300"
+    assert resource_of(None) == ""
