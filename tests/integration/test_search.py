@@ -13,8 +13,10 @@ import pandas as pd
 import pytest
 import redis as redis_py
 
+from orchestrator.client.planning import calls_of
+from orchestrator.client.session import Session
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import Kind
+from orchestrator.contracts.calls import Kind, Plan
 from orchestrator.contracts.documents import Ranking
 from orchestrator.contracts.records import RunRecord
 from orchestrator.engine.history import History
@@ -136,6 +138,22 @@ def test_recorded_decisions_replay_and_a_budget_of_time_is_among_them(bench: Ben
     assert states(again) == states(first)
     assert all(stage.cached for stage in again.stages)
     assert bench.ranking(again) == ranking
+
+
+def test_the_very_calls_of_a_run_are_those_that_were_planned(bench: Bench, settings: Settings) -> None:
+    run = bench.submit("method: halving, trials: 6")
+    planned = {stage.id for stage in bench.record(run).stages}
+    record = bench.work(run)
+    session = Session(settings)
+    calls = calls_of(session, run)
+    assert {call.id for call in calls} == planned < set(states(record))
+    assert bench.history.grown(run) == set(states(record)) - planned
+    order = [stage.id for stage in record.stages if stage.id in planned]
+    stages = tuple(sorted(calls, key=lambda call: order.index(call.id)))
+    bench.ledger.submit(Submission(Plan(workflow="shop", stages=stages), run=run, generation=2))
+    again = bench.work(run, order=3)
+    assert (again.generation, states(again)) == (2, states(record))
+    assert bench.ranking(again) == bench.ranking(record)
 
 
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(bench: Bench) -> None:
