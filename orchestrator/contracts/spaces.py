@@ -45,11 +45,28 @@ class Space:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     between: Mapping[str, Between] = field(default_factory=dict)
+    when: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)  # given only where others are so
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination of the choices, each once, the last one named changing fastest."""
         products = itertools.product(*self.choices.values())
-        return _distinct({**self.fixed, **dict(zip(self.choices, values, strict=True))} for values in products)
+        return _distinct(
+            self.held({**self.fixed, **dict(zip(self.choices, values, strict=True))}) for values in products
+        )
+
+    def held(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters without those whose conditions do not hold, and without those that depend on such."""
+        while True:
+            kept = {
+                name: value
+                for name, value in params.items()
+                if all(
+                    other in params and params[other] in allowed for other, allowed in self.when.get(name, {}).items()
+                )
+            }
+            if len(kept) == len(params):
+                return kept
+            params = kept
 
     def draws(self, seed: int) -> Iterator[dict[str, Any]]:
         """Different random combinations until there are no more; the first ones never depend on how many are taken.
@@ -57,7 +74,7 @@ class Space:
         Drawn in the order of names: reordering the spec changes nothing.
         """
         dice = random.Random(f"{seed}:{self.name}")  # noqa: S311  (a search, not a secret)
-        ordered = Space(self.name, self.fixed, dict(sorted(self.choices.items())), self.between)
+        ordered = Space(self.name, self.fixed, dict(sorted(self.choices.items())), self.between, self.when)
         if not self.between and math.prod(len(values) for values in self.choices.values()) <= LISTED:
             listed = list(ordered.grid())
             dice.shuffle(listed)
@@ -70,7 +87,7 @@ class Space:
                 name: self.between[name].draw(dice) if name in self.between else dice.choice(self.choices[name])
                 for name in sorted({*self.choices, *self.between})
             }
-            yield {**self.fixed, **drawn}
+            yield self.held({**self.fixed, **drawn})
 
 
 def grid_trials(spaces: Sequence[Space]) -> list[list[dict[str, Any]]]:

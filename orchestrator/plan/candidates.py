@@ -46,7 +46,8 @@ def space_of(candidate: Candidate) -> Space:
             choices[name] = wanted.choices
         elif wanted.low is not None and wanted.high is not None:
             between[name] = Between(wanted.low, wanted.high, wanted.log, wanted.int)
-    return Space(candidate.name, candidate.fixed, choices, between)
+    when = {name: wanted.when for name, wanted in candidate.range.items() if wanted.when}
+    return Space(candidate.name, candidate.fixed, choices, between, when)
 
 
 def _problems(train: Train) -> list[Problem]:

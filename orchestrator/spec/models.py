@@ -12,7 +12,7 @@ from orchestrator.contracts.evaluation import BeatsGate, MetricGate
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
-from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Share
+from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Several, Share
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 WorkflowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
@@ -146,6 +146,9 @@ class Range(Value):
     log: bool = Field(False, description="drawn evenly on a logarithmic scale")
     int: bool = Field(False, description="whole numbers")
     choices: tuple[Any, ...] | None = None
+    when: dict[str, Several] = Field(
+        default_factory=dict, description="it is given only where other parameters have these values"
+    )
 
 
 class Candidate(Value):

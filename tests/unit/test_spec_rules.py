@@ -376,3 +376,28 @@ def test_keys_of_a_search_go_with_its_method(tmp_path, search, expected):
 )
 def test_a_search_that_decides_as_it_goes_is_fine(tmp_path, search):
     assert found(tmp_path, SEARCHED % search) == []
+
+
+CONDITIONAL = (
+    "train: {candidates: [{svc: {grid: {kernel: [linear, rbf]}, range: {gamma: {choices: [1], when: %s}}}}]}\n"
+)
+
+
+def test_a_range_may_depend_on_another_parameter(tmp_path):
+    for when in ("{kernel: rbf}", "{kernel: [rbf, linear]}"):
+        (candidate,) = loaded(tmp_path, CONDITIONAL % when).train.candidates
+        assert candidate.range["gamma"].when["kernel"][0] == "rbf"
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("{kernel: poly}", 'kernel is never "poly" (it is one of: "linear", "rbf")'),
+        ("{kernal: rbf}", "gamma depends on 'kernal', which the candidate does not set (did you mean 'kernel'?)"),
+        ("{gamma: 1}", "gamma depends on 'gamma', which the candidate does not set"),
+    ],
+)
+def test_a_condition_that_can_never_hold_is_a_mistake(tmp_path, when, expected):
+    (line,) = found(tmp_path, CONDITIONAL % when)
+    assert line.startswith("3:")
+    assert expected in line
