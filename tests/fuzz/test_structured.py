@@ -42,7 +42,8 @@ SPEC: dict[str, Any] = {
             {"hist_gradient_boosting": {"range": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}}},
             {"ours:Ours": {"fixed": {"depth": 2}, "requires": ["numpy>=2"]}},
         ],
-        "search": {"method": "random", "trials": 3, "folds": 2},
+        "search": {"method": "asha", "trials": 9, "folds": 2, "batch": 2, "factor": 3, "min_resource": 0.1,
+                   "patience": 3, "tolerance": 0.1, "time": 60, "worker_time": "1h"},
     },
     "stages": [
         {"name": "geo", "call": "ours:enrich", "after": "ingest", "with": {"radius": 2.0, "token": {"secret": "T"}}}

@@ -18,7 +18,7 @@ from orchestrator.contracts.documents import Changes, Registration, SplitSummary
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
-from orchestrator.contracts.tasks import TASKS
+from orchestrator.contracts.tasks import TASKS, names_of
 from orchestrator.engine.messages import Bell, Claim, Completion, Pool
 from orchestrator.settings import Settings
 from orchestrator.store.manifests import write_manifest
@@ -56,7 +56,8 @@ class Workers:
     def serve(self) -> None:
         """Register a pool for each queue."""
         for queue in ("prep", "train", "evaluate", "ops"):
-            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1)
+            names = [name for task in TASKS.values() for name in names_of(task)]
+            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1, {"tasks": names})
             self.session.history.register(pool)
 
     def work(self, run: str, upto: int = 100) -> list[str]:
