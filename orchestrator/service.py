@@ -112,7 +112,8 @@ class Service:
         Only then may it leave Redis. In this order: a manifest in the store means that what its run was asked,
         registered and decided is there too, and that Redis cannot take its end back.
         """
-        runs = list(dict.fromkeys([*self.ledger.ended(), *self.ledger.holds()]))
+        holds = self.ledger.holds()
+        runs = list(dict.fromkeys([*self.ledger.ended(), *holds]))
         unkept: list[CycleryError] = []
         for start in range(0, max(1, len(runs)), PAGE):
             records: dict[str, RunRecord | None] = {}
@@ -128,18 +129,19 @@ class Service:
                 drain(self.ledger.redis, self.ledger.settings, self.store)
             for run, record in records.items():
                 with _others_go_on(unkept):
-                    self._keep(run, record)
+                    self._keep(run, record, holds.get(run))
         if unkept:
             raise unkept[0]
 
-    def _keep(self, run: str, record: RunRecord | None) -> None:
+    def _keep(self, run: str, record: RunRecord | None, held: int | None) -> None:
         with answering(self.ledger.redis):
             if record is not None and record.status.ended:
                 self._keep_manifest(record)
                 self.ledger.archive(run, record.generation)
             elif record is not None and record.status is RunStatus.HELD:  # may take a person a week: results are kept
                 write_checkpoint(self.store, record)
-            self.ledger.checkpointed(run)
+            if held is not None:
+                self.ledger.checkpointed(run, held)
 
     def _keep_manifest(self, record: RunRecord) -> None:
         try:

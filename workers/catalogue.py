@@ -15,6 +15,8 @@ FUNCTIONS: dict[str, str] = {
     "data.prepare": "workers.data.prepare:prepare",
     "data.split": "workers.data.split:split",
     "features.build": "workers.features.build:build",
+    "train.feasibility": "workers.feasibility.assess:assess",
+    "train.require": "workers.feasibility.require:require",
     "train.trial": "workers.training.trial:trial",
     "train.search": "workers.training.search:search",
     "train.select": "workers.training.select:select",

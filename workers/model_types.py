@@ -30,6 +30,12 @@ _BY_MODULE: dict[str, str] = {
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    # other libraries: a booster's state is bytes that its own reader parses
+    "collections": "OrderedDict",
+    "lightgbm.basic": "Booster",
+    "lightgbm.sklearn": "LGBMClassifier LGBMRegressor",
+    "xgboost.core": "Booster",
+    "xgboost.sklearn": "XGBClassifier XGBRegressor XGBRFClassifier XGBRFRegressor",
     # the scorers that TunedThresholdClassifierCV and the *CV estimators keep, with the metrics they call
     "sklearn.metrics._scorer": "_CurveScorer _Scorer _PassthroughScorer",
     "sklearn.metrics._classification": (

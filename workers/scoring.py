@@ -14,6 +14,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.metrics import METRICS
+from workers.calibration import calibration_errors
 
 Scalar = str | int | float | bool | None
 
@@ -86,6 +87,18 @@ def _r2(rows: _Judged) -> Any:
     return float("nan") if len(rows.truth) < 2 else _labels(metrics.r2_score)(rows)
 
 
+def _calibration(rows: _Judged) -> Any:
+    """Of the positive class, or with more classes of the one that is held to be likeliest."""
+    answers = np.asarray(rows.predicted, dtype=float)
+    if answers.ndim == 1:
+        probability, event = answers, rows.positives
+    else:
+        probability = answers.max(axis=1)
+        event = np.asarray(rows.labels[answers.argmax(axis=1)] == rows.truth, dtype=bool)
+    weight = np.ones(len(rows.truth)) if rows.weight is None else rows.weight
+    return calibration_errors(probability, event, weight[None, :])[0]
+
+
 _macro: dict[str, Any] = {"average": "macro", "zero_division": 0.0}
 
 _SCORES: dict[str, Callable[[_Judged], Any]] = {
@@ -100,6 +113,7 @@ _SCORES: dict[str, Callable[[_Judged], Any]] = {
     "mcc": _labels(metrics.matthews_corrcoef),
     "log_loss": _log_loss,
     "brier": _brier,
+    "ece": _calibration,
     "roc_auc_ovr": _one_against_rest,
     "f1_macro": _labels(metrics.f1_score, **_macro),
     "f1_weighted": _labels(metrics.f1_score, average="weighted", zero_division=0.0),

@@ -24,14 +24,10 @@ Item = TypeVar("Item")
 
 def follow(output: Output, client: Client, run: Run) -> int:
     """Show a run until it ends or is held; its exit code."""
-    from orchestrator.cli.live import progress
     from orchestrator.cli.summary import exit_code, show_end
 
     try:
-        with progress(output, client) as show:
-            client.session().hurry()
-            for record, waiting in through_outages(output, run.id, lambda: _steps(run)):
-                show(record, [one.message for one in waiting])
+        record = watched(output, client, run)
         (document,) = through_outages(output, run.id, lambda: iter([run.document(report=True, record=record)]))
     except KeyboardInterrupt:
         output.say(f"\nDetached; {run.id} goes on. Back: cyclery watch {run.id} · stop it: cyclery cancel {run.id}")
@@ -43,6 +39,17 @@ def follow(output: Output, client: Client, run: Run) -> int:
     else:
         show_end(output, record, document)
     return exit_code(record)
+
+
+def watched(output: Output, client: Client, run: Run) -> RunRecord:
+    """Show a run's progress until it ends or is held."""
+    from orchestrator.cli.live import progress
+
+    with progress(output, client) as show:
+        client.session().hurry()
+        for record, waiting in through_outages(output, run.id, lambda: _steps(run)):
+            show(record, [one.message for one in waiting])
+    return record
 
 
 def _steps(run: Run) -> Iterator[tuple[RunRecord, tuple[Waiting, ...]]]:

@@ -1,4 +1,4 @@
-"""runs, status, logs, trials, report: what only looks."""
+"""runs, status, logs, report: what only looks."""
 
 from __future__ import annotations
 
@@ -91,45 +91,6 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
         click.echo(plain(f"{lead}{one.line}"))
     if not attempts:
         output.say(f"{stage or found.id} wrote nothing")
-
-
-@click.command()
-@run_argument
-@click.option("--top", type=click.IntRange(min=1), help="Only so many.")
-@click.option(
-    "--sort", type=click.Choice(["score", "candidate", "seconds"]), default="score", show_default=True, help="Order."
-)
-@verb
-def trials(output: Output, run: str, top: int | None, sort: str) -> None:
-    """List the trials of a run, best first."""
-    from orchestrator.cli.trial_rows import resource_of, trial_rows
-
-    found = client_for(output).run(run)
-    record = found.record()
-    rows = trial_rows(record, found.document(record=record)["trials"], sort)[:top]
-    if output.as_json:
-        output.document({"run": found.id, "trials": rows})
-        return
-    if not rows:
-        output.show(f"{found.id} has no trials yet")
-        return
-    from orchestrator.cli.words import duration, number, settings_of
-
-    halved = any("rung" in one for one in rows)
-    cells = [
-        (
-            one["rank"],
-            one["candidate"],
-            *((resource_of(one.get("rung")),) if halved else ()),
-            number(one["score"]),
-            f"± {number(one['std'])}",
-            duration(one["seconds"]),
-            one["error"] or settings_of(one["params"]),
-        )
-        for one in rows
-    ]
-    head = ("rank", "candidate", *(("resource",) if halved else ()), "score", "folds", "took", "parameters")
-    output.table(head, cells, right=("rank", "resource", "score", "took"))
 
 
 @click.command()

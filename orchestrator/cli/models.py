@@ -82,10 +82,13 @@ def _document(version: ModelVersion) -> dict[str, Any]:
 
 def _show(output: Output, version: ModelVersion) -> None:
     from orchestrator.cli.words import ago, interval, settings_of
+    from orchestrator.contracts.documents import DecisionThreshold
 
     output.show(f"{version.name}  {version.stage}  made {ago(version.created)} by {version.run}")
     params = settings_of(version.params)
     output.show(f"{version.candidate}{f' ({params})' if params else ''}")
+    if version.threshold is not None:
+        output.show(f"Decides: {DecisionThreshold.model_validate(version.threshold).sentence}")
     rows = [(name, interval(value)) for name, value in version.metrics_in_order.items()]
     output.table(("on the test rows", ""), rows)
     for reason in version.reasons:

@@ -53,7 +53,11 @@ def check(output: Output, file: Path, overrides: tuple[str, ...]) -> int:
         counts = {"stages": len(plan.stages), "trials": trials}
         output.document({"file": str(file), "valid": True, "problems": [], "workflow": plan.workflow, **counts})
         return 0
-    words = f"and up to {trials} trials, as the search goes" if steps else f"{trials} of them trials"
+    words = (
+        f"and up to {trials} trial{'s' if trials > 1 else ''}, as the search goes"
+        if steps
+        else f"{trials} of them trials"
+    )
     output.show(f"{file}: {plan.workflow} is fine: {len(plan.stages)} stages, {words}")
     output.show(f"Next: cyclery run {file}")
     return 0

@@ -40,6 +40,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     words = f"  {len(record.stages)} stages" + (f", {cached} cached" if cached else "")
     head = Text.assemble((record.run, "bold"), " ", (status, STYLES.get(status, "")))
     output.show(head + Text(f" in {duration(document['seconds'])}{words}"))
+    _feasibility(output, document.get("feasibility"))
     show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
     show_champion(output, document["champion"])
     show_gates(output, document["gates"])
@@ -50,6 +51,13 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
         output.show(f"\nReport: {document['report']}")
     for command in next_commands(record, document):
         output.show(f"Next: {command}")
+
+
+def _feasibility(output: Output, found: dict[str, Any] | None) -> None:
+    """The verdict on the target, in a line."""
+    if found is not None and found["verdict"] is not None:
+        target = f"{found['metric']} of {number(found['target'])}"
+        output.show(f"\nTarget: {target} is {found['verdict']}: {found['reasons'][0]}")
 
 
 def show_trials(output: Output, trials: list[dict[str, Any]], total: int, run: str) -> None:
@@ -110,7 +118,7 @@ def next_commands(record: RunRecord, document: dict[str, Any]) -> list[str]:
     known = {
         RunStatus.SUCCEEDED: [f"cyclery promote {model}" if model else f"cyclery status {run}"],
         RunStatus.HELD: [f"cyclery approve {run} --note '…'", f"cyclery reject {run} --note '…'"],
-        RunStatus.REFUSED: [f"cyclery report {run}", f"cyclery trials {run}"],
+        RunStatus.REFUSED: [f"cyclery report {run}", *([f"cyclery trials {run}"] if document["trials"] else [])],
         RunStatus.RUNNING: [f"cyclery watch {run}"],
         RunStatus.CANCELLED: [f"cyclery retry {run}"],
     }

@@ -16,6 +16,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Begin": {
         "init": Verb("starting", "Write a starter project with real data."),
         "check": Verb("starting", "Validate a workflow file; shows all problems at once."),
+        "feasibility": Verb("feasibility", "Tell whether data and target are realistic, before the search."),
         "plan": Verb("planning", "Show stages, what is cached, how long it may take, what changed."),
         "run": Verb("running", "Submit a workflow and watch it; Ctrl-C detaches."),
     },
@@ -24,7 +25,8 @@ GROUPS: dict[str, dict[str, Verb]] = {
         "status": Verb("looking", "Show how a run stands."),
         "watch": Verb("running", "Watch a run until it ends."),
         "logs": Verb("looking", "Show what the stages of a run wrote."),
-        "trials": Verb("looking", "List the trials of a run, ranked."),
+        "trials": Verb("trials", "List, sort and filter the trials of a run."),
+        "compare": Verb("comparing", "Set runs side by side."),
         "report": Verb("looking", "Write a run's HTML report and say where it is."),
         "cancel": Verb("running", "Stop a run."),
         "retry": Verb("running", "Run an ended run again, keeping what still matches."),

@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from orchestrator.contracts.estimators import told
+
 STYLES: Mapping[str, str] = {
     "done": "green",
     "succeeded": "green",
@@ -70,7 +72,8 @@ def number(value: float | None) -> str:
 
 def settings_of(params: Mapping[str, Any]) -> str:
     """`C=1, penalty=l2`."""
-    return ", ".join(f"{name}={number(value) if isinstance(value, float) else value}" for name, value in params.items())
+    shown = {name: number(value) if isinstance(value, float) else told(name, value) for name, value in params.items()}
+    return ", ".join(f"{name}={value}" for name, value in shown.items())
 
 
 def interval(metric: Mapping[str, Any]) -> str:

@@ -85,6 +85,18 @@ class Client:
         Origins(session.settings.home).keep(accepted.run, Origin(seeded.path, seeded.overrides))
         return Run(session, accepted.run, attached=accepted.attached)
 
+    def feasibility(self, workflow: Workflow, seed: int | None = None) -> Run:
+        """Submit the part of a workflow that tells whether its target is in reach; a later run finds it cached."""
+        from orchestrator.client.planning import feasibility_plan_for
+        from orchestrator.client.run import Run
+        from orchestrator.engine.submission import Submission
+
+        session = self.session(pools=True)
+        seeded = workflow if seed is None else workflow.seeded(seed)
+        plan = feasibility_plan_for(session, seeded)
+        accepted = self._submit(session, Submission(plan, session.settings.author, seeded.spec.seed))
+        return Run(session, accepted.run, attached=accepted.attached)
+
     def retry(
         self, run: str, *, from_stage: str | None = None, same_code: bool = False, file: Path | None = None
     ) -> Run:

@@ -14,16 +14,17 @@ from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import Plan, Purity, StageCall
 from orchestrator.contracts.errors import InvalidInput, Outdated, Unreachable
+from orchestrator.contracts.evaluation import PRODUCTION
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
 from orchestrator.engine.restored import ABRIDGED
-from orchestrator.plan.build import build
+from orchestrator.plan.build import build, feasibility_plan
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
 from orchestrator.plan.fingerprints import Fingerprints, Rival
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.plan.stages import rival_of
+from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.settings import Settings
 from orchestrator.spec.models import Spec
 
@@ -41,10 +42,10 @@ class Outlook:
 
 def plan_offline(workflow: Workflow, settings: Settings) -> Outlook:
     """The plan where there is no Redis and no store to ask."""
-    rival = rival_of(workflow.spec)
-    if rival is not None:
+    rivals = " and ".join(named_rivals(workflow.spec))
+    if rivals:
         raise Unreachable(
-            f"gates compare with {rival}, and there is no registry to ask: start the stack (`cyclery up`)"
+            f"gates compare with {rivals}, and there is no registry to ask: start the stack (`cyclery up`)"
         )
     with workflow.placing():
         return Outlook(build(workflow.spec, _fingerprints(workflow, Sources(settings.home), None, upload=False)))
@@ -54,6 +55,12 @@ def plan_for(session: Session, workflow: Workflow, *, upload: bool) -> Plan:
     """The plan of a workflow; with `upload` the store has afterwards what its stages will read."""
     with workflow.placing():
         return build(workflow.spec, _fingerprints(workflow, session.sources, session, upload=upload))
+
+
+def feasibility_plan_for(session: Session, workflow: Workflow) -> Plan:
+    """The part of the plan that ends with the verdict on the target; the store has what its stages will read."""
+    with workflow.placing():
+        return feasibility_plan(workflow.spec, _fingerprints(workflow, session.sources, session, upload=True))
 
 
 def look_ahead(session: Session, workflow: Workflow) -> Outlook:
@@ -115,8 +122,9 @@ def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None,
     else:
         refs = {name: sources.digest(path) for name, path in files.items()}
     code = team_code(spec, session.store if upload and session is not None else None)
-    rival = rival_of(spec)
     rivals: dict[str, Rival] = {}
+    live = _live(session, spec) if session is not None and PRODUCTION in named_rivals(spec) else None
+    rival = rival_of(spec, live)
     if rival is not None and session is not None:
         version = _registered(session, spec, rival)
         rivals[rival] = Rival(version.bundle, version.rows)
@@ -127,6 +135,7 @@ def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None,
         model_code=code.models,
         environments=_environments(session),
         rivals=rivals,
+        live=live,
     )
 
 
@@ -135,8 +144,13 @@ def _registered(session: Session, spec: Spec, rival: str) -> ModelVersion:
     try:
         return session.registry.get(rival)
     except InvalidInput as error:
-        at = next(index for index, gate in enumerate(spec.gates) if getattr(gate, "beats", None) == rival)
-        raise CannotPlan([Problem(("gates", at), str(error))]) from None
+        raise CannotPlan([Problem(("gates", named_rivals(spec)[rival]), str(error))]) from None
+
+
+def _live(session: Session, spec: Spec) -> str | None:
+    """NAME@VERSION of the workflow's model that is in production now."""
+    versions = session.registry.list(spec.name)
+    return next((version.name for version in versions if version.stage == "production"), None)
 
 
 def _environments(session: Session | None) -> dict[str, str | None]:
@@ -153,8 +167,8 @@ def _environments(session: Session | None) -> dict[str, str | None]:
 def plan_checked(workflow: Workflow, settings: Settings) -> Plan:
     """The plan as far as it can be judged without a registry: rivals are taken on trust."""
     with workflow.placing():
-        rival = rival_of(workflow.spec)
         prints = _fingerprints(workflow, Sources(settings.home), None, upload=False)
+        rival = rival_of(workflow.spec, None)
         if rival is not None:
             source = next(iter(prints.sources.values()))
             prints = replace(prints, rivals={rival: Rival(source, source)})

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.client.reports import Reports
 from orchestrator.client.resolving import record_of
@@ -17,6 +17,10 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
 from orchestrator.engine.messages import Settled
+
+if TYPE_CHECKING:
+    from orchestrator.contracts.feasibility import Feasibility
+    from orchestrator.report.evidence import Evidence
 
 BLOCK_MS = 1000  # one wait for events; below the patience of the connection
 QUIET_S = 0.1  # between two snapshots while much happens
@@ -105,6 +109,12 @@ class Run:
         notes = [*document["notes"], unwritten] if unwritten else document["notes"]
         return document | {"notes": notes, "waiting_for": [asdict(one) for one in self.waiting(record)]}
 
+    def evidence(self, record: RunRecord | None = None) -> Evidence:
+        """The documents that its stages left, read when they are asked for."""
+        from orchestrator.report.evidence import Evidence
+
+        return Evidence(record or self.record(), self._session.store.read)
+
     @property
     def champion(self) -> Champion:
         """The chosen model with its intervals; raises InvalidInput before there is one."""
@@ -122,6 +132,11 @@ class Run:
         record = self.record().stage("select")
         ref = record.outputs.get("ranking") if record is not None else None
         return Ranking.model_validate_json(self._session.store.read(ref)).trials if ref is not None else ()
+
+    @property
+    def feasibility(self) -> Feasibility | None:
+        """Whether the target is in reach; None where the run does not ask, or has no answer yet."""
+        return self.evidence().feasibility
 
     @property
     def gates(self) -> tuple[Verdict, ...]:

@@ -172,6 +172,36 @@ class SearchSummary(Value):
     worker_s: float | None = None
 
 
+class Curve(Value):
+    """Points of a plot, at most a few hundred."""
+
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+
+
+class DecisionThreshold(Value):
+    """From where on the champion calls a row positive, and how it came to that."""
+
+    value: float
+    by: str  # "fixed", or the metric (or "cost") that is best there
+    response: Literal["probability", "decision"]  # of the positive class: what is compared with it
+    rows: int = 0  # whose out-of-fold predictions it was chosen on
+    score: float | None = None  # of these rows there
+    usual: float | None = None  # the threshold without tuning
+    usual_score: float | None = None
+    curve: Curve | None = None  # threshold against what it was chosen by
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        kind = "probability" if self.response == "probability" else "decision function"
+        told = f"positive from a {kind} of {self.value:.4g} on, "
+        if self.score is None or self.usual is None or self.usual_score is None:
+            return told + "as the workflow says"
+        there = f"{self.score:.4g} there, {self.usual_score:.4g} at {self.usual:g}"
+        return told + f"tuned for {self.by} on {self.rows} out-of-fold predictions ({there})"
+
+
 class RankedTrial(Value):
     """One line of the ranking."""
 
@@ -199,6 +229,8 @@ class Ranking(Value):
         RankedTrial, ...
     ] = ()  # by a search that halves: each setting at its last rung, ranked after `trials`
     search: SearchSummary | None = None  # None: all trials were planned
+    threshold: DecisionThreshold | None = None  # None: the estimator decides as it always does
+    weights: Literal["balanced"] | None = None
 
 
 class Interval(Value):
@@ -212,19 +244,21 @@ class Interval(Value):
     note: str | None = None  # why undefined, or what to beware of
 
 
-class Curve(Value):
-    """Points of a plot, at most a few hundred."""
-
-    x: tuple[float, ...]
-    y: tuple[float, ...]
-
-
 class Importance(Value):
     """Permutation importance of one raw feature: loss of the objective's metric."""
 
     feature: str
     mean: float
     std: float
+
+
+class SliceEvidence(Value):
+    """The champion on some of the test rows."""
+
+    column: str
+    slice: str  # COLUMN=VALUE
+    rows: int
+    metrics: dict[str, Interval]  # at a confidence that allows for how many slices were looked at
 
 
 class Evaluation(Value):
@@ -240,6 +274,9 @@ class Evaluation(Value):
     curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
+    slices: tuple[SliceEvidence, ...] = ()  # those that the spec names
+    weakest: tuple[SliceEvidence, ...] = ()  # found among all values of all columns with few, worst first
+    searched: int = 0  # how many slices they were found among
 
 
 class Verdict(Value):

@@ -9,6 +9,7 @@ from importlib import metadata
 from orchestrator.contracts.values import digest_of
 
 # A team's own requirements are no part of it: they stand in the stage call, and enter its key there.
+OPTIONAL = ("lightgbm", "xgboost", "xgboost-cpu")  # named only where they are installed
 PACKAGES = ("cyclery", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 
 # The first release that computes what this one computes, which stands for this one in keys: so releases share their
@@ -16,11 +17,14 @@ PACKAGES = ("cyclery", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "s
 # does it, by a change of what lies under all of them: how tables are written, how a team's code is called.
 COMPUTES_AS = "0.1.0"
 
+_ABSENT = "absent"
+
 
 def environment() -> dict[str, str]:
     """Name → version of the interpreter, the machine and the libraries; `absent` where one is not installed."""
     described = {"python": platform.python_version(), "machine": platform.machine()}
-    return described | {name: _version(name) for name in PACKAGES}
+    optional = {name: version for name in OPTIONAL if (version := _version(name)) != _ABSENT}
+    return described | {name: _version(name) for name in PACKAGES} | optional
 
 
 def computing_environment() -> dict[str, str]:
@@ -38,4 +42,4 @@ def _version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "absent"
+        return _ABSENT

@@ -2,7 +2,8 @@
 
 It is data (`estimators.json`, written by tests/unit/estimator_catalogue.py), so that a spec is checked without
 scikit-learn. A name is the class's in snake case without `Classifier` or `Regressor`: `random_forest`, `svc`,
-`logistic_regression`. The class's own name, its name in snake case, its dotted path, `svm` and `knn` are taken as well.
+`logistic_regression`. The class's own name, its name in snake case, its dotted path, `svm`, `knn` and `calibrated` are
+taken as well. Ensembles of other estimators are given these in `OF` (a list) and `FINAL` among their parameters.
 """
 
 from __future__ import annotations
@@ -16,6 +17,19 @@ from importlib import resources
 from typing import Any
 
 from orchestrator.contracts.roles import Task
+
+# Of other libraries, those whose fitted models a model file can hold (workers/model_types.py). Where a pool has the
+# library is known there alone, and so is what its parameters accept.
+FOREIGN: Mapping[str, Task] = {
+    "lightgbm.LGBMClassifier": "classification",
+    "lightgbm.LGBMRegressor": "regression",
+    "xgboost.XGBClassifier": "classification",
+    "xgboost.XGBRegressor": "regression",
+    "xgboost.XGBRFClassifier": "classification",
+    "xgboost.XGBRFRegressor": "regression",
+}
+
+OF, FINAL = "of", "final"  # among the parameters of a trial of an ensemble: the estimators inside it
 
 _KINDS: dict[str, Any] = {
     "text": str,
@@ -74,25 +88,62 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
+class Inside:
+    """How a class is given the estimators inside it."""
+
+    slot: str  # the parameter that takes them: "estimators" a list of pairs, "estimator" one
+    final: str | None  # the parameter that takes the one above them
+    needed: bool
+    splits: bool  # whether it cross-validates them when it is fitted, by folds that know of no group and no time
+
+    @property
+    def several(self) -> bool:
+        """Whether it takes many, each under its name."""
+        return self.slot == "estimators"
+
+
+@dataclass(frozen=True, slots=True)
 class Estimator:
     """One class of scikit-learn."""
 
     name: str
     path: str
     parameters: Mapping[str, tuple[Accepted, ...]]
+    inside: Inside | None = None
+    unknown: bool = False  # of another library: its parameters are looked at where it is installed
 
     def problem(self, parameter: str, value: Any) -> str | None:
         """What the parameter should be, where the value is not; None where it is."""
         kinds = self.parameters[parameter]
-        if not kinds:
-            return "cannot be given in a spec"
         if any(kind.takes(value) for kind in kinds):
             return None
+        if self.inside is not None and parameter in (self.inside.slot, self.inside.final):
+            return f"is written beside `fixed`, as `{OF if parameter == self.inside.slot else FINAL}: …`"
+        if not kinds:
+            return "cannot be given in a spec"
         return f"should be {' or '.join(str(kind) for kind in kinds)}"
+
+
+def inner(part: Any) -> str:
+    """An estimator inside another as people read it: `random_forest(n_estimators=200)`, `voting(of=svc, ridge)`."""
+    given = ", ".join(f"{name}={told(name, value)}" for name, value in part["params"].items())
+    return f"{part['name']}({given})" if given else str(part["name"])
+
+
+def told(name: str, value: Any) -> Any:
+    """A parameter's value for people: estimators inside by their names, anything else as it is."""
+    parts = value if isinstance(value, list | tuple) else [value]
+    if name not in {OF, FINAL} or not all(
+        isinstance(part, Mapping) and {"name", "params"} <= {*part} for part in parts
+    ):
+        return value
+    return " + ".join(inner(part) for part in parts)
 
 
 def find(name: str, task: Task) -> Estimator | None:
     """The estimator of this name for this task."""
+    if FOREIGN.get(name) == task:
+        return Estimator(name, name, {}, unknown=True)
     entries, aliases = _tasks()[task]["estimators"], _spellings(task)
     short = aliases.get(name)
     if short is None or short not in entries:
@@ -136,4 +187,5 @@ def _estimator(short: str, task: Task) -> Estimator:
         name: tuple(Accepted(**{**kind, "choices": tuple(kind.get("choices", ()))}) for kind in kinds)
         for name, kinds in entry["parameters"].items()
     }
-    return Estimator(short, entry["path"], accepted)
+    inside = Inside(**entry["inside"]) if "inside" in entry else None
+    return Estimator(short, entry["path"], accepted, inside)

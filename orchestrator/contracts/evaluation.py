@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Costs, Objective
 from orchestrator.contracts.values import Value
+
+PRODUCTION = "production"  # of gates: the version that was live when the run was submitted
+
+
+class Slicing(Value):
+    """A column whose values, or bins, divide the test rows; each value where neither is given."""
+
+    column: str
+    values: tuple[str | int | float | bool, ...] | None = None
+    bins: tuple[float, ...] | None = None  # rising edges; a bin holds its lower one, the last bin both
 
 
 class EvaluateParams(Value):
@@ -16,6 +26,9 @@ class EvaluateParams(Value):
     confidence: float = 0.95
     resamples: int = 2000  # of the bootstrap
     seed: int = 0
+    costs: Costs | None = None  # of a row: the mean is then a metric, `cost`
+    slices: tuple[Slicing, ...] = ()
+    weakest: int = 0  # how many slices are looked for by themselves
 
 
 class MetricGate(Value):
@@ -26,21 +39,72 @@ class MetricGate(Value):
     at_least: float | None = None  # judged on the interval's lower end
     at_most: float | None = None  # judged on the interval's upper end
     confidence: float = 0.95
+    slice: str | None = None  # COLUMN=VALUE: on these test rows only
+    slices: str | None = None  # a column: on each of its slices
 
 
 class BeatsGate(Value):
     """Better than the dummy, or than a registered version on rows that neither trained on."""
 
-    text: str
-    beats: str  # "dummy" or NAME@VERSION
+    text: str  # as the person wrote it
+    beats: str  # "dummy", "production" or NAME@VERSION
+    margin: float = 0.0  # the gain must be larger, in units of the metric
+    confidence: float = 0.95  # of the two-sided interval whose lower end is judged: alpha is half of what is left
+
+    @property
+    def rival(self) -> str:
+        """What the model is compared with."""
+        return self.beats
+
+
+class NotWorseGate(Value):
+    """Worse by less than a margin than a registered version: non-inferior."""
+
+    text: str  # as the person wrote it
+    not_worse_than: str  # "production" or NAME@VERSION
+    margin: float = 0.0  # the loss must be smaller, in units of the metric
     confidence: float = 0.95
+    slice: str | None = None  # COLUMN=VALUE: on these test rows only
+    slices: str | None = None  # a column: on each of its slices
+
+    @property
+    def rival(self) -> str:
+        """What the model is compared with."""
+        return self.not_worse_than
+
+
+class FairnessGate(Value):
+    """The ratio of a rate between the group where it is lowest and the one where it is highest."""
+
+    text: str  # as the person wrote it
+    fairness: str  # one of RATES
+    groups: str  # a column: its slices are the groups
+    at_least: float  # judged on the interval's lower end
+    confidence: float = 0.95
+
+
+RATES = ("selection_rate", "accuracy", "precision", "recall", "specificity")  # of binary targets
+ComparisonGate = BeatsGate | NotWorseGate
+Gate = MetricGate | ComparisonGate | FairnessGate
+
+
+def column_of(gate: Gate) -> str | None:
+    """The column whose slices a gate is judged on, or compares; None: it is judged on all test rows."""
+    if isinstance(gate, BeatsGate):
+        return None
+    if isinstance(gate, FairnessGate):
+        return gate.groups
+    return gate.slices if gate.slice is None else gate.slice.partition("=")[0].strip()
 
 
 class GatesParams(Value):
     """The gates in the order of the spec."""
 
-    gates: tuple[MetricGate | BeatsGate, ...] = Field(default_factory=tuple)
+    gates: tuple[Gate, ...] = Field(default_factory=tuple)
     objective: Objective
     roles: Columns = Columns()
     resamples: int = 2000
     seed: int = 0
+    costs: Costs | None = None
+    live: str | None = None  # NAME@VERSION that `production` stands for; None: nothing was live yet
+    slices: tuple[Slicing, ...] = ()  # how columns are divided that gates name; else by value

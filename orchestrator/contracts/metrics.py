@@ -25,6 +25,9 @@ def _metric(name: str, tasks: str, better: str, needs: Needs, title: str) -> Met
     return Metric(name, frozenset(names[letter] for letter in tasks), better == "up", needs, title)
 
 
+COST = _metric("cost", "b", "down", "labels", "mean cost of a row, by objective.costs")
+"""Not one of METRICS, since it exists only where a workflow says what errors cost."""
+
 METRICS: dict[str, Metric] = {
     metric.name: metric
     for metric in (
@@ -39,6 +42,7 @@ METRICS: dict[str, Metric] = {
         _metric("mcc", "bm", "up", "labels", "Matthews correlation"),
         _metric("log_loss", "bm", "down", "probabilities", "log loss"),
         _metric("brier", "b", "down", "probabilities", "Brier score"),
+        _metric("ece", "bm", "down", "probabilities", "expected calibration error"),
         _metric("roc_auc_ovr", "m", "up", "probabilities", "area under the ROC curve, one against rest, macro"),
         _metric("f1_macro", "m", "up", "labels", "F1, macro average"),
         _metric("f1_weighted", "m", "up", "labels", "F1, weighted by class size"),
@@ -51,3 +55,8 @@ METRICS: dict[str, Metric] = {
         _metric("r2", "r", "up", "values", "share of variance explained"),
     )
 }
+
+
+def metric_of(name: str) -> Metric:
+    """The metric of this name, `cost` included."""
+    return COST if name == COST.name else METRICS[name]

@@ -148,6 +148,7 @@ class ModelVersion(Record):
     candidate: str
     params: dict[str, Any] = Field(default_factory=dict)
     reasons: tuple[str, ...] = ()  # of a refusal
+    threshold: dict[str, Any] | None = None  # a DecisionThreshold as JSON, without its curve
 
     @property
     def name(self) -> str:

@@ -18,6 +18,22 @@ class Objective(Value):
     positive: str | int | float | bool | None = None  # the class of interest of a binary target
 
 
+class Costs(Value):
+    """What one row costs, by what it is and what it was taken for; a gain is below 0."""
+
+    false_positive: float = 0.0
+    false_negative: float = 0.0
+    true_positive: float = 0.0
+    true_negative: float = 0.0
+
+
+class Threshold(Value):
+    """From where on a row is called positive: at a probability, or where a metric (or the mean cost) is best."""
+
+    metric: Literal["accuracy", "balanced_accuracy", "f1", "mcc", "cost"] | None = None
+    value: float | None = None
+
+
 class Columns(Value):
     """Columns that mean something to split, folds, intervals and checks; none is a feature."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.contracts import data, evaluation, release, training
+from orchestrator.contracts import data, evaluation, feasibility, release, training
 from orchestrator.contracts.calls import PLAN_VERSION, Purity, StageCall
 from orchestrator.contracts.values import Value
 
@@ -61,12 +61,14 @@ TASKS: dict[str, Task] = {
         Task("data.prepare", 1, Queue.PREP, Purity.PURE, data.PrepareParams, ("table",), ("table", "changes")),
         Task("data.split", 1, Queue.PREP, Purity.PURE, data.SplitParams, ("table",), ("rows", "summary")),
         Task("features.build", 1, Queue.PREP, Purity.PURE, data.FeaturesParams, ("table", "rows"), ("frame", "preparation")),
+        Task("train.feasibility", 1, Queue.TRAIN, Purity.PURE, feasibility.FeasibilityParams, (*_ROWS, "summary"), ("feasibility",)),
+        Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
-        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "search?"), ("model", "ranking")),
-        Task("evaluate.model", 1, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS), ("evaluation", "predictions")),
-        Task("evaluate.gates", 1, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
-             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?"), ("verdicts",)),
+        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?", "search?"), ("model", "ranking")),
+        Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
+        Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
+             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),
         Task("release.approve", 1, Queue.OPS, Purity.VOLATILE, NoParams, (), ()),  # held for a person; no worker runs it

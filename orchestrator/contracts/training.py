@@ -7,10 +7,11 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.calls import Code, Input, Policy
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Costs, Objective, Threshold
 from orchestrator.contracts.spaces import Space
 from orchestrator.contracts.values import Value
 
+Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
 ROWS = "rows"  # the resource that is a share of each fold's training rows
 
 
@@ -40,6 +41,7 @@ class TrialParams(Value):
     roles: Columns = Columns()
     seed: int = 0
     rung: Rung | None = None  # None: all that there is
+    weights: Weights | None = None  # of training rows, beside the weight column
 
 
 class SelectParams(Value):
@@ -49,6 +51,9 @@ class SelectParams(Value):
     objective: Objective
     roles: Columns = Columns()
     seed: int = 0
+    weights: Weights | None = None  # as the trials had them
+    threshold: Threshold | None = None  # of the champion's decisions; None: the estimator's own
+    costs: Costs | None = None
     trials: int | None = None  # how many were planned, so that the reason can say how many failed; None: a search tells
     candidates: tuple[str, ...] = ()  # in the order of the spec, where trials come in the order of a search
 
@@ -87,6 +92,7 @@ class SearchParams(Value):
     objective: Objective
     roles: Columns = Columns()
     model_seed: int = 0
+    weights: Weights | None = None  # of each trial
     inputs: dict[str, Input] = Field(default_factory=dict)  # of each trial
     policy: Policy = Policy()  # of each trial
     joins: tuple[str, ...] = ()  # stages that take the trials' results

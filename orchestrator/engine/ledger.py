@@ -224,6 +224,7 @@ class Ledger:
             "measured": json.dumps(dict(completion.measured)) if completion.measured else None,
             "log": completion.log.model_dump_json(exclude_none=True) if completion.log else None,
             "refusal": completion.refusal,
+            "ends": completion.ends or None,
         }
         outputs = json.dumps(encode_refs(completion.outputs), separators=(",", ":"))
         kept = [*completion.outputs.values(), *([completion.log] if completion.log else [])]
@@ -363,14 +364,15 @@ class Ledger:
         """Runs that ended and whose manifest is not yet in the store."""
         return self._members("ended")
 
-    def holds(self) -> list[str]:
-        """Runs that came to wait for a person, and whose checkpoint is not yet in the store."""
-        return self._members("holds")
-
-    def checkpointed(self, run: str) -> None:
-        """How far the run came is in the store, or matters no more."""
+    def holds(self) -> dict[str, int]:
+        """Runs that came to wait for a person, and whose checkpoint is not yet in the store: when they did, in ms."""
         with answering(self.redis):
-            self.redis.zrem(self.keys("holds"), run)
+            marks = cast("list[tuple[str, float]]", self.redis.zrange(self.keys("holds"), 0, -1, withscores=True))
+        return {run: int(at) for run, at in marks}
+
+    def checkpointed(self, run: str, at: int) -> None:
+        """How far the run had come by then is in the store, or matters no more."""
+        self._run("checkpointed", run, at)
 
     def archive(self, run: str, generation: int) -> None:
         """The manifest of this generation is in the store: the run may expire."""

@@ -144,6 +144,7 @@ class Completion:
     keys: tuple[str, ...] = ()  # under which the result may be found again; none: it is not cached
     lasting: bool = False  # the record never expires: the effect was applied
     refusal: str | None = None  # the run's model is refused from here on, and why
+    ends: bool = False  # with the refusal the run ends: what has not begun never begins
     expansion: Expansion | None = None
 
     def record(self) -> CacheRecord:

@@ -13,13 +13,16 @@ from orchestrator.plan.placing import in_order
 from orchestrator.plan.stages import BUILDERS, spine_of
 from orchestrator.spec.models import Spec
 
+FEASIBILITY = ".feasibility"  # at the end of a workflow's name, which no file's workflow can have
 
-def build(spec: Spec, fingerprints: Fingerprints) -> Plan:
+
+def build(spec: Spec, fingerprints: Fingerprints, *, feasibility: bool = False) -> Plan:
     """The plan of a workflow, its stages in an order in which each comes after what it waits for.
 
+    With `feasibility` it has that stage whether or not the spec has a target.
     Raises CannotPlan with the problems that only planning can see.
     """
-    spine = spine_of(spec)
+    spine = spine_of(spec, feasibility=feasibility)
     wishes = wishes_of(spec, dict(fingerprints.signatures), spine)
     line = in_order(spine, wishes)
     waits: dict[str, list[str]] = {}
@@ -55,6 +58,21 @@ def joined(calls: list[StageCall]) -> list[StageCall]:
         call.model_copy(update={"params": call.params | {"joins": takers}}) if call.id in steps else call
         for call in calls
     ]
+
+
+def feasibility_plan(spec: Spec, fingerprints: Fingerprints) -> Plan:
+    """The part of a workflow's plan that tells whether its target is in reach, as a workflow of its own.
+
+    Its stages are those of the whole plan, keys included: a later run finds them cached. Where the spec has no target
+    its goal is judged; without either only what can be reached is estimated.
+    """
+    whole = build(spec, fingerprints, feasibility=True)
+    needed = {"feasibility", "require"}
+    for call in reversed(whole.stages):
+        if call.id in needed:
+            needed.update(call.upstream())
+    stages = tuple(call for call in whole.stages if call.id in needed)
+    return whole.model_copy(update={"workflow": f"{spec.name}{FEASIBILITY}", "stages": stages})
 
 
 def keyed(calls: list[StageCall], environments: Mapping[str, str | None]) -> tuple[StageCall, ...]:

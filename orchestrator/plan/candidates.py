@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator.contracts.estimators import FINAL, OF
 from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.spec.models import Candidate, Range, Train
+from orchestrator.spec.models import Candidate, Part, Range, Train
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,19 @@ def space_of(candidate: Candidate) -> Space:
         elif wanted.low is not None and wanted.high is not None:
             between[name] = Between(wanted.low, wanted.high, wanted.log, wanted.int)
     when = {name: wanted.when for name, wanted in candidate.range.items() if wanted.when}
-    return Space(candidate.name, candidate.fixed, choices, between, when)
+    return Space(candidate.name, _given(candidate), choices, between, when)
+
+
+def _given(part: Part) -> dict[str, Any]:
+    """The set parameters, with the estimators inside among them."""
+    given: dict[str, Any] = {OF: [_inner(one) for one in part.of]} if part.of else {}
+    if part.final is not None:
+        given[FINAL] = _inner(part.final)
+    return {**given, **part.fixed}
+
+
+def _inner(part: Part) -> dict[str, Any]:
+    return {"name": part.name, "estimator": part.estimator, "params": _given(part)}
 
 
 def _problems(train: Train) -> list[Problem]:

@@ -27,6 +27,7 @@ _PRODUCERS = {
         "prepare": ("changes",),
         "split": ("rows", "summary"),
         "features": ("frame", "preparation"),
+        "feasibility": ("feasibility",),
         "train": ("results",),
         "select": ("model", "ranking"),
         "evaluate": ("evaluation", "predictions"),

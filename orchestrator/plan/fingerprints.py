@@ -27,3 +27,4 @@ class Fingerprints:
     model_code: Code | None = None  # with all estimators of the team's own: for whoever loads a model
     environments: Mapping[str, str | None] = field(default_factory=dict)  # by queue; None: no pool known yet
     rivals: Mapping[str, Rival] = field(default_factory=dict)  # by NAME@VERSION
+    live: str | None = None  # NAME@VERSION of the workflow's model in production; None: nothing is

@@ -17,6 +17,8 @@ SPINE = (
     "prepare",
     "split",
     "features",
+    "feasibility",
+    "require",
     "train",
     "select",
     "evaluate",
@@ -27,7 +29,13 @@ SPINE = (
 )
 
 # Why a stage of the spine may not be there.
-_ABSENT = {"check": "data has no checks", "gates": "it has no gates", "approve": "it has no approve section"}
+_ABSENT = {
+    "check": "data has no checks",
+    "feasibility": "the objective has no target",
+    "require": "the objective requires nothing",
+    "gates": "it has no gates",
+    "approve": "it has no approve section",
+}
 
 
 @dataclass(frozen=True, slots=True)

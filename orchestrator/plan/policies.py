@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from orchestrator.contracts.calls import Hold, Policy
-from orchestrator.spec.models import Approve, CustomStage, Train
+from orchestrator.spec.models import Approve, CustomStage, Spec, Train
 
 SMALL_BYTES = 4 * 2**20  # source bytes × folds × trials that one message may carry
 WIDTH = 16  # messages that a search is spread over at least, so that pools stay busy
@@ -18,6 +18,12 @@ def trial_policy(train: Train, trials: int, source_bytes: int) -> Policy:
         memory_mb=train.memory,
         batch=trial_batch(trials, source_bytes, train.search.folds),
     )
+
+
+def feasibility_policy(spec: Spec) -> Policy:
+    """The limits of one trial; a failure is borne unless the run waits for the verdict."""
+    required = spec.objective.require is not None
+    return Policy(tolerate=not required, timeout_s=spec.train.timeout, memory_mb=spec.train.memory)
 
 
 def trial_batch(trials: int, source_bytes: int, folds: int) -> int:

@@ -64,6 +64,20 @@ def shares_of(train: Train, settings: int) -> tuple[float, ...]:
     return tuple(shares)
 
 
+def mean_share(train: Train) -> float:
+    """What a setting takes on all its rungs together, on average, in units of a trial in full; 1 without halving."""
+    settings = settings_of(train)
+    shares = enumerate(shares_of(train, settings))
+    taken = [share * max(1, settings // int(train.search.factor) ** rung) for rung, share in shares]
+    return float(sum(taken)) / settings
+
+
+def budget_s(search: Search, workers: int) -> float | None:
+    """Seconds after which nothing new is tried, as far as can be told before the search; None without a budget."""
+    limits = [search.time, None if search.worker_time is None else search.worker_time / max(1, workers)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def full_of(candidate: Candidate, resource: str) -> float:
     """The value of the parameter that is the resource, in full, as the review of the spec has seen to."""
     return float(candidate.fixed[resource])

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Gather, Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
+from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
 from orchestrator.contracts.training import SearchParams, SelectParams, TrialParams
@@ -15,6 +16,7 @@ from orchestrator.plan import policies, search
 from orchestrator.plan.candidates import expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
+from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.spec.headers import format_of
 from orchestrator.spec.models import Approve, Source, Spec, Train
 
@@ -58,12 +60,18 @@ def split(draft: Draft) -> None:
     """Test rows and folds."""
     spec = draft.spec
     params = data.SplitParams(
-        **spec.split.model_dump(),
+        **spec.split.model_dump(exclude={"assume_independent"}),
         folds=spec.train.search.folds,
         objective=_target(spec),
         columns=_roles(spec),
     )
     draft.add("split", "data.split", params, {"table": draft.table})
+    named = [name for name in (spec.columns.group, spec.columns.time) if name is not None]
+    if named and spec.split.assume_independent:
+        draft.notes.append(
+            f"rows are taken for independent, as the workflow says, although it names {' and '.join(named)}: "
+            "where they are not, scores are too good"
+        )
 
 
 def features(draft: Draft) -> None:
@@ -75,14 +83,43 @@ def features(draft: Draft) -> None:
     draft.add("features", "features.build", params, {"table": draft.table, "rows": _split("rows")})
 
 
+def feasibility(draft: Draft) -> None:
+    """Whether the target is in reach, by simple models; the search waits for it only where it is required."""
+    spec = draft.spec
+    first = {trial.candidate.name: trial for trial in reversed(expand(spec.train)) if not trial.candidate.own}
+    params = FeasibilityParams(
+        objective=_objective(spec),
+        roles=_roles(spec),
+        target=spec.objective.target if spec.objective.target is not None else spec.objective.goal,
+        timed=tuple(
+            TimedCandidate(name=name, estimator=first[name].candidate.estimator, params=first[name].params)
+            for name in (candidate.name for candidate in spec.train.candidates)
+            if name in first
+        ),
+        seed=spec.seed,
+    )
+    policy = policies.feasibility_policy(spec)
+    draft.add("feasibility", "train.feasibility", params, {**_prepared(), "summary": _split("summary")}, policy=policy)
+
+
+def require(draft: Draft) -> None:
+    """The run ends here as refused unless the target was found to be as realistic as the spec asks."""
+    given = {"feasibility": Output(stage="feasibility", output="feasibility")}
+    draft.add("require", "train.require", RequireParams(verdict=draft.spec.objective.require or "realistic"), given)
+
+
 def train(draft: Draft) -> None:
-    """One stage for each trial of each candidate, or the steps of a search that brings them into being."""
+    """One stage for each trial of each candidate, or the steps of a search that brings them into being.
+
+    They wait for what is required before anything is spent on them.
+    """
     if search.grows(draft.spec.train.search):
         _search(draft)
         return
     spec, fingerprints = draft.spec, draft.fingerprints
     trials = expand(spec.train)
     size = sum(ref.size for ref in fingerprints.sources.values())
+    after = ("require",) if draft.has("require") else ()
     policy = policies.trial_policy(spec.train, len(trials), size)
     inputs = {**_prepared(), "summary": _split("summary")}
     for trial in trials:
@@ -94,10 +131,11 @@ def train(draft: Draft) -> None:
             objective=_objective(spec),
             roles=_roles(spec),
             seed=spec.seed,
+            weights=spec.train.weights,
         )
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
-        draft.add("train", "train.trial", params, inputs, identifier=identifier, policy=policy, code=code)
+        draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
     _check_success(spec.train, len(trials))
 
 
@@ -126,6 +164,7 @@ def _search(draft: Draft) -> None:
         objective=_objective(spec),
         roles=_roles(spec),
         model_seed=spec.seed,
+        weights=spec.train.weights,
         inputs={**_prepared(), "summary": _split("summary")},
         policy=policies.trial_policy(spec.train, batch, sum(ref.size for ref in draft.fingerprints.sources.values())),
     )
@@ -134,7 +173,7 @@ def _search(draft: Draft) -> None:
         inputs: dict[str, Input] = {"results": Gather(stages=(), output="result")}
         if step > 1:
             inputs["search"] = Output(stage=f"search[{step - 1}]", output="search")
-        after = () if step > 1 else ("features",)
+        after = () if step > 1 else ("require" if draft.has("require") else "features",)
         policy = policies.search_policy(settings)
         draft.add("train", "train.search", params, inputs, identifier=f"search[{step}]", after=after, policy=policy)
     draft.groups["train"] = draft.groups["train"][-1:]
@@ -155,10 +194,15 @@ def select(draft: Draft) -> None:
         objective=_objective(spec),
         roles=_roles(spec),
         seed=spec.seed,
+        weights=spec.train.weights,
+        threshold=spec.objective.decision,
+        costs=spec.objective.costs,
         trials=None if grown else len(draft.groups["train"]),
         candidates=tuple(candidate.name for candidate in spec.train.candidates) if grown else (),
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}
+    if params.threshold is not None:  # tuned on the folds
+        inputs["summary"] = _split("summary")
     if grown:
         inputs["search"] = Output(stage=draft.groups["train"][-1], output="search")
     draft.add(
@@ -174,8 +218,18 @@ def select(draft: Draft) -> None:
 def evaluate(draft: Draft) -> None:
     """The champion on the untouched test rows."""
     spec = draft.spec
-    params = EvaluateParams(objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    asked = spec.evaluation
+    params = EvaluateParams(
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        costs=spec.objective.costs,
+        slices=asked.slices,
+        weakest=asked.weakest,
+    )
     inputs = {"model": _select("model"), **_prepared()}
+    if asked.slices or asked.weakest:
+        inputs["prepared"] = draft.table
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
 
@@ -188,25 +242,24 @@ def gates(draft: Draft) -> None:
         "frame": Output(stage="features", output="frame"),
         "rows": _split("rows"),
     }
-    rival = rival_of(spec)
+    rival = rival_of(spec, draft.fingerprints.live)
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
-    params = GatesParams(gates=spec.gates, objective=_objective(spec), roles=_roles(spec), seed=spec.seed)
+    named = {column_of(gate) for gate in spec.gates} - {None}
+    if named:
+        inputs["prepared"] = draft.table
+    live = draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None
+    params = GatesParams(
+        gates=spec.gates,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        costs=spec.objective.costs,
+        live=live,
+        slices=tuple(one for one in spec.evaluation.slices if one.column in named),
+    )
     draft.add("gates", "evaluate.gates", params, inputs)
-
-
-def rival_of(spec: Spec) -> str | None:
-    """The one registered version, NAME@VERSION, that the gates compare with.
-
-    Raises CannotPlan where they name more than one.
-    """
-    named = {gate.beats: place for place, gate in enumerate(spec.gates) if isinstance(gate, BeatsGate)}
-    named.pop("dummy", None)
-    if len(named) > 1:
-        message = f"gates compare with {' and '.join(named)}: one registered version can be a workflow's rival"
-        raise CannotPlan([Problem(("gates", max(named.values())), message)])
-    return next(iter(named), None)
 
 
 def package(draft: Draft) -> None:
@@ -252,12 +305,16 @@ def register(draft: Draft) -> None:
     draft.add("register", "release.register", RegisterParams(model=draft.spec.name), inputs, after=after)
 
 
+_ASKED = {"goal", "target", "require", "threshold", "costs"}  # of the objective: what only some stages are told
+
 BUILDERS: dict[str, Callable[[Draft], None]] = {
     "ingest": ingest,
     "check": check,
     "prepare": prepare,
     "split": split,
     "features": features,
+    "feasibility": feasibility,
+    "require": require,
     "train": train,
     "select": select,
     "evaluate": evaluate,
@@ -268,10 +325,12 @@ BUILDERS: dict[str, Callable[[Draft], None]] = {
 }
 
 
-def spine_of(spec: Spec) -> tuple[str, ...]:
-    """Cyclery's own stages that this spec has, in their order."""
+def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
+    """Cyclery's own stages that this spec has, in their order; with `feasibility` that one in any case."""
     absent = {
         "check": not spec.data.checks and spec.data.rows is None,
+        "feasibility": spec.objective.target is None and not feasibility,
+        "require": spec.objective.require is None,
         "gates": not spec.gates,
         "approve": spec.approve is None,
     }
@@ -279,13 +338,13 @@ def spine_of(spec: Spec) -> tuple[str, ...]:
 
 
 def _objective(spec: Spec) -> roles.Objective:
-    """The objective without its goal, which the report shows and nothing is computed with."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal"}))
+    """The objective without what is only shown, and without what only some stages are told."""
+    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED))
 
 
 def _target(spec: Spec) -> roles.Objective:
     """What is predicted, for stages that score nothing: another metric leaves their keys alone."""
-    return roles.Objective(**spec.objective.model_dump(exclude={"goal", "metric"}), metric="")
+    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED | {"metric"}), metric="")
 
 
 def _roles(spec: Spec) -> roles.Columns:

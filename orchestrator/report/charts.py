@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Curve, Evaluation
+from orchestrator.contracts.documents import Curve, DecisionThreshold, Evaluation
 from orchestrator.report.geometry import Plot, domain, shares, unit_plot
-from orchestrator.report.wording import number, percent, whole
+from orchestrator.report.wording import number, percent, sentence, short, whole
 
 NAMED = 12  # classes, beyond which a confusion matrix has no numbers in its cells
 
@@ -172,6 +172,28 @@ def _residuals(evaluation: Evaluation) -> Chart:
         y_title="true − predicted",
         lines=(Line(f"M{plot.left} {plot.at_y(0)}H{plot.inner_right}", "reference"),),
         points=tuple((x, y, 3) for x, y in plot.points(curve)),
+    )
+
+
+def threshold_chart(threshold: DecisionThreshold) -> Chart | None:
+    """What each threshold would have been worth on the out-of-fold predictions; None where it was not tuned."""
+    curve = threshold.curve
+    if curve is None or not curve.x:
+        return None
+    across = (0.0, 1.0) if threshold.response == "probability" else domain(curve.x)
+    plot = Plot(across, domain(curve.y), width=400, height=380, right=20)
+    inside = Curve(x=tuple(min(max(x, across[0]), across[1]) for x in curve.x), y=curve.y)
+    at = plot.at_x(threshold.value)
+    side = "end" if at > (plot.left + plot.inner_right) / 2 else "start"
+    return Chart(
+        key="threshold",
+        title="Decision threshold",
+        told=sentence(threshold.sentence),
+        plot=plot,
+        x_title="positive from here on",
+        y_title=f"{short(threshold.by)} of out-of-fold predictions",
+        lines=(Line(f"M{at} {plot.top}V{plot.inner_bottom}", "reference"), Line(plot.path(inside), "line")),
+        notes=(Note(at + (-6 if side == "end" else 6), plot.top + 14, number(threshold.value), side),),
     )
 
 

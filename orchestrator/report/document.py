@@ -29,9 +29,8 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "trials": _trials(evidence),
         "search": _search(evidence),
         "champion": _champion(evidence),
-        "gates": [verdict.model_dump(mode="json") for verdict in evidence.verdicts.verdicts]
-        if evidence.verdicts
-        else [],
+        "feasibility": _feasibility(evidence),
+        "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
         "report": report,
         "error": error_of(record),
         "notes": list(record.notes),
@@ -54,6 +53,7 @@ def models_document(versions: Iterable[ModelVersion]) -> list[dict[str, Any]]:
                 "candidate": version.candidate,
                 "params": version.params,
                 "reasons": list(version.reasons),
+                "threshold": version.threshold,
             }
         )
     return [{"model": model, "versions": rows} for model, rows in models.items()]
@@ -160,6 +160,13 @@ def _search(evidence: Evidence) -> dict[str, Any] | None:
     return {"method": state.method, "trials": len(state.trials), "ended": state.ended}
 
 
+def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
+    found = evidence.feasibility
+    if found is None:
+        return None
+    return found.model_dump(mode="json", include={"verdict", "metric", "target", "reasons"})
+
+
 def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:
     """Trials by their mean, in the direction of their metric; those with more of their resource before the others."""
     return sorted(
@@ -181,6 +188,7 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "stage": registration.stage if registration else None,
         "candidate": ranking.champion.candidate,
         "params": ranking.champion.params,
+        "threshold": ranking.threshold and ranking.threshold.model_dump(mode="json", exclude={"curve"}),
         "features": [column.name for column in preparation.features] if preparation else [],
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation

@@ -18,9 +18,11 @@ from orchestrator.contracts.documents import (
     SearchState,
     SplitSummary,
     TrialResult,
+    Verdict,
     Verdicts,
 )
 from orchestrator.contracts.errors import ArtifactMissing
+from orchestrator.contracts.feasibility import Feasibility
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import Value
 
@@ -34,7 +36,7 @@ class Evidence:
     def __init__(self, record: RunRecord, read: Read) -> None:
         self.record = record
         self.missing: list[str] = []
-        self._read = read
+        self.read = read
 
     def stages(self, task: str) -> list[StageRecord]:
         """The stages of one task, in the plan's order."""
@@ -44,17 +46,22 @@ class Evidence:
         """The only stage of a task."""
         return next(iter(self.stages(task)), None)
 
+    @cached_property
+    def _by_id(self) -> dict[str, StageRecord]:
+        return {stage.id: stage for stage in self.record.stages}
+
     def _documents(self, task: str, output: str, kind: type[Document]) -> Iterator[tuple[StageRecord, Document]]:
         for stage in self.stages(task):
-            if output not in stage.outputs:
-                continue
-            document = self._read_one(stage, output, kind)
+            document = self._output(stage, output, kind)
             if document is not None:
                 yield stage, document
 
-    def _read_one(self, stage: StageRecord, output: str, kind: type[Document]) -> Document | None:
+    def _output(self, stage: StageRecord, output: str, kind: type[Document]) -> Document | None:
+        ref = stage.outputs.get(output)
+        if ref is None:
+            return None
         try:
-            data = self._read(stage.outputs[output])
+            data = self.read(ref)
         except ArtifactMissing:
             self.missing.append(f"{stage.id}.{output}")
             return None
@@ -90,16 +97,36 @@ class Evidence:
         return self._document("features.build", "preparation", Preparation)
 
     @cached_property
+    def feasibility(self) -> Feasibility | None:
+        """Whether the data is enough and the target realistic."""
+        return self._document("train.feasibility", "feasibility", Feasibility)
+
+    @cached_property
+    def required(self) -> Verdicts | None:
+        """Whether what was asked before the search was found."""
+        return self._document("train.require", "verdicts", Verdicts)
+
+    @property
+    def judgements(self) -> tuple[Verdict, ...]:
+        """What was required before the search, then the gates."""
+        return tuple(one for found in (self.required, self.verdicts) if found for one in found.verdicts)
+
+    @cached_property
     def results(self) -> tuple[TrialResult, ...]:
         """The trials that are done, in the plan's order."""
         return tuple(result for _, result in self._documents("train.trial", "result", TrialResult))
+
+    def result(self, stage: str) -> TrialResult | None:
+        """What one trial left, by the id of its stage."""
+        found = self._by_id.get(stage)
+        return self._output(found, "result", TrialResult) if found is not None else None
 
     @cached_property
     def search(self) -> SearchState | None:
         """The search after its latest step, where it decides as it goes."""
         done = [stage for stage in self.stages("train.search") if "search" in stage.outputs]
         last = max(done, key=lambda stage: int(stage.params["step"]), default=None)
-        return self._read_one(last, "search", SearchState) if last else None
+        return self._output(last, "search", SearchState) if last else None
 
     @cached_property
     def ranking(self) -> Ranking | None:

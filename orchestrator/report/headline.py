@@ -9,7 +9,7 @@ from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import error_of, failed_stage
 from orchestrator.report.evidence import Evidence
-from orchestrator.report.wording import number, plural, span, spoken
+from orchestrator.report.wording import number, plural, sentence, span, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def headline(evidence: Evidence) -> Headline:
         case RunStatus.SUCCEEDED:
             return Headline(claim or f"{record.workflow} ran through all its stages.", *_registered(evidence))
         case RunStatus.REFUSED:
-            return Headline(_refused(evidence), _kept(evidence, claim), f"cyclery trials {record.run}")
+            return _refusal(evidence, claim)
         case RunStatus.FAILED:
             return Headline(*_failed(record))
         case RunStatus.HELD:
@@ -64,7 +64,9 @@ def metric_of(evidence: Evidence) -> str | None:
 def goal_of(evidence: Evidence) -> float | None:
     """The value of the objective's metric that the spec calls good enough."""
     objective = evidence.record.spec.get("objective")
-    return objective.get("goal") if isinstance(objective, dict) else None
+    if not isinstance(objective, dict):
+        return None
+    return objective["goal"] if objective.get("goal") is not None else objective.get("target")
 
 
 def _claim(evidence: Evidence) -> str | None:
@@ -99,11 +101,26 @@ def _registered(evidence: Evidence) -> tuple[str, str | None]:
     return f"{gates} Registered as {registration.model}.".strip(), f"cyclery promote {registration.model}"
 
 
+def _refusal(evidence: Evidence, claim: str | None) -> Headline:
+    run = evidence.record.run
+    if evidence.required is not None and not evidence.required.passed:
+        return Headline(*_not_begun(evidence), f"cyclery report {run}")
+    return Headline(_refused(evidence), _kept(evidence, claim), f"cyclery trials {run}")
+
+
 def _refused(evidence: Evidence) -> str:
     who = evidence.ranking.champion.candidate if evidence.ranking else "The model"
     failing = [one.gate for one in evidence.verdicts.verdicts if not one.passed] if evidence.verdicts else []
     named = f": {', '.join(failing)}" if failing else ""
     return f"{who} was refused. {_gates(evidence)[:-1] or 'A gate did not pass'}{named}."
+
+
+def _not_begun(evidence: Evidence) -> tuple[str, str]:
+    """Of a run that ended before its search."""
+    found = evidence.feasibility
+    verdict = found.verdict if found is not None else None
+    claim = f"Nothing was searched for: the target is {verdict}." if verdict else "Nothing was searched for."
+    return claim, sentence(found.reasons[0]) if found is not None else ""
 
 
 def _kept(evidence: Evidence, claim: str | None) -> str:

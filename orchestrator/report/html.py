@@ -16,12 +16,14 @@ from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import as_file_name
 from orchestrator.report import wording
-from orchestrator.report.charts import charts_of, confusion_of
+from orchestrator.report.charts import Chart, charts_of, confusion_of, threshold_chart
 from orchestrator.report.document import failed_stage, moment, seconds_of
 from orchestrator.report.evidence import Evidence, Read
+from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.sections import (
+    fold_words,
     gate_rows,
     importance_table,
     metric_rows,
@@ -29,6 +31,7 @@ from orchestrator.report.sections import (
     rule_words,
     trial_warnings,
 )
+from orchestrator.report.slices import slice_tables
 
 LOG_LINES = 25  # of the stage that failed
 
@@ -68,6 +71,7 @@ def _environment() -> Environment:
     for name in ("number", "whole", "percent", "duration", "size", "plural", "short"):
         environment.filters[name] = getattr(wording, name)
     environment.filters["rule"] = rule_words
+    environment.filters["folds"] = fold_words
     environment.filters["moment"] = lambda seconds: moment(seconds).replace("T", " ").replace("+00:00", " UTC")
     return environment
 
@@ -84,13 +88,16 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "target": target_of(evidence),
         "goal": goal_of(evidence),
         "seconds": seconds_of(record),
-        "gates": gate_rows(evidence.verdicts.verdicts) if evidence.verdicts else [],
+        "feasibility": feasibility_section(evidence),
+        "gates": gate_rows(evidence.judgements),
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),
-        "charts": charts_of(evaluation) if evaluation else [],
+        "charts": _charts(evidence),
+        "threshold": evidence.ranking.threshold if evidence.ranking else None,
         "confusion": confusion_of(evaluation) if evaluation else None,
         "importance": importance_table(evaluation.importance) if evaluation else None,
+        "slices": slice_tables(evaluation, main) if evaluation else [],
         "metric": main,
         "graph": graph_of(record),
         "failed": failed,
@@ -107,6 +114,14 @@ def _read_all(evidence: Evidence) -> Evidence:
     for name in ("profiles", "findings", "changes", "split", "preparation"):
         getattr(evidence, name)
     return evidence
+
+
+def _charts(evidence: Evidence) -> list[Chart]:
+    """Those of the champion's answers, then that of its threshold."""
+    drawn = charts_of(evidence.evaluation) if evidence.evaluation else []
+    threshold = evidence.ranking.threshold if evidence.ranking else None
+    tuned = threshold_chart(threshold) if threshold else None
+    return [*drawn, tuned] if tuned else drawn
 
 
 def _confidence(evidence: Evidence) -> str:

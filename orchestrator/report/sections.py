@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, Verdict
+from orchestrator.contracts.documents import Evaluation, Importance, SplitSummary, Verdict
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
@@ -154,7 +154,7 @@ def _gate_row(verdict: Verdict) -> GateRow:
     bound = _float(evidence.get("at_least"))
     bound = _float(evidence.get("at_most")) if bound is None else bound
     if "difference" in evidence:
-        value, bound = _float(evidence["difference"]), 0.0
+        value, bound = _float(evidence["difference"]), _float(evidence.get("bound")) or 0.0
     drawn = None
     if value is not None and bound is not None:
         known = [one for one in (value, low, high, bound) if one is not None]
@@ -182,8 +182,17 @@ def _float(value: Any) -> float | None:
 
 
 def _told(value: Any) -> str:
+    if isinstance(value, dict):  # by slice, or by group
+        return ", ".join(f"{name} {_part(one)}" for name, one in value.items())
     plain = _float(value)
     return str(value) if plain is None or isinstance(value, int) else number(plain)
+
+
+def _part(found: Any) -> str:
+    """What became of one slice."""
+    if not isinstance(found, dict):
+        return _told(found)
+    return "✓" if found.get("passed") else "not told" if found.get("inconclusive") else "✕"
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +232,18 @@ def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
         for one in shown
     ]
     return ImportanceTable(rows, strip(0.0, None, None, within).at, len(found) - len(shown))
+
+
+def fold_words(split: SplitSummary) -> str:
+    """What keeps the rows of a fold apart from those that its model is trained on."""
+    words = {
+        "random": "of rows at random",
+        "stratified": "with the shares of classes kept",
+        "hash": "by the hash of each row",
+        "group": "of whole groups",
+        "time": "in time, each judged by a model of the rows before it",
+    }
+    return words.get(split.method, f"by {split.method}") + (f", {split.gap} rows left out between" if split.gap else "")
 
 
 def rule_words(rule: ColumnPreparation) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.estimators import told
 
 SHORT = {
     "roc_auc": "ROC AUC",
@@ -22,6 +23,7 @@ SHORT = {
     "mcc": "Matthews correlation",
     "log_loss": "log loss",
     "brier": "Brier score",
+    "ece": "calibration error",
     "rmse": "RMSE",
     "mae": "MAE",
     "mape": "MAPE",
@@ -110,7 +112,7 @@ def size(count: int) -> str:
 
 def parameters(params: dict[str, Any]) -> str:
     """Parameters of an estimator on one line."""
-    return ", ".join(f"{name} = {_value(value)}" for name, value in params.items()) or "defaults"
+    return ", ".join(f"{name} = {_value(told(name, value))}" for name, value in params.items()) or "defaults"
 
 
 def _value(value: Any) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
-from orchestrator.contracts import estimators
+from orchestrator.spec.known import as_written, check_parameter, find
 from orchestrator.spec.models import Candidate, Range, Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.requirements import check_requires
@@ -13,14 +12,14 @@ from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, class_parameters
 from orchestrator.spec.written import Step
 
-_OTHER = {"classification": "regression", "regression": "classification"}
-
 
 def check_candidates(review: Review) -> Spec:
     """Note what is wrong with the candidates; the spec with every estimator under its dotted path."""
     train = review.spec.train
     if not train.candidates and not review.document.damaged(("train", "candidates")):
         review.note(("train", "candidates"), "there is no candidate", key=True)
+    if train.weights is not None and review.spec.objective.task == "regression" and review.knows("task"):
+        review.note(("train", "weights"), "a regression has no classes to balance", key=True)
     names = [candidate.name for candidate in train.candidates]
     resolved = []
     for index, candidate in enumerate(train.candidates):
@@ -28,61 +27,40 @@ def check_candidates(review: Review) -> Spec:
         if names.index(candidate.name) != index:
             words = f"there are two candidates {candidate.name!r} (give one a name: {{NAME: {{estimator: …}}}})"
             review.note(at, words)
-        path = _check_own(review, candidate, at) if candidate.own else _check_known(review, candidate, at)
+        resolved.append(_check_own(review, candidate, at) if candidate.own else _check_known(review, candidate, at))
         _check_values(review, candidate, at)
-        resolved.append(candidate.model_copy(update={"estimator": path}))
     updated = train.model_copy(update={"candidates": tuple(resolved)})
     return review.spec.model_copy(update={"train": updated})
 
 
-def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> str:
+def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
+    for step, _ in candidate.parts():
+        review.note((*at, step[0]), f"`{step[0]}` is for ensembles of scikit-learn, not for code of your own", key=True)
+        break
     try:
         parameters = class_parameters(review.folders, candidate.estimator)
     except NotFoundError as error:
         review.note(at, str(error), key=True)
-        return candidate.estimator
+        return candidate
     check_requires(review, candidate.requires, (*at, "requires"))
     for section, name, _ in _given(candidate):
         if parameters is not None and name not in parameters:
             words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"
             review.note((*at, section, name), words, key=True)
-    return candidate.estimator
+    return candidate
 
 
-def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> str:
+def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
     if candidate.requires:
-        review.note((*at, "requires"), "`requires` is for code of your own; scikit-learn is on every worker", key=True)
-    estimator = _find(review, candidate, at)
-    if estimator is None:
-        return candidate.estimator
+        review.note(
+            (*at, "requires"), "`requires` is for code of your own; libraries are installed on the pools", key=True
+        )
+    known = find(review, candidate, at)
+    if known is None:
+        return candidate
     for section, name, values in _given(candidate):
-        if name not in estimator.parameters:
-            words = f"{estimator.name} has no parameter {name!r}{did_you_mean(name, estimator.parameters)}"
-            review.note((*at, section, name), words, key=True)
-            continue
-        for step, value in values:
-            if (problem := estimator.problem(name, value)) is not None:
-                review.note((*at, section, name, *step), f"{name} of {estimator.name} {problem}, not {_shown(value)}")
-    return estimator.path
-
-
-def _find(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> estimators.Estimator | None:
-    task, name = review.spec.objective.task, candidate.estimator
-    found = estimators.find(name, task)
-    if found is None and not review.knows("task"):
-        return estimators.find(name, _OTHER[task])  # type: ignore[arg-type]
-    if found is not None:
-        return found
-    if (reason := estimators.why_not(name, task)) is not None:
-        review.note(at, f"{name} cannot be a candidate: {reason}")
-    elif estimators.find(name, _OTHER[task]) is not None:  # type: ignore[arg-type]
-        review.note(at, f"{name} is for {_OTHER[task]}s; objective.task is {task}")
-    elif "." in name and not name.startswith("sklearn."):
-        module, _, cls = name.rpartition(".")
-        review.note(at, f"a class of your own is written module:Class: {module}:{cls}")
-    else:
-        review.note(at, f"unknown estimator {name!r}{did_you_mean(name, estimators.names(task))}")
-    return None
+        check_parameter(review, known, name, values, (*at, section, name))
+    return candidate.model_copy(update=known.resolved())
 
 
 def _given(candidate: Candidate) -> list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]]:
@@ -136,8 +114,8 @@ def _check_conditions(review: Review, candidate: Candidate, name: str, at: tuple
         possible = _possible(candidate, other)
         for value in wanted:
             if possible is not None and value not in possible:
-                said = ", ".join(map(_shown, possible))
-                review.note(where, f"{other} is never {_shown(value)} (it is one of: {said})")
+                said = ", ".join(map(as_written, possible))
+                review.note(where, f"{other} is never {as_written(value)} (it is one of: {said})")
 
 
 def _possible(candidate: Candidate, name: str) -> tuple[Any, ...] | None:
@@ -160,7 +138,3 @@ def _range_problem(drawn: Range) -> str | None:
     if drawn.int and (drawn.low != int(drawn.low) or drawn.high != int(drawn.high)):
         return "a range of whole numbers has whole ends"
     return None
-
-
-def _shown(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, default=str)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.spec.presets import PRESETS, preset
+
 DEFAULT_CANDIDATES: dict[str, tuple[str, ...]] = {
     "classification": ("logistic_regression", "hist_gradient_boosting"),
     "regression": ("ridge", "hist_gradient_boosting"),
@@ -30,12 +32,17 @@ def with_defaults(document: Any) -> Any:
     train = filled.get("train", {})
     if isinstance(train, dict):
         filled["train"] = train = dict(train)
-        _default(train, "search", "seed", seed)
-        if any(_has_range(candidate) for candidate in _sequence(train.get("candidates"))):
-            _default(train, "search", "method", "random")
         search = train.get("search")
         if isinstance(search, dict) and (search.get("time") or search.get("worker_time")):
             _default(train, "search", "trials", MOST_TRIALS)
+        if task in DEFAULT_CANDIDATES and train.get("candidates") in PRESETS:
+            named = preset(train["candidates"], task)
+            train["candidates"] = named.candidates
+            if named.trials is not None:
+                _default(train, "search", "trials", named.trials)
+        _default(train, "search", "seed", seed)
+        if any(_has_range(candidate) for candidate in _sequence(train.get("candidates"))):
+            _default(train, "search", "method", "random")
     return filled
 
 

@@ -9,10 +9,10 @@ from orchestrator.spec.written import Step, Written
 _NOT_YET = "is not yet available in this version"
 _IDENTITY = "needs verified identities, which are not yet available in this version"
 
-_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments", "evaluation")
+_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
-_GATE_KEYS = ("slice", "slices", "fairness", "latency", "stability", "when")
-_GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "fairness", "drift")
+_GATE_KEYS = ("latency", "stability", "when")
+_GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "memory_mb", "drift")
 _SEARCH_METHODS = ("hyperband", "bayesian", "optuna", "tpe")
 
 
@@ -69,11 +69,7 @@ def _refuse_gates(document: Written, problems: Problems) -> None:
 def _later_gate(gate: Written) -> str | None:
     value = gate.plain()
     if isinstance(value, dict):
-        if value.get("beats") == "production":
-            return "beats: production"
         metric = value.get("metric")
         return next((key for key in _GATE_KEYS if key in value), metric if metric in _GATE_METRICS else None)
     words = str(value).replace(":", " ").split()
-    if words[:2] == ["beats", "production"]:
-        return "beats: production"
     return words[0] if words and words[0] in _GATE_METRICS and words[0] not in METRICS else None

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
+from orchestrator.contracts.training import Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
+from orchestrator.spec.presets import PresetName
 from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Several, Share
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
@@ -40,6 +43,26 @@ class Objective(roles.Objective):
         None,
         description="the value of the metric that would be good enough; the report shows it, nothing is judged by it",
     )
+    target: float | None = Field(
+        None, description="the value of the metric that is needed: whether it is in reach is judged before the search"
+    )
+    require: Literal["realistic"] | None = Field(
+        None, description="realistic: the run ends as refused, before the search, unless the target is found realistic"
+    )
+
+    threshold: Annotated[
+        roles.Threshold | None,
+        BeforeValidator(shorthand.threshold_form, json_schema_input_type=roles.Threshold | float | str),
+    ] = Field(None, description="from where on a row is called positive: a probability, or the metric it is tuned for")
+    costs: roles.Costs | None = Field(
+        None,
+        description="of a row by truth and prediction; the threshold is tuned for the least mean unless it is said",
+    )
+
+    @property
+    def decision(self) -> roles.Threshold | None:
+        """How the threshold is set: as it is said, else for the least cost where costs are known."""
+        return self.threshold or (roles.Threshold(metric="cost") if self.costs else None)
 
     @model_validator(mode="before")
     @classmethod
@@ -123,6 +146,15 @@ class Split(Value):
     )
     gap: int = Field(0, ge=0, description="rows left out between training and what follows; method time only")
     seed: int = Field(0, ge=0, description="the workflow's seed by default")
+    assume_independent: bool = Field(
+        False,
+        description="rows are taken for independent, although a column says which belong together or when they were",
+    )
+
+    @property
+    def plain(self) -> bool:
+        """Whether it takes rows one by one, whatever they have in common."""
+        return self.method not in {"group", "time"}
 
 
 ColumnForm = Annotated[
@@ -151,20 +183,43 @@ class Range(Value):
     )
 
 
-class Candidate(Value):
-    """An estimator with the parameters that are tried."""
+class Part(Value):
+    """An estimator inside another one."""
 
     name: Name
-    estimator: str = Field(description="short name, dotted path of a scikit-learn class, or module:Class of your own")
+    estimator: str = Field(description="short name, or dotted path of a class")
+    fixed: dict[str, Any] = Field(default_factory=dict, description="its parameters")
+    of: Parts = Field((), description="the estimators inside it")
+    final: PartForm | None = Field(None, description="of a stacking: the estimator that joins the others' answers")
+
+    @property
+    def own(self) -> bool:
+        """Whether the estimator is the team's own class (`module:Class`) and not a library's."""
+        return ":" in self.estimator
+
+    def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
+        """The estimators inside it, each with where it stands below it."""
+        for index, part in enumerate(self.of):
+            yield ("of", index), part
+        if self.final is not None:
+            yield ("final",), self.final
+
+
+PartForm = Annotated[Part, BeforeValidator(shorthand.part_form, json_schema_input_type=Part | str | dict[str, Any])]
+Parts = Annotated[
+    tuple[PartForm, ...], BeforeValidator(shorthand.parts_form, json_schema_input_type=PartForm | tuple[PartForm, ...])
+]
+Part.model_rebuild()
+
+
+class Candidate(Part):
+    """An estimator with the parameters that are tried."""
+
+    estimator: str = Field(description="short name, dotted path of a class, or module:Class of your own")
     fixed: dict[str, Any] = Field(default_factory=dict, description="parameters of every trial")
     grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict, description="every combination is tried")
     range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
     requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
-
-    @property
-    def own(self) -> bool:
-        """Whether the estimator is the team's own class (`module:Class`) and not scikit-learn's."""
-        return ":" in self.estimator
 
 
 CandidateForm = Annotated[
@@ -198,13 +253,31 @@ class Search(Value):
 class Train(Value):
     """What is tried, and how the champion is chosen."""
 
-    candidates: tuple[CandidateForm, ...] = Field((), description="by default a linear model and gradient boosting")
+    candidates: Annotated[
+        tuple[CandidateForm, ...],
+        BeforeValidator(shorthand.candidates_form, json_schema_input_type=tuple[CandidateForm, ...] | PresetName),
+    ] = Field((), description="a list, or fast, balanced, thorough; by default a linear model and gradient boosting")
     search: Search = Search()
     select: Literal["best", "one_standard_error"] = "best"
+    weights: Weights | None = Field(None, description="balanced: every class weighs the same in training, as a whole")
     timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")
     memory: Memory | None = Field(None, gt=0, description="of one trial's process: megabytes, or 500MB, 2GB")
     min_success: PositiveInt | None = Field(None, description="failed trials are borne while so many succeed")
     max_failures: int | None = Field(None, ge=0, description="failed trials are borne up to so many")
+
+
+SliceForm = Annotated[
+    Slicing, BeforeValidator(shorthand.slice_form, json_schema_input_type=Slicing | str | dict[str, list[Any]])
+]
+
+
+class Evaluation(Value):
+    """What is looked at beside all test rows together."""
+
+    slices: tuple[SliceForm, ...] = Field((), description="columns whose values, or bins, are judged by themselves")
+    weakest: int = Field(
+        0, ge=0, le=50, description="so many of the weakest slices are found among columns with few values"
+    )
 
 
 class Approve(Value):
@@ -249,12 +322,15 @@ class CodeOptions(Value):
 
 
 def _kind_of_gate(value: Any) -> str:
-    beats = isinstance(value, BeatsGate) or (isinstance(value, dict) and "beats" in value)
-    return "gate:beats" if beats else "gate:metric"
+    keys = value if isinstance(value, dict) else type(value).model_fields
+    return next((f"gate:{word}" for word in ("beats", "not_worse_than", "fairness") if word in keys), "gate:metric")
 
 
 Gate = Annotated[
-    Annotated[MetricGate, Tag("gate:metric")] | Annotated[BeatsGate, Tag("gate:beats")],
+    Annotated[MetricGate, Tag("gate:metric")]
+    | Annotated[BeatsGate, Tag("gate:beats")]
+    | Annotated[NotWorseGate, Tag("gate:not_worse_than")]
+    | Annotated[FairnessGate, Tag("gate:fairness")],
     Discriminator(_kind_of_gate),
     BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any]),
 ]
@@ -272,6 +348,7 @@ class Spec(Value):
     split: Split = Split()
     features: Features = Features()
     train: Train = Train()
+    evaluation: Evaluation = Evaluation()
     gates: tuple[Gate, ...] = ()
     approve: Annotated[
         Approve | None, BeforeValidator(shorthand.approve_form, json_schema_input_type=Approve | bool)

@@ -5,19 +5,29 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import BeatsGate, MetricGate
-from orchestrator.contracts.metrics import METRICS, Metric
+from orchestrator.contracts.evaluation import PRODUCTION, RATES, BeatsGate, ComparisonGate, FairnessGate, MetricGate
+from orchestrator.contracts.metrics import COST, METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
 from orchestrator.spec.search import check_search
+from orchestrator.spec.slices import check_slices
 from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
 from orchestrator.spec.written import Step, Written
 
-_SHARES = {"rmse", "mae", "median_absolute_error", "mape", "log_loss", "r2", "mcc"}  # the others lie between 0 and 1
+_SHARES = {
+    "rmse",
+    "mae",
+    "median_absolute_error",
+    "mape",
+    "log_loss",
+    "r2",
+    "mcc",
+    "cost",
+}  # the others lie between 0 and 1
 
 
 def check(review: Review) -> Spec:
@@ -25,6 +35,7 @@ def check(review: Review) -> Spec:
     _check_objective(review)
     _check_split(review)
     _check_gates(review)
+    check_slices(review)
     _check_secrets(review, review.document, ())
     columns = check_data(review)
     check_columns(review, columns)
@@ -37,12 +48,55 @@ def _check_objective(review: Review) -> None:
     objective = review.spec.objective
     if objective.task == "regression" and objective.positive is not None and review.knows("task"):
         review.note(("objective", "positive"), "`positive` is for classifications; objective.task is regression")
-    _metric(review, objective.metric, ("objective", "metric"))
+    metric = _metric(review, objective.metric, ("objective", "metric"))
+    if objective.require is not None and objective.target is None:
+        review.note(("objective", "require"), "`require` needs a target: set `objective: {target: VALUE}`", key=True)
+    if metric is not None and objective.target is not None:
+        _check_target(review, objective.target, metric)
+    _check_decision(review)
+
+
+def _check_target(review: Review, target: float, metric: Metric) -> None:
+    """A target that no model could have, or that every model has."""
+    at = ("objective", "target")
+    if metric.name not in _SHARES and not 0 <= target <= 1:
+        review.note(at, f"{metric.name} lies between 0 and 1; {target:g} is no target")
+    elif metric.greater_is_better and target > 1:
+        review.note(at, f"{metric.name} is 1 at best; {target:g} is out of reach of any model")
+    elif not metric.greater_is_better and target < 0:
+        review.note(at, f"{metric.name} is 0 at best; {target:g} is out of reach of any model")
+
+
+def _check_decision(review: Review) -> None:
+    """A threshold and costs are of two classes, one of them of interest, and an error is never the cheaper answer."""
+    objective, at = review.spec.objective, ("objective", "threshold")
+    for key in ("threshold", "costs"):
+        if getattr(objective, key) is not None and objective.positive is None and review.knows("task"):
+            remedy = "name the class of interest as `positive`" if objective.task == "classification" else "take it out"
+            review.note(("objective", key), f"`{key}` is for a target with two classes: {remedy}", key=True)
+    threshold, costs = objective.threshold, objective.costs
+    if threshold is not None and (threshold.metric is None) == (threshold.value is None):
+        review.note(at, "a threshold is a `value`, or tuned for a `metric`: 0.3, or {metric: f1}")
+    elif threshold is not None and threshold.value is not None and not 0 < threshold.value < 1:
+        review.note(at, f"a threshold is a probability between 0 and 1, not {threshold.value:g}")
+    elif threshold is not None and threshold.metric == COST.name and costs is None:
+        review.note(at, "a threshold for `cost` needs `costs: {false_positive: 1, false_negative: 5}`")
+    if costs is not None and costs.false_positive <= costs.true_negative:
+        review.note(("objective", "costs"), "a false positive must cost more than a true negative", key=True)
+    if costs is not None and costs.false_negative <= costs.true_positive:
+        review.note(("objective", "costs"), "a false negative must cost more than a true positive", key=True)
 
 
 def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | None:
     """The metric, where it exists and fits the task."""
     objective, metric = review.spec.objective, METRICS.get(name)
+    if name == COST.name and location[0] == "gates":
+        if objective.costs is None:
+            review.note(location, "the metric cost needs `objective: {costs: {false_positive: 1, false_negative: 5}}`")
+        return COST
+    if name == COST.name:
+        review.note(location, "candidates are not ranked by cost: rank by another metric; `costs` sets the threshold")
+        return None
     fitting = [known.name for known in METRICS.values() if _fits(known, review)]
     if metric is None:
         review.note(location, f"unknown metric {name!r}{did_you_mean(name, fitting) or _choose(fitting)}")
@@ -74,8 +128,19 @@ def _check_split(review: Review) -> None:
         review.note(at, "method group needs a group column: set `columns: {group: COLUMN}`")
     if split.method == "time" and columns.time is None:
         review.note(at, "method time needs a time column: set `columns: {time: COLUMN}`")
+    for role, name in (("group", columns.group), ("time", columns.time)):
+        if name is not None and split.plain and not split.assume_independent:
+            review.note(("columns", role), _plain(role, name, split.method), key=True)
     if split.gap and split.method != "time":
         review.note(("split", "gap"), f"`gap` is for method time; this split is by method {split.method}", key=True)
+
+
+def _plain(role: str, name: str, method: str) -> str:
+    apart = "takes rows of one group apart" if role == "group" else "trains on rows that come after those it judges"
+    return (
+        f"a split by method {method} {apart} ({role}: {name}), so that scores are too good: "
+        f"set `split: {{method: {role}}}`, or `split: {{assume_independent: true}}` if rows are"
+    )
 
 
 def _check_gates(review: Review) -> None:
@@ -83,11 +148,39 @@ def _check_gates(review: Review) -> None:
         at: tuple[Step, ...] = ("gates", index)
         if not 0.5 <= gate.confidence < 1:
             review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {gate.confidence:g}")
-        if isinstance(gate, BeatsGate):
-            if gate.beats != "dummy" and not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.beats):
-                review.note(at, f"a model beats `dummy` or NAME@VERSION, not {gate.beats!r}")
+        if isinstance(gate, FairnessGate):
+            _check_fairness(review, gate, at)
+        elif not isinstance(gate, MetricGate):
+            _check_comparison(review, gate, at)
         elif (metric := _metric(review, gate.metric, at)) is not None:
             _check_bound(review, gate, metric, at)
+
+
+def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]) -> None:
+    registered = gate.rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
+    if isinstance(gate, BeatsGate):
+        if gate.rival != "dummy" and not registered:
+            review.note(at, f"a model beats `dummy`, `production` or NAME@VERSION, not {gate.rival!r}")
+    elif not registered:
+        review.note(at, f"a model is not worse than `production` or NAME@VERSION; {gate.rival!r} is neither")
+    elif gate.margin == 0:
+        review.note(at, f"a loss of 0 cannot be shown: write how much is borne, `not_worse_than: {gate.rival} by 0.01`")
+    if gate.margin < 0:
+        review.note(at, f"a margin is 0 or more, not {gate.margin:g}")
+    elif gate.margin >= 1 and review.spec.objective.metric not in _SHARES:
+        review.note(
+            at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
+        )
+
+
+def _check_fairness(review: Review, gate: FairnessGate, at: tuple[Step, ...]) -> None:
+    if gate.fairness not in RATES:
+        words = did_you_mean(gate.fairness, RATES) or _choose(list(RATES))
+        review.note((*at, "fairness"), f"unknown rate {gate.fairness!r}{words}")
+    if not 0 < gate.at_least <= 1:
+        review.note((*at, "at_least"), f"a ratio of the lowest to the highest is at most 1, not {gate.at_least:g}")
+    if review.spec.objective.task == "regression" and review.knows("task"):
+        review.note(at, "fairness compares rates of a target with two classes; objective.task is regression")
 
 
 def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: tuple[Step, ...]) -> None:

@@ -7,6 +7,10 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+from orchestrator.spec.presets import PRESETS
+from orchestrator.spec.problems import did_you_mean
+
+_COMPARISONS = ("beats", "not_worse_than")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -95,17 +99,47 @@ def approve_form(value: Any) -> Any:
 
 def candidate_form(value: Any) -> Any:
     """`NAME` and `{NAME: {…}}` stand for `{name: NAME, …}`."""
+    return _named(value, "a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+
+
+def candidates_form(value: Any) -> Any:
+    """A preset's word stands for its list, which `defaults` put in its place where the task is known."""
+    if not isinstance(value, str):
+        return value
+    if value not in PRESETS:
+        raise ValueError(f"candidates are a list or a preset, and {value!r} is none{did_you_mean(value, PRESETS)}")
+    return ()
+
+
+def part_form(value: Any) -> Any:
+    """The same for an estimator inside another, which has its parameters `fixed`."""
+    found = _named(
+        value, "an estimator inside another is a name, or one name with its parameters: {svc: {fixed: {C: 1}}}"
+    )
+    for key in ("grid", "range", "requires"):
+        if isinstance(found, dict) and key in found:
+            remedy = "" if key == "requires" else f" (write `{key}: {{{found.get('name')}__PARAMETER: …}}` beside `of`)"
+            raise ValueError(f"an estimator inside another takes `fixed` only, no `{key}`{remedy}")
+    return found
+
+
+def parts_form(value: Any) -> Any:
+    """One estimator stands for a list of one."""
+    return value if isinstance(value, list | tuple) else (value,)
+
+
+def _named(value: Any, form: str) -> Any:
     if isinstance(value, str):
         return {"name": _short_name(value), "estimator": value}
     if not isinstance(value, dict) or "name" in value:
         return value
     if len(value) != 1:
-        raise ValueError("a candidate is a name, or one name with its parameters: {ridge: {grid: {alpha: [1, 10]}}}")
+        raise ValueError(form)
     ((name, body),) = value.items()
     if body is None:
         body = {}
     if not isinstance(body, dict):
-        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, requires")
+        raise ValueError(f"{name} takes a mapping with any of: estimator, fixed, grid, range, of, final, requires")
     return {"name": _short_name(name), "estimator": name, **body}
 
 
@@ -114,21 +148,45 @@ def _short_name(estimator: str) -> str:
     return re.split(r"[.:]", estimator)[-1]
 
 
+def threshold_form(value: Any) -> Any:
+    """`0.3` stands for `{value: 0.3}`, `f1` for `{metric: f1}`."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return {"value": value}
+    return {"metric": value} if isinstance(value, str) else value
+
+
+def slice_form(value: Any) -> Any:
+    """`COLUMN` stands for its values; `COLUMN: [0, 30, 60]` for bins between numbers, `COLUMN: [a, b]` for values."""
+    if isinstance(value, str):
+        return {"column": value}
+    if not isinstance(value, dict) or "column" in value or len(value) != 1:
+        return value
+    ((column, chosen),) = value.items()
+    if not isinstance(chosen, list | tuple) or not chosen:
+        raise ValueError(f"slices of {column} are a list: of the edges of bins, or of values")
+    numbers = all(isinstance(one, int | float) and not isinstance(one, bool) for one in chosen)
+    return {"column": column, "bins" if numbers else "values": tuple(chosen)}
+
+
 def gate_form(value: Any) -> Any:
-    """`METRIC >= NUMBER` and `beats: NAME` as text stand for the long forms, which get their `text`."""
+    """`METRIC >= NUMBER` and `beats: NAME by MARGIN` as text stand for the long forms, which get their `text`."""
     if isinstance(value, str):
         return _gate_of(value)
     if not isinstance(value, dict) or "text" in value:
         return value
-    if "beats" in value:
-        return {"text": f"beats: {value['beats']}", **value}
+    word = next((word for word in _COMPARISONS if word in value), None)
+    if word is not None:
+        return _comparison(word, value)
+    if "fairness" in value:
+        known = [str(value.get(key, "?")) for key in ("fairness", "at_least", "groups")]
+        return {"text": "fairness of {} >= {} between groups of {}".format(*known), **value}
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
-    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]), **value}
+    return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 
 
 def _gate_of(text: str) -> dict[str, Any]:
-    if found := re.fullmatch(r"\s*beats\s*:?\s+(\S+)\s*", text):
-        return {"text": text, "beats": found[1]}
+    if found := re.fullmatch(rf"\s*({'|'.join(_COMPARISONS)})\s*:?\s+(\S.*)", text):
+        return _comparison(found[1], {"text": text, found[1]: found[2]})
     found = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<|==|=)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*", text)
     if found is None:
         raise ValueError(f"{text!r} is not a gate (write 'roc_auc >= 0.8' or 'beats: dummy')")
@@ -140,6 +198,27 @@ def _gate_of(text: str) -> dict[str, Any]:
     except ValueError:
         raise ValueError(f"{number!r} is not a number: {text!r}") from None
     return {"text": text, "metric": metric, "at_least" if sign == ">=" else "at_most": bound}
+
+
+def _where(value: dict[str, Any]) -> str:
+    """Which rows a gate is judged on, where it is not all of them."""
+    if "slices" in value:
+        return f" on each {value['slices']}"
+    return f" on {value['slice']}" if "slice" in value else ""
+
+
+def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
+    """`NAME@VERSION by MARGIN` as rival and margin; other values are left for the models to refuse."""
+    rival = value[word]
+    found = re.fullmatch(r"\s*(\S+)(?:\s+by\s+(\d*\.?\d+(?:[eE][+-]?\d+)?)\s*(%?))?\s*", str(rival))
+    if found is None:
+        raise ValueError(f"{rival!r} is no rival (write '{word}: churn@3' or '{word}: churn@3 by 0.01')")
+    if found[2] and "margin" in value:
+        raise ValueError(f"the margin is given twice: in '{rival}' and as `margin`")
+    margin = {"margin": float(found[2]) / (100 if found[3] else 1)} if found[2] else {}
+    by = f" by {value['margin']}" if "margin" in value else ""
+    text = f"{word}: {rival}{by}{_where(value)}"
+    return {"text": text, **value, word: found[1] if isinstance(rival, str) else rival, **margin}
 
 
 def default_metric(task: Any, positive: Any) -> str:

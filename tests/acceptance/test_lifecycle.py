@@ -111,6 +111,14 @@ def test_beating_a_version_is_judged_on_rows_that_neither_saw(project: Project, 
     assert "rows" in json.dumps(gate["evidence"])
 
 
+def test_the_live_version_is_what_production_stands_for(project: Project, cancer: dict[str, object]) -> None:
+    assert project.say("promote", "cancer@1").code == 0
+    asked = 'gates=["not_worse_than: production by 0.2"]'
+    document = project.document("run", "cancer.yaml", "--set", asked, "--set", "train.select=one_standard_error")
+    gate = document["gates"][0]
+    assert (gate["passed"], gate["evidence"]["against"]) == (True, "cancer@1")
+
+
 def test_eight_lines_and_mixed_data_are_enough(project: Project) -> None:
     draw = random.Random(3)
     lines = ["age,city,member,joined,spend,churn"]

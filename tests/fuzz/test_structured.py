@@ -23,7 +23,8 @@ pytestmark = pytest.mark.filterwarnings("default")
 SPEC: dict[str, Any] = {
     "name": "all-of-it",
     "seed": 7,
-    "objective": {"predict": "bought", "task": "classification", "metric": "roc_auc", "positive": "yes", "goal": 0.9},
+    "objective": {"predict": "bought", "task": "classification", "metric": "roc_auc", "positive": "yes", "goal": 0.9,
+                  "threshold": {"metric": "f1"}, "costs": {"false_positive": 1, "false_negative": 5.0}},
     "columns": {"id": "id", "time": "when", "ignore": ["city"]},
     "data": {
         "sources": {"people": {"file": "people.csv", "delimiter": ",", "missing": ["", "NA"]}},
@@ -40,6 +41,7 @@ SPEC: dict[str, Any] = {
         "candidates": [
             {"logistic_regression": {"grid": {"C": [0.1, 1]}}},
             {"hist_gradient_boosting": {"range": {"learning_rate": {"low": 0.01, "high": 0.3, "log": True}}}},
+            {"voting": {"of": ["gaussian_nb", {"deep": {"estimator": "decision_tree", "fixed": {"max_depth": 3}}}]}},
             {"ours:Ours": {"fixed": {"depth": 2}, "requires": ["numpy>=2"]}},
         ],
         "search": {"method": "asha", "trials": 9, "folds": 2, "batch": 2, "factor": 3, "min_resource": 0.1,

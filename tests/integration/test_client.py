@@ -13,15 +13,17 @@ from orchestrator.client.datasets import choose, datasets
 from orchestrator.client.logs import Following, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
-from orchestrator.contracts.calls import Kind
+from orchestrator.contracts.calls import Kind, StageCall
 from orchestrator.contracts.documents import Changes, Registration, SplitSummary
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
 from orchestrator.contracts.tasks import TASKS, names_of
 from orchestrator.engine.messages import Bell, Claim, Completion, Pool
+from orchestrator.report.comparison import comparison
 from orchestrator.settings import Settings
 from orchestrator.store.manifests import write_manifest
+from tests.integration.test_registry import draft
 from tests.unit import report_case
 
 SPEC = """\
@@ -55,9 +57,9 @@ class Workers:
 
     def serve(self) -> None:
         """Register a pool for each queue."""
+        known = {"tasks": [name for task in TASKS.values() for name in names_of(task)]}
         for queue in ("prep", "train", "evaluate", "ops"):
-            names = [name for task in TASKS.values() for name in names_of(task)]
-            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1, {"tasks": names})
+            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1, known)
             self.session.history.register(pool)
 
     def work(self, run: str, upto: int = 100) -> list[str]:
@@ -189,6 +191,19 @@ def test_a_rival_that_nobody_registered_is_said_at_its_gate(client, file):
     workflow = Workflow.load(file, ['gates=["roc_auc >= 0.5", "beats: nobody@3"]'])
     with pytest.raises(SpecError, match=r"^.*churn\.yaml(:\d+:\d+)?: no model is called 'nobody'"):
         client.plan(workflow)
+
+
+def test_production_is_the_version_that_is_live_when_a_run_is_submitted(client, file):
+    asked = Workflow.load(file, ['gates=["not_worse_than: production by 0.1"]'])
+
+    def gates() -> StageCall:
+        return next(call for call in client.plan(asked).plan.stages if call.id == "gates")
+
+    registry = client.session().registry
+    version = registry.register(draft("churn"), "k")
+    assert gates().params["live"] is None
+    registry.promote(version.name, by="ann")
+    assert (gates().params["live"], gates().inputs["rival_bundle"]) == ("churn@1", version.bundle)
 
 
 def test_data_is_found_by_digest_source_and_run(client, workers, file):
@@ -394,3 +409,14 @@ class TestDigestsOfSources:
         first = Sources(tmp_path / "home").digest(path)
         (tmp_path / "home" / "digests.json").write_text('{"cut')
         assert Sources(tmp_path / "home").digest(path) == first
+
+
+def test_runs_are_compared_also_when_one_has_left_redis(client, workers, file):
+    first, second = finish(client, workers, file), finish(client, workers, file, "train.search.folds=3")
+    write_manifest(client.session().store, first.record())
+    client.session().redis.delete(client.session().history.keys.run(first.id))
+    assert client.session().history.snapshot(first.id) is None
+    document = comparison([client.run(first.id).evidence(), client.run(second.id).evidence()])
+    assert document["differences"] == [{"key": "train.search.folds", "values": [5, 3]}]
+    assert document["same_data"]
+    assert [run["status"] for run in document["runs"]] == ["succeeded", "succeeded"]

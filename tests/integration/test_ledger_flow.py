@@ -12,9 +12,11 @@ from orchestrator.contracts.calls import StageCall
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Expansion
 from orchestrator.engine.reconciler import PROCESSES, Reconciler
+from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import Submission, stage
 from orchestrator.settings import Settings
 from tests.integration.ledger_case import Hand, call, error, plan, ref
+from tests.servers import RedisServer
 
 
 @pytest.fixture
@@ -199,6 +201,23 @@ def test_a_run_that_was_stopped_as_it_began_leaves_no_list_behind(hand: Hand) ->
         assert not hand.ledger.redis.exists(hand.ledger.keys.run(accepted.run, part)), part
 
 
+def test_a_stop_that_a_restart_of_redis_cuts_in_two_stops_every_stage(settings: Settings) -> None:
+    """A cursor of a scan means nothing to the next process: its tables have another order."""
+    server = RedisServer().start()
+    try:
+        with server.client() as client:
+            hand = Hand(Ledger(client, settings))
+            run = hand.submit(call("a"), *(call(f"w{i}", after=("a",)) for i in range(3000))).run
+            assert run_script(client, "cancel", hand.ledger.keys.prefix, run, "ann")[1] == 1  # there is more to do
+            server.kill()
+            server.start()
+            hand.ledger.sweep(run)
+            assert hand.record(run).status == "cancelled"
+            assert set(hand.states(run).values()) == {"cancelled"}
+    finally:
+        server.close()
+
+
 @st.composite
 def _graphs(draw: st.DrawFn) -> tuple[list[StageCall], set[str], str]:
     size = draw(st.integers(1, 9))
@@ -237,3 +256,21 @@ def test_every_graph_ends_as_a_plain_walk_says(hand: Hand, graph: tuple[list[Sta
     assert hand.ledger.redis.scard(hand.ledger.keys.run(accepted.run, "open")) == 0
     assert int(hand.ledger.redis.hget(hand.ledger.keys.run(accepted.run), "flight") or 0) == 0
     assert int(hand.ledger.redis.hget(hand.ledger.keys.run(accepted.run), "busy") or 0) == 0
+
+
+def test_a_refusal_that_ends_the_run_lets_nothing_begin_and_the_run_is_refused(hand: Hand) -> None:
+    names = tuple(f"b{i}" for i in range(300))
+    hand.acts = {"a": hand.completing(refusal="out of reach", ends=True)}
+    accepted = hand.submit(call("a"), *(call(name, after=("a",)) for name in names), call("z", *names))
+    hand.work(accepted.bells)
+    assert hand.order == ["a"]
+    assert hand.record(accepted.run).status == "refused"
+    assert hand.states(accepted.run) == {"a": "done", **dict.fromkeys((*names, "z"), "skipped")}
+
+
+def test_a_refusal_by_itself_ends_nothing(hand: Hand) -> None:
+    hand.acts = {"a": hand.completing(refusal="not good enough")}
+    accepted = hand.submit(call("a"), call("b", "a"))
+    hand.work(accepted.bells)
+    assert hand.order == ["a", "b"]
+    assert hand.record(accepted.run).status == "refused"

@@ -41,7 +41,7 @@ def store(settings: Settings) -> ArtifactStore:
         lambda ledger: ledger.unfinished(),
         lambda ledger: ledger.ended(),
         lambda ledger: ledger.holds(),
-        lambda ledger: ledger.checkpointed("run"),
+        lambda ledger: ledger.checkpointed("run", 1),
     ],
 )
 def test_reads_without_redis_are_an_outage(

@@ -24,14 +24,18 @@ from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.plan.build import build
 from orchestrator.plan.fingerprints import Fingerprints
+from orchestrator.report.comparison import comparison
 from orchestrator.report.document import run_document
+from orchestrator.report.evidence import Evidence
+from orchestrator.report.html import render
+from orchestrator.report.trials import trial_rows, with_warnings
 from orchestrator.settings import Settings
 from workers.app import Worker
 from workers.runtime.child import Child
 from workers.runtime.perform import perform
 
 WORKFLOW = """
-objective: {{predict: bought, task: classification, positive: "yes", metric: roc_auc}}
+objective: {{predict: bought, task: classification, positive: "yes", metric: roc_auc{needed}}}
 data: {{sources: {{people: {{file: people.csv}}}}}}
 train:
   candidates: [{{logistic_regression: {{range: {{C: {{low: 0.0001, high: 10, log: true}}}}}}}}, dummy]
@@ -48,9 +52,9 @@ class Bench:
     history: History
     folder: Path
 
-    def submit(self, search: str) -> str:
+    def submit(self, search: str, needed: str = "") -> str:
         file = self.folder / "shop.yaml"
-        file.write_text(WORKFLOW.format(search=search))
+        file.write_text(WORKFLOW.format(search=search, needed=needed))
         spec = Workflow.load(file).spec
         source = self.child.store.put_file(self.folder / "people.csv", Kind.FILE)
         environments = dict.fromkeys(("prep", "train", "evaluate", "ops"), "sha256:env")
@@ -81,6 +85,9 @@ class Bench:
         assert record is not None
         return record
 
+    def evidence(self, record: RunRecord) -> Evidence:
+        return Evidence(record, self.child.store.read)
+
     def ranking(self, record: RunRecord) -> Ranking:
         select = record.stage("select")
         assert select is not None, record
@@ -88,12 +95,16 @@ class Bench:
         return Ranking.model_validate_json(self.child.store.read(select.outputs["ranking"]))
 
 
+def people(rows: int) -> pd.DataFrame:
+    dice = np.random.default_rng(3)
+    table = pd.DataFrame(dice.normal(size=(rows, 6)), columns=list("abcdef")).round(3)
+    table["bought"] = np.where(table["a"] + table["b"] + dice.normal(0, 1, rows) > 0, "yes", "no")
+    return table
+
+
 @pytest.fixture
 def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path) -> Iterator[Bench]:
-    dice = np.random.default_rng(3)
-    people = pd.DataFrame(dice.normal(size=(160, 6)), columns=list("abcdef")).round(3)
-    people["bought"] = np.where(people["a"] + people["b"] + dice.normal(0, 1, 160) > 0, "yes", "no")
-    people.to_csv(tmp_path / "people.csv", index=False)
+    people(160).to_csv(tmp_path / "people.csv", index=False)
     child = Worker(settings, "train", 1, None).child
     handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
     yield Bench(child, Ledger(redis, settings), History(redis, settings.namespace), tmp_path)
@@ -197,3 +208,35 @@ def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None
     record = bench.record(run)
     assert record.status == "cancelled"
     assert {stage.state for stage in record.stages} == {"done", "cancelled"}
+
+
+def test_a_search_waits_for_what_is_required_and_never_begins_where_it_is_not_so(bench: Bench) -> None:
+    search = "method: halving, trials: 6"
+    people(600).to_csv(bench.folder / "people.csv", index=False)
+    refused = bench.work(bench.submit(search, ", target: 1, require: realistic"))
+    assert refused.status == "refused"
+    found = states(refused)
+    assert found["require"] == "done"
+    assert {state for one, state in found.items() if one.startswith("search[")} == {"skipped"}
+    assert not any(one.startswith("train[") for one in found)
+    allowed = bench.work(bench.submit(search, ", target: 0.55, require: realistic"), order=4)
+    assert allowed.status == "succeeded"
+    assert "was expected to spend" in render(allowed, bench.child.store.read)
+
+
+def test_the_trials_of_a_search_are_listed_with_their_rungs_and_runs_compared(bench: Bench) -> None:
+    first = bench.work(bench.submit("method: halving, trials: 6"))
+    second = bench.work(bench.submit("method: random, trials: 6"))
+    evidence = bench.evidence(first)
+    rows = with_warnings(trial_rows(evidence), evidence)
+    stages = {stage.id: stage for stage in evidence.stages("train.trial")}
+    assert {row["stage"] for row in rows} == stages.keys()
+    assert all(f".{row['rung'] - 1}]" in row["stage"] and row["fit_s"] > 0 for row in rows)
+    ranked = [row for row in rows if row["rank"] is not None]
+    assert [row["rank"] for row in ranked] == [1, 2, 3, 4, 5, 6]
+    assert [row["rung"] for row in ranked] == sorted((row["rung"] for row in ranked), reverse=True)
+    compared = comparison([evidence, bench.evidence(second)])
+    assert compared["comparable"]
+    assert [one["key"] for one in compared["differences"]] == ["train.search.method"]
+    assert [run["trials"] for run in compared["runs"]] == [len(rows), 6]
+    assert [run["champion"]["candidate"] for run in compared["runs"]] == ["logistic_regression"] * 2

@@ -19,11 +19,22 @@ from sklearn.utils import all_estimators
 
 CATALOGUE = Path(__file__).parents[2] / "orchestrator" / "contracts" / "estimators.json"
 TASKS = {"classification": "classifier", "regression": "regressor"}
-ALIASES = {"classification": {"svm": "svc", "knn": "k_neighbors"}, "regression": {"svm": "svr", "knn": "k_neighbors"}}
-SEVERAL_TARGETS = {
-    *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "CCA", "PLSCanonical")
+ALIASES = {
+    "classification": {"svm": "svc", "knn": "k_neighbors", "calibrated": "calibrated_cv"},
+    "regression": {"svm": "svr", "knn": "k_neighbors"},
 }
-NEEDS_ANOTHER = {"TransformedTargetRegressor", "SelfTrainingClassifier"}
+SEVERAL_TARGETS = {
+    *("MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "CCA", "PLSCanonical"),
+    *("ClassifierChain", "RegressorChain", "MultiOutputClassifier", "MultiOutputRegressor"),
+}
+OTHERWISE = {
+    "FixedThresholdClassifier": "the decision threshold is set by `objective.threshold`",
+    "TunedThresholdClassifierCV": "the decision threshold is tuned by `objective.threshold`",
+    "SelfTrainingClassifier": "it learns from rows without a target, which no workflow trains on",
+    "TransformedTargetRegressor": "it needs functions, which a spec cannot write: make it a class of your own",
+}
+SLOTS = ("estimators", "estimator")  # the parameters that take other estimators
+SPLITS = {"StackingClassifier", "StackingRegressor", "CalibratedClassifierCV"}  # they cross-validate inside
 TYPES = {bool: "boolean", str: "text", dict: "mapping", list: "list", tuple: "list", int: "integer", float: "number"}
 
 
@@ -60,7 +71,7 @@ def accepted(constraint: Any) -> list[dict[str, Any]]:
         given = {key: float(value) for key, value in bounds.items() if value is not None and abs(value) != float("inf")}
         return [{"type": kind, **given, "closed": constraint.closed}]
     if isinstance(constraint, validation.Options):
-        values = [value for value in constraint.options if isinstance(value, str | int | float)]
+        values = [value for value in constraint.options if isinstance(value, str | int | float) and value != "prefit"]
         finite = [value for value in values if isinstance(value, str) or not math.isnan(value)]
         return [{"choices": sorted(finite, key=str)}] if finite else []
     if isinstance(constraint, type):
@@ -81,18 +92,22 @@ def parameters(estimator: type) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def inside(estimator: type) -> dict[str, Any] | None:
+    """Which parameters take other estimators, and whether they are needed; None where none does."""
+    taken = inspect.signature(estimator.__init__).parameters
+    slot = next((name for name in SLOTS if name in taken), None)
+    if slot is None:
+        return None
+    final = "final_estimator" if "final_estimator" in taken else None
+    needed = taken[slot].default is inspect.Parameter.empty
+    return {"slot": slot, "final": final, "needed": needed, "splits": estimator.__name__ in SPLITS}
+
+
 def why_not(estimator: type) -> str | None:
     """Why an estimator cannot be a candidate."""
-    required = getattr(estimator, "_required_parameters", None) or [
-        name
-        for name, parameter in inspect.signature(estimator.__init__).parameters.items()
-        if name != "self" and parameter.default is inspect.Parameter.empty
-    ]
-    if required or estimator.__name__ in NEEDS_ANOTHER:
-        return "it needs another estimator inside, which is not yet available in this version"
     if estimator.__name__ in SEVERAL_TARGETS:
         return "it predicts several targets at once"
-    return None
+    return OTHERWISE.get(estimator.__name__)
 
 
 def generate() -> dict[str, Any]:
@@ -105,7 +120,12 @@ def generate() -> dict[str, Any]:
                 refused[short_name(name)] = {"path": public_path(estimator), "reason": reason}
                 continue
             assert short_name(name) not in entries, name
-            entries[short_name(name)] = {"path": public_path(estimator), "parameters": parameters(estimator)}
+            entry = {"path": public_path(estimator), "parameters": parameters(estimator)}
+            if (others := inside(estimator)) is not None:
+                entry["inside"] = others
+                slot = entry["parameters"][others["slot"]]
+                entry["parameters"][others["slot"]] = [kind for kind in slot if kind == {"type": "null"}]
+            entries[short_name(name)] = entry
         document["tasks"][task] = {"estimators": entries, "aliases": ALIASES[task], "refused": refused}
     return document
 

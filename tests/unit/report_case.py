@@ -24,6 +24,7 @@ from orchestrator.contracts.documents import (
     RankedTrial,
     Ranking,
     Registration,
+    SliceEvidence,
     SplitSummary,
     TrialResult,
     Verdict,
@@ -103,6 +104,15 @@ def evaluation(feature: str = "radius") -> Evaluation:
             Importance(feature="b", mean=-0.002, std=0.003),
         ),
         notes=("importance: each column was shuffled 5 times on all test rows",),
+        slices=(
+            SliceEvidence(
+                column=feature, slice=f"{feature}=0 to 9", rows=61, metrics={"roc_auc": interval(0.97, 0.9, 1)}
+            ),
+            SliceEvidence(column=feature, slice=f"{feature}=9 to 30", rows=53, metrics={"roc_auc": none}),
+            SliceEvidence(column="b", slice="b=2", rows=0, metrics={}),
+        ),
+        weakest=(SliceEvidence(column="b", slice="b=1", rows=40, metrics={"roc_auc": interval(0.91, 0.8, 0.97)}),),
+        searched=23,
     )
 
 

@@ -34,7 +34,7 @@ from workers.runtime.tables import read_table
 RECORD = Path(__file__).with_name("task_behaviour.json")
 # Another BLAS sums in another order: numbers differ for us when they differ in their fourth digit.
 RELATIVE, ABSOLUTE, DIGITS = 5e-4, 1e-6, 6
-WORDING = frozenset({"sentence", "reason", "message"})  # better words are no other behaviour
+WORDING = frozenset({"sentence", "reason", "reasons", "message"})  # better words are no other behaviour
 LISTED = 12  # entries of a list that are kept one by one
 Described = dict[str, dict[str, Any]]  # "task@version" → "workflow/stage" → {"asked", "outputs"}
 

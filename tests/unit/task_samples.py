@@ -47,7 +47,8 @@ train:
     - logistic_regression: {grid: {C: [0.01, 0.1]}, fixed: {max_iter: 10000, tol: 1e-9}}
     - decision_tree: {fixed: {max_depth: 2, random_state: 1}}
   search: {method: grid, folds: 3}
-gates: [roc_auc >= 0.80, recall >= 0.97, {beats: dummy}]
+evaluation: {slices: [{mean_radius: [5, 14, 30]}], weakest: 1}
+gates: [roc_auc >= 0.80, recall >= 0.97, {beats: dummy}, {metric: accuracy, at_least: 0.5, slices: mean_radius}]
 """
 
 _WINES = """
@@ -65,7 +66,7 @@ gates: [accuracy >= 0.80]
 """
 
 _VISITS = """
-objective: {predict: costs, task: regression, metric: mae}
+objective: {predict: costs, task: regression, metric: mae, target: 20}
 columns: {id: visit, time: day, weight: weight}
 data:
   sources: {visits: {file: visits.csv}}

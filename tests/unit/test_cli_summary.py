@@ -10,7 +10,6 @@ from orchestrator.cli.left import TimeLeft
 from orchestrator.cli.live import Lines, tree
 from orchestrator.cli.output import Output
 from orchestrator.cli.summary import exit_code, next_commands, show_end
-from orchestrator.cli.trial_rows import resource_of, trial_rows
 from orchestrator.cli.words import ago, duration, interval, settings_of
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -174,26 +173,6 @@ def test_time_left_comes_from_what_trials_took_and_how_many_run_at_once():
     assert left_of(run(*done, status="succeeded"), 2) is None
 
 
-def test_trials_are_rows_with_their_rank_and_failed_ones_come_last():
-    found = run(
-        stage("train[a#1]", seconds=1.0, params={"candidate": "a", "params": {"k": 1}}),
-        stage("train[b#1]", seconds=3.0, params={"candidate": "b", "params": {}}),
-        stage("train[c#1]", "failed", error=failure("user"), params={"candidate": "c", "params": {}}),
-    )
-    scored = [
-        {"candidate": "b", "params": {}, "score": 0.9, "std": 0.1},
-        {"candidate": "a", "params": {"k": 1}, "score": 0.8, "std": 0.1},
-    ]
-    rows = trial_rows(found, scored, "score")
-    assert [(row["rank"], row["candidate"], row["stage"], row["error"]) for row in rows] == [
-        (1, "b", "train[b#1]", None),
-        (2, "a", "train[a#1]", None),
-        (None, "c", "train[c#1]", "it broke"),
-    ]
-    assert [row["candidate"] for row in trial_rows(found, scored, "candidate")] == ["a", "b", "c"]
-    assert [row["candidate"] for row in trial_rows(found, scored, "seconds")] == ["b", "a", "c"]
-
-
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [(None, ""), (0.04, "0.0 s"), (9.94, "9.9 s"), (12, "12 s"), (185, "3 m 05 s"), (7800, "2 h 10 m")],
@@ -237,20 +216,3 @@ def test_a_search_that_decides_as_it_goes_is_two_lines_however_many_trials_there
     assert [line.split()[1] for line in lines[1:]] == ["features", "search", "train", "train[a#2.0]", "select"]
     assert lines[2].endswith("decision 2 of at most 29")
     assert "1/3" in lines[3]
-
-
-def test_trials_of_a_halving_search_are_told_apart_by_their_rung():
-    low = {"number": 0, "of": 2, "resource": "rows", "share": 0.1, "amount": 0.1}
-    full = low | {"number": 1, "share": 1.0, "amount": 1.0}
-    given = {"candidate": "a", "params": {"k": 1}}
-    record = run(
-        stage("train[a#1.0]", params={**given, "rung": low}, seconds=1.0),
-        stage("train[a#1.1]", params={**given, "rung": full}, seconds=9.0),
-        stage("train[a#2.0]", "failed", params={"candidate": "a", "params": {"k": 2}, "rung": low}),
-    )
-    scored = [{**given, "score": 0.5, "std": 0.0, "rung": {**full, "full": True}}]
-    rows = trial_rows(record, scored, "score")
-    assert [(one["stage"], one["seconds"]) for one in rows] == [("train[a#1.1]", 9.0), ("train[a#2.0]", None)]
-    assert [resource_of(one["rung"]) for one in rows] == ["rung 2/2: 100 % of rows", "rung 1/2: 10 % of rows"]
-    assert resource_of(full | {"resource": "max_iter", "amount": 300.0}) == "rung 2/2: max_iter 300"
-    assert resource_of(None) == ""

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.contracts.documents import Verdict
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams
+from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, NotWorseGate
 from tests.unit.bundle_case import OBJECTIVE, VALUE, Flow
 from workers.evaluation.evaluate import evaluate
 from workers.evaluation.gates import gates
@@ -27,16 +27,25 @@ def split(flow: Flow, test: np.ndarray) -> pd.DataFrame:
     )
 
 
-def judged(flow: Flow, *, bundle: Path | None, rival_rows: pd.DataFrame | None, test: np.ndarray = LATER) -> Verdict:
+def judged(
+    flow: Flow,
+    *,
+    bundle: Path | None,
+    rival_rows: pd.DataFrame | None,
+    test: np.ndarray = LATER,
+    gate: BeatsGate | NotWorseGate = GATE,
+) -> Verdict:
     """The gate on a champion that is fitted on all rows that are not held back."""
     rows = split(flow, test)
     names = [column.name for column in flow.preparation.features]
     train = flow.frame.loc[rows.index[rows["part"] == "train"]]
     model = flow.model.fit(train[names], train["__target__"].to_numpy())
     found = evaluate(model, flow.frame, rows, flow.preparation, params=EvaluateParams(objective=flow.objective))
-    params = GatesParams(gates=(GATE,), objective=flow.objective, resamples=400)
+    params = GatesParams(gates=(gate,), objective=flow.objective, resamples=400, live="churn@4")
     table = flow.source if bundle else None
-    outputs = gates(found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, params=params)
+    halves = pd.DataFrame({"half": np.where(flow.frame.index < 120, "early", "late")}, index=flow.frame.index)
+    given = (found.evaluation, found.predictions, flow.frame, rows, table, bundle, rival_rows, halves)
+    outputs = gates(*given, params=params)
     return outputs.verdicts.verdicts[0]
 
 
@@ -133,3 +142,49 @@ def test_a_binary_rival_with_a_decision_function_is_ranked_by_it(flow: Flow, tmp
     verdict = judged(flow, bundle=bundle, rival_rows=split(flow, LATER))
     assert verdict.evidence["theirs"] is not None
     assert OBJECTIVE.metric == verdict.evidence["metric"] == "roc_auc"
+
+
+def test_a_model_is_not_worse_than_itself_by_a_margin_that_the_rows_can_show(flow: Flow, tmp_path: Path) -> None:
+    rows = split(flow, LATER)
+    names = [column.name for column in flow.preparation.features]
+    train = flow.frame.loc[rows["part"] == "train"]
+    flow.model.fit(train[names], train["__target__"].to_numpy())
+    flow.predictions = flow.predict()
+    bundle = flow.package().bundle
+    asked = [NotWorseGate(text="n", not_worse_than="churn@1", margin=margin) for margin in (0.5, 0.01)]
+    wide, narrow = (judged(flow, bundle=bundle, rival_rows=rows, gate=gate) for gate in asked)
+    assert wide.passed, wide.sentence
+    assert wide.evidence["bound"] == -0.5
+    assert "so it is worse by less than 0.5" in wide.sentence
+    assert not narrow.passed, narrow.sentence
+
+
+def test_too_few_shared_rows_do_not_show_that_it_is_not_worse(flow: Flow, poor: Path) -> None:
+    gate = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.4)
+    verdict = judged(flow, bundle=poor, rival_rows=split(flow, np.arange(160) >= 140), gate=gate)
+    assert not verdict.passed
+    assert verdict.evidence["inconclusive"] is True
+    assert "not worse than churn@1" in verdict.sentence
+
+
+def test_the_evidence_names_the_version_that_was_in_production(flow: Flow, poor: Path) -> None:
+    gate = BeatsGate(text="beats: production", beats="production")
+    verdict = judged(flow, bundle=poor, rival_rows=split(flow, LATER), gate=gate)
+    assert verdict.passed, verdict.sentence
+    assert verdict.evidence["against"] == "churn@4"
+    assert "of churn@4 on" in verdict.sentence
+    assert "first_release" not in verdict.evidence
+
+
+def test_not_worse_on_a_slice_is_judged_on_the_shared_rows_of_the_slice(flow: Flow, poor: Path) -> None:
+    rows = split(flow, LATER)
+    one = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.3, slice="half=early")
+    each = NotWorseGate(text="n", not_worse_than="churn@1", margin=0.3, slices="half")
+    early = judged(flow, bundle=poor, rival_rows=rows, gate=one)
+    both = judged(flow, bundle=poor, rival_rows=rows, gate=each)
+    count = int(((flow.frame.index >= 80) & (flow.frame.index < 120)).sum())
+    assert early.evidence["rows"] == early.evidence["test_rows"] == count
+    assert early.passed, early.sentence
+    assert set(both.evidence["slices"]) == {"half=early", "half=late"}
+    fewer = judged(flow, bundle=poor, rival_rows=split(flow, np.arange(160) >= 100), gate=one)
+    assert fewer.evidence["inconclusive"] is True

@@ -9,7 +9,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from orchestrator.contracts.documents import Evaluation, Verdict
-from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, MetricGate
+from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, MetricGate, NotWorseGate
 from orchestrator.contracts.values import canonical
 from tests.unit.evaluation_samples import frame_of, objective, preparation_of, ranked, rows_of
 from workers.evaluation.differences import difference
@@ -32,7 +32,9 @@ def case(target: list, model: object, metric: str = "accuracy") -> Case:
     return found.evaluation, found.predictions, frame, rows
 
 
-def verdicts(given: Case, *asked: MetricGate | BeatsGate, metric: str = "accuracy") -> tuple[Verdict, ...]:
+def verdicts(
+    given: Case, *asked: MetricGate | BeatsGate | NotWorseGate, metric: str = "accuracy"
+) -> tuple[Verdict, ...]:
     goal = objective(metric, classes=given[0].kind != "regression", positive=1)
     found = gates(*given, params=GatesParams(gates=asked, objective=goal, resamples=300)).verdicts
     assert found.passed == all(one.passed for one in found.verdicts)
@@ -97,6 +99,23 @@ def test_a_real_model_beats_the_dummy_and_the_dummy_does_not(metric: str) -> Non
     assert not refused.passed, refused.sentence
 
 
+@pytest.mark.parametrize(
+    "gate",
+    [
+        BeatsGate(text="b", beats="production", margin=0.9),
+        NotWorseGate(text="n", not_worse_than="production", margin=0.9),
+    ],
+)
+def test_the_first_release_must_beat_the_dummy(gate: BeatsGate | NotWorseGate) -> None:
+    (found,) = verdicts(CLASSES, gate)
+    assert found.passed
+    assert found.evidence["first_release"] is True
+    assert (found.evidence["against"], found.evidence["bound"]) == ("dummy", 0)
+    assert found.sentence.startswith("nothing is in production yet")
+    dummy = case([int(value > 0) for value in SIGNAL], DummyClassifier(strategy="prior"))
+    assert not verdicts(dummy, gate)[0].passed
+
+
 def test_a_regressor_beats_the_mean_on_an_error_that_falls() -> None:
     (found,) = verdicts(VALUES, BeatsGate(text="beats: dummy", beats="dummy"), metric="rmse")
     assert found.passed
@@ -133,4 +152,16 @@ def test_the_paired_difference_in_accuracy_is_exact_on_rows_where_answers_differ
     found = difference("accuracy", mine, worse, **options)  # type: ignore[arg-type]
     assert found.low is not None
     assert found.low > 0
-    assert difference("accuracy", mine, mine, **options).low == 0  # type: ignore[arg-type]
+    assert (difference("accuracy", mine, mine, **options).low or 0) < 0  # type: ignore[arg-type]
+
+
+def test_a_margin_must_be_gained_and_not_only_something() -> None:
+    known = verdicts(CLASSES, BeatsGate(text="b", beats="dummy"))[0].evidence
+    asked = [
+        BeatsGate(text="b", beats="dummy", margin=margin) for margin in (known["low"] - 0.001, known["low"] + 0.001)
+    ]
+    kept, refused = verdicts(CLASSES, *asked)
+    assert (kept.passed, refused.passed) == (True, False)
+    assert kept.evidence["bound"] == asked[0].margin
+    assert "does not show that it is better by more than" in refused.sentence
+    assert kept.evidence["alpha"] == 0.025

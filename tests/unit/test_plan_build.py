@@ -107,6 +107,45 @@ def test_a_rival_comes_with_its_bundle_its_rows_and_the_raw_table():
     assert gates.inputs["table"] == Output(stage="ingest[customers]", output="table")
 
 
+def test_production_stands_for_the_version_that_is_live_when_it_is_planned():
+    asked = ("not_worse_than: production by 0.01", "beats: churn@3")
+    rivals = {f"churn@{version}": Rival(ref(f"bundle{version}"), ref("rows")) for version in (3, 4)}
+    third, fourth = (
+        call(plan_of(train=GRID, gates=asked[:1], prints={"rivals": rivals, "live": live}), "gates")
+        for live in ("churn@3", "churn@4")
+    )
+    assert (third.params["live"], third.inputs["rival_bundle"]) == ("churn@3", ref("bundle3"))
+    assert third.key != fourth.key
+    both = call(plan_of(train=GRID, gates=asked, prints={"rivals": rivals, "live": "churn@3"}), "gates")
+    assert both.inputs["rival_bundle"] == ref("bundle3")
+    with pytest.raises(CannotPlan, match="churn@4 and churn@3"):
+        plan_of(train=GRID, gates=asked, prints={"rivals": rivals, "live": "churn@4"})
+
+
+def test_a_live_version_that_no_gate_asks_for_leaves_the_key_alone():
+    plans = (plan_of(train=GRID, gates=("beats: dummy",), prints={"live": live}) for live in (None, "churn@4"))
+    assert len({call(plan, "gates").key for plan in plans}) == 1
+
+
+def test_with_nothing_in_production_there_is_no_rival():
+    gates = call(plan_of(train=GRID, gates=("beats: production",)), "gates")
+    assert gates.params["live"] is None
+    assert "rival_bundle" not in gates.inputs
+
+
+def test_the_prepared_table_is_given_where_slices_are_asked_for_and_only_there():
+    plain = plan_of(train=GRID, gates=("accuracy >= 0.5",))
+    assert "prepared" not in call(plain, "evaluate").inputs
+    assert "prepared" not in call(plain, "gates").inputs
+    asked = {"metric": "accuracy", "at_least": 0.5, "slices": "tenure"}
+    slices = ({"tenure": (0, 10, 80)}, "Contract")
+    sliced = plan_of(train=GRID, gates=(asked,), evaluation={"slices": slices})
+    for stage in ("evaluate", "gates"):
+        assert call(sliced, stage).inputs["prepared"] == Output(stage="prepare", output="table")
+    assert [one["column"] for one in call(sliced, "evaluate").params["slices"]] == ["tenure", "Contract"]
+    assert [one["column"] for one in call(sliced, "gates").params["slices"]] == ["tenure"]
+
+
 def test_two_rivals_are_refused():
     with pytest.raises(CannotPlan, match=r"gates\[1\]: gates compare with churn@1 and churn@2"):
         plan_of(train=GRID, gates=("beats: churn@1", "beats: churn@2"))

@@ -85,7 +85,8 @@ def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
     tags = check(render(record(kept), kept.read))
     sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
     assert sections == {
-        "gates", "champion", "charts", "importance", "ranking", "stages", "data", "preparation", "notes", "lineage"
+        "gates", "champion", "slices", "charts", "importance", "ranking", "stages", "data", "preparation", "notes",
+        "lineage"
     }  # fmt: skip
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -185,6 +186,14 @@ def test_an_undefined_metric_is_said_to_be_undefined() -> None:
     ]
     text = check(render(given.model_copy(update={"stages": tuple(stages)}), kept.read)).text
     assert "its roc_auc is undefined (one class only)" in text
+
+
+def test_slices_say_what_their_intervals_allow_for_and_which_are_undefined() -> None:
+    kept = Kept()
+    text = check(render(record(kept), kept.read)).text
+    for told in ("hold for all 3 slices at once", "weakest of 23 slices that were looked at", "no test row has it"):
+        assert told in text, told
+    assert "0.910" in text
 
 
 def test_lineage_names_sources_code_environment_seed_and_plan() -> None:

@@ -114,8 +114,40 @@ def test_short_forms_stand_for_the_long_ones(tmp_path):
     assert short == long
 
 
+@pytest.mark.parametrize("word", ["beats", "not_worse_than"])
+def test_a_margin_is_written_behind_the_rival_or_by_itself(tmp_path, word):
+    forms = (
+        f"'{word}: shop@2 by 1%'",
+        f"'{word} shop@2 by 0.01'",
+        f"{word}: shop@2 by 0.01",
+        f"{{{word}: shop@2, margin: 0.01}}",
+    )
+    gates = [loaded(tmp_path, f"gates: [{form}]\n").gates[0] for form in forms]
+    assert {(gate.rival, gate.margin) for gate in gates} == {("shop@2", 0.01)}
+    assert gates[-1].text == f"{word}: shop@2 by 0.01"
+
+
+def test_slices_are_a_column_its_bins_or_its_values(tmp_path):
+    asked = "id, {age: [0, 30, 60.5]}, {city: [Ulm, Kiel]}, {column: income, values: [30]}"
+    found = loaded(tmp_path, f"evaluation: {{slices: [{asked}], weakest: 3}}\n").evaluation
+    assert [(one.column, one.bins, one.values) for one in found.slices] == [
+        ("id", None, None),
+        ("age", (0, 30, 60.5), None),
+        ("city", None, ("Ulm", "Kiel")),
+        ("income", None, (30,)),
+    ]
+    assert found.weakest == 3
+
+
+def test_a_gate_says_on_which_rows_it_is_judged(tmp_path):
+    asked = "{metric: accuracy, at_least: 0.5, slice: city=Ulm}, {not_worse_than: a@1 by 0.1, slices: city}"
+    texts = [gate.text for gate in loaded(tmp_path, f"gates: [{asked}]\n").gates]
+    assert texts == ["accuracy >= 0.5 on city=Ulm", "not_worse_than: a@1 by 0.1 on each city"]
+
+
 def test_a_document_reads_back_as_itself(tmp_path):
-    spec = loaded(tmp_path, "gates: [accuracy >= 0.5]\nprepare: {cast: {age: float}}\napprove: {deadline: 7d}\n")
+    gates = "gates: [accuracy >= 0.5, beats: shop@1 by 0.1]\nevaluation: {slices: [{age: [1, 2]}]}\n"
+    spec = loaded(tmp_path, f"{gates}prepare: {{cast: {{age: float}}}}\napprove: {{deadline: 7d}}\n")
     assert Spec.model_validate(spec.document()).placed(spec.directory) == spec
 
 
@@ -173,7 +205,10 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_file(tmp_path):
                 "or 'date', not 'flot' (did you mean 'float'?)"
             ),
         ),
-        ("train: {candidates: ridge}", "3:21: train.candidates should be a list, not 'ridge'"),
+        (
+            "train: {candidates: ridge}",
+            "3:21: candidates are a list or a preset, and 'ridge' is none (there are: fast, balanced, thorough)",
+        ),
         ("train: {search: {folds: 1}}", "3:25: train.search.folds should be at least 2, not 1"),
         ("train: {timeout: soon}", "3:18: 'soon' is not a length of time (write 90s, 10m, 2h or 7d)"),
         ("train: {memory: 5kg}", "3:17: '5kg' is not an amount of memory (write 500MB or 2GB)"),
@@ -212,10 +247,9 @@ def test_each_mistake_is_said_in_words_at_its_place(tmp_path, more, expected):
             ),
         ),
         ("gates: [predict_p99_ms <= 20]", "3:9: the gate `predict_p99_ms` is not yet available in this version"),
-        ("gates: [beats: production]", "3:9: the gate `beats: production` is not yet available in this version"),
         (
-            "gates: [{metric: accuracy, at_least: 0.5, slice: city}]",
-            ("3:9: the gate `slice` is not yet available in this version"),
+            "gates: [{latency: 20}]",
+            "3:9: the gate `latency` is not yet available in this version",
         ),
         (
             "approve: {not_author: true}",

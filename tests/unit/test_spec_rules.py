@@ -47,6 +47,33 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
 
 
 @pytest.mark.parametrize(
+    ("objective", "expected"),
+    [
+        (
+            "{predict: bought, task: classification, require: realistic}",
+            "1:52: `require` needs a target: set `objective: {target: VALUE}`",
+        ),
+        (
+            "{predict: bought, task: classification, metric: accuracy, target: 85}",
+            "1:78: accuracy lies between 0 and 1; 85 is no target",
+        ),
+        (
+            "{predict: bought, task: regression, metric: r2, target: 1.2}",
+            "1:68: r2 is 1 at best; 1.2 is out of reach of any model",
+        ),
+        (
+            "{predict: bought, task: regression, target: -1}",
+            "1:56: rmse is 0 at best; -1 is out of reach of any model",
+        ),
+        ("{predict: bought, task: classification, target: 0.8, require: doubtful}", "1:74: "),
+    ],
+)
+def test_a_target_is_a_value_that_the_metric_can_have(tmp_path, objective, expected):
+    found = problems(tmp_path, _classification(objective))
+    assert any(line.startswith(expected) for line in found), found
+
+
+@pytest.mark.parametrize(
     ("more", "expected"),
     [
         ("split: {method: group}", "3:17: method group needs a group column: set `columns: {group: COLUMN}`"),
@@ -67,10 +94,68 @@ def test_objective_split_and_metric_fit_together(tmp_path, text, expected):
             "gates: [{metric: accuracy, at_least: 0.1, confidence: 95}]",
             "3:55: a confidence lies between 0.5 and 1, not 95",
         ),
-        ("gates: [beats: shop]", "3:9: a model beats `dummy` or NAME@VERSION, not 'shop'"),
+        (
+            "gates: [not_worse_than: dummy]",
+            "3:9: a model is not worse than `production` or NAME@VERSION; 'dummy' is neither",
+        ),
+        (
+            "gates: [not_worse_than: shop@1]",
+            "3:9: a loss of 0 cannot be shown: write how much is borne, `not_worse_than: shop@1 by 0.01`",
+        ),
+        (
+            "gates: [beats: shop@1 by 2]",
+            "3:9: balanced_accuracy lies between 0 and 1; a margin of 2 can never be judged",
+        ),
+        (
+            "gates: [{beats: shop@1 by 0.1, margin: 0.2}]",
+            "3:9: the margin is given twice: in 'shop@1 by 0.1' and as `margin`",
+        ),
+        (
+            "gates: [beats: shop@1 by far]",
+            "3:9: 'shop@1 by far' is no rival (write 'beats: churn@3' or 'beats: churn@3 by 0.01')",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city}]",
+            "3:50: a slice is COLUMN=VALUE, not 'city' (each value: `slices: city`)",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slice: city=a, slices: city}]",
+            "3:9: a gate has `slice: COLUMN=VALUE` or `slices: COLUMN`, not both",
+        ),
+        (
+            "gates: [{metric: accuracy, at_least: 0.5, slices: ctiy}]",
+            "3:9: the data has no column 'ctiy' (did you mean 'city'?)",
+        ),
+        (
+            "evaluation: {slices: [town]}",
+            "3:23: the data has no column 'town' (there are: id, age, income, city, when, bought)",
+        ),
+        (
+            "evaluation: {slices: [{age: [30, 10]}]}",
+            "3:23: bins of age are two or more rising numbers, the edges: [0, 30, 60, 120]",
+        ),
+        (
+            "evaluation: {slices: [{column: age, bins: [1, 2], values: [1]}]}",
+            "3:23: slices are `values` or `bins`, not both",
+        ),
+        ("evaluation: {slices: [city, {city: [a]}]}", "3:29: slices of city are given twice"),
+        (
+            "gates: [{fairness: recal, groups: city, at_least: 0.8}]",
+            "3:20: unknown rate 'recal' (did you mean 'recall'?)",
+        ),
+        (
+            "gates: [{fairness: recall, groups: city, at_least: 80}]",
+            "3:52: a ratio of the lowest to the highest is at most 1, not 80",
+        ),
+        ("gates: [{fairness: recall, at_least: 0.8}]", "3:9: 'groups' is missing in gates"),
+        (
+            "gates: [{fairness: recall, groups: sex, at_least: 0.8}]",
+            "3:9: the data has no column 'sex' (there are: id, age, income, city, when, bought)",
+        ),
+        ("gates: [beats: shop]", "3:9: a model beats `dummy`, `production` or NAME@VERSION, not 'shop'"),
         (
             "train: {candidates: [{svc: {requires: numpy}}]}",
-            "3:29: `requires` is for code of your own; scikit-learn is on every worker",
+            "3:29: `requires` is for code of your own; libraries are installed on the pools",
         ),
         (
             "stages: [{name: geo, call: 'geo:run', after: ingest, requires: [numpy, 'numpy>>2']}]",
@@ -195,9 +280,9 @@ def test_no_column_is_refused_where_the_data_does_not_tell_its_columns(tmp_path)
         ("sklearn.svm.SVR", "8: sklearn.svm.SVR is for regressions; objective.task is classification"),
         (
             "stacking",
-            "8: stacking cannot be a candidate: it needs another estimator inside, which is not yet available",
+            "8: stacking needs others inside it: {stacking: {of: [NAME, …]}}",
         ),
-        ("xgboost.XGBClassifier", "8: a class of your own is written module:Class: xgboost:XGBClassifier"),
+        ("xgboost.XGBRegressor", "8: xgboost.XGBRegressor is for regressions; objective.task is classification"),
         ("nope:Ours", "8: there is no module 'nope' in "),
         ("svc: {grid: {c: [1]}}", "20: svc has no parameter 'c' (did you mean 'C'?)"),
         ("svc: {grid: {C: [1, 0]}}", "27: C of svc should be a number > 0, not 0"),

@@ -29,7 +29,7 @@ def test_the_table_covers_the_contract() -> None:
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", sorted(METRICS))
+@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"ece"}))  # scikit-learn has none
 def test_same_as_scikit_learns_scorer(name: str, weighted: bool) -> None:
     metric = METRICS[name]
     weight = np.random.default_rng(0).uniform(0.5, 2, 300) if weighted else None

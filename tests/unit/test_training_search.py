@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
+from orchestrator.contracts.documents import Ranking
 from orchestrator.contracts.training import TrialParams
 from orchestrator.engine.messages import Spent
 from tests.unit.search_case import RIDGE, closeness, run, steps
-from workers.training.progress import summary
+from tests.unit.whole_case import BINARY, DATA, whole
+from workers.training.progress import told
 
 METHODS = [
     {"method": "random", "trials": 20, "patience": 9},
@@ -67,7 +70,7 @@ def test_halving_keeps_the_best_third_of_each_rung():
     for rung in range(3):
         there = sorted((one for one in found.state.trials if one.rung.number == rung), key=lambda one: -one.score)
         assert [(one.candidate, one.index) for one in there[: 3 ** (2 - rung)]] == found.at(rung + 1)
-    assert [round(one.amount, 4) for one in summary(found.state).rungs] == [0.037, 0.1111, 0.3333, 1]
+    assert [round(one.amount, 4) for one in told(found.state).rungs] == [0.037, 0.1111, 0.3333, 1]
 
 
 def test_a_parameter_as_resource_is_what_the_trials_are_given():
@@ -137,9 +140,9 @@ def test_a_budget_ends_a_search_and_what_was_spent_is_recorded(wanted, words):
     )
     assert spent.state.ended == f"{words} was spent"
     assert 18 <= len(spent.state.trials) <= 30
-    told = summary(spent.state)
-    assert (told.elapsed_s, told.worker_s) == (3.0 * told.trials, 5.0 * told.trials)
-    assert told.ended == spent.state.ended
+    summary = told(spent.state)
+    assert (summary.elapsed_s, summary.worker_s) == (3.0 * summary.trials, 5.0 * summary.trials)
+    assert summary.ended == spent.state.ended
 
 
 @pytest.mark.parametrize("method", ["halving", "asha"])
@@ -176,7 +179,7 @@ def test_a_search_of_which_everything_fails_ends_and_says_so():
     for wanted in METHODS:
         found = run(steps(**wanted), lambda _: None)
         assert found.state.ended
-        assert summary(found.state).failed == len(found.state.trials)
+        assert told(found.state).failed == len(found.state.trials)
 
 
 def test_several_candidates_take_turns_and_keep_their_own_numbers():
@@ -199,4 +202,29 @@ def test_asha_reaches_the_best_score_of_all_settings_with_a_quarter_of_their_fit
     found = run(steps(method="asha", trials=81, batch=4, seed=seed, min_resource=0.03), closeness)
     reached = max(one.score for one in found.state.trials if one.rung.full and one.score is not None)
     assert reached >= best - 0.01
-    assert summary(found.state).resource_used <= 0.25 * len(everything.state.trials)
+    assert told(found.state).resource_used <= 0.25 * len(everything.state.trials)
+
+
+def test_weights_ensembles_and_a_tuned_threshold_are_as_they_are_without_it(tmp_path: Path) -> None:
+    objective = BINARY.replace("}", ", threshold: f1}")
+    stacked = "{stacking: {of: [gaussian_nb, {decision_tree: {fixed: {max_depth: 3}}}], final: logistic_regression}}"
+    ridge = "{logistic_regression: {range: {C: {low: 0.001, high: 10, log: true}}}}"
+
+    def ranked(search: str) -> Ranking:
+        train = f"train: {{candidates: [{stacked}, {ridge}], weights: balanced, search: {{folds: 2, {search}}}}}\n"
+        return Ranking.model_validate(whole(tmp_path, objective + DATA + train, "select").document("select", "ranking"))
+
+    plain, raced = ranked("method: random, trials: 4"), ranked("method: asha, trials: 4, batch: 2")
+    scores = {(one.candidate, one.index): one.scores for one in plain.trials}
+    assert raced.search is not None
+    assert raced.search.settings == len(plain.trials) == 4
+    assert all(scores[one.candidate, one.index] == one.scores for one in raced.trials)
+    assert {one.candidate for one in (*raced.trials, *raced.stopped)} == {"stacking", "logistic_regression"}
+    assert raced.weights == "balanced"
+    champion = raced.champion
+    assert champion.rung is not None
+    assert champion.rung.full
+    assert raced.threshold is not None
+    assert raced.threshold.by == "f1"
+    assert (champion.candidate, champion.index) == (plain.champion.candidate, plain.champion.index)
+    assert raced.threshold == plain.threshold

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar
+from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar, SliceEvidence
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
@@ -16,10 +16,11 @@ from workers.evaluation.answers import predicted
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.curves import curves
 from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
-from workers.evaluation.intervals import intervals, names_for
+from workers.evaluation.intervals import intervals, names_of
 from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, part, units_of, weights_of
 from workers.evaluation.sample import Sample, sample_from
+from workers.evaluation.slices import Columns, columns_of, named_slices, weakest_slices
 from workers.runtime.context import StageContext
 
 
@@ -35,11 +36,15 @@ def evaluate(
     frame: pd.DataFrame,
     rows: pd.DataFrame,
     preparation: Preparation,
+    prepared: pd.DataFrame | None = None,
     *,
     params: EvaluateParams,
     context: StageContext | None = None,
 ) -> EvaluateOutputs:
-    """Metrics with intervals, the dummy's metrics, confusion, curves and importance on the rows of part "test"."""
+    """Metrics with intervals, the dummy's metrics, confusion, curves, importance and slices on the rows of part "test".
+
+    `prepared` is the table that slices are made of, where the workflow asks for some.
+    """
     if context is not None:
         context.measure("environment", environment())
     test, train = part(frame, rows, "test"), part(frame, rows, "train")
@@ -55,8 +60,10 @@ def evaluate(
         positive=preparation.positive,
         units=units_of(test, rows),
         weights=weights_of(test),
+        costs=params.costs,
     )
     importance = _importance(model, features, test, preparation, params)
+    slices = _slices(sample, columns_of(prepared, test, params.slices), params)
     evaluation = Evaluation(
         kind=preparation.target_kind,
         rows=len(test),
@@ -67,9 +74,33 @@ def evaluate(
         confusion=_confusion(sample),
         curves=curves(sample),
         importance=importance,
-        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test))),
+        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test)), *slices.notes),
+        slices=slices.named,
+        weakest=slices.weakest,
+        searched=slices.searched,
     )
     return EvaluateOutputs(evaluation, predictions)
+
+
+class _Slices(NamedTuple):
+    named: tuple[SliceEvidence, ...] = ()
+    weakest: tuple[SliceEvidence, ...] = ()
+    searched: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def _slices(sample: Sample, columns: Columns | None, params: EvaluateParams) -> _Slices:
+    if columns is None:
+        return _Slices()
+    options: dict[str, Any] = {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed}
+    named, notes = named_slices(sample, columns, **options)
+    if not params.weakest:
+        return _Slices(named, notes=notes)
+    leave_out = {params.objective.predict, params.roles.id, params.roles.weight} - {None}
+    weakest, searched = weakest_slices(
+        sample, columns, params.objective.metric, params.weakest, leave_out=map(str, leave_out), **options
+    )
+    return _Slices(named, weakest, searched, notes)
 
 
 def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...]:
@@ -82,7 +113,7 @@ def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...
 
 def _dummy(train: pd.DataFrame, sample: Sample) -> dict[str, float | None]:
     answered = answers_of(learned_baseline(train, sample), sample)
-    return {name: point(name, answered)[0] for name in names_for(sample.kind)}
+    return {name: point(name, answered)[0] for name in names_of(sample)}
 
 
 def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from workers.calibration import BINS, mass_bins
+
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
 
@@ -87,3 +89,24 @@ def fiducial_confusions(matrix: Floats, rng: np.random.Generator, number: int, *
     within = cells / np.maximum(cells.sum(axis=2, keepdims=True), 1e-300)
     share = rng.gamma(np.broadcast_to(rows, (number, size)))
     return np.asarray(within * (share / share.sum(axis=1, keepdims=True))[:, :, None])
+
+
+def binned_gaps(
+    probability: Floats, event: NDArray[np.bool_], weights: Floats, share: float, rng: np.random.Generator, number: int
+) -> tuple[Floats, Floats]:
+    """Draws of the calibration error, and of what chance adds to that of a model whose probabilities are true.
+
+    The first are of rates with Jeffreys' distribution in each bin, Beta(½ + k, ½ + n − k). `share` is what a row counts
+    as of an independent one.
+    """
+    order, (codes,) = mass_bins(probability, weights[None, :])
+    mass = np.bincount(codes, weights[order], minlength=BINS)
+    filled = mass > 0
+    rows = np.bincount(codes, minlength=BINS)[filled] * share
+    told = np.bincount(codes, weights[order] * probability[order], minlength=BINS)[filled] / mass[filled]
+    true = np.bincount(codes, weights[order] * event[order], minlength=BINS)[filled] / mass[filled]
+    rates = rng.beta(rows * true + 0.5, rows * np.maximum(1 - true, 0.0) + 0.5, size=(number, len(rows)))
+    whole = np.maximum(np.round(rows), 1).astype(np.int64)
+    seen = rng.binomial(whole, np.clip(told, 0.0, 1.0), size=(number, len(rows))) / whole
+    parts = mass[filled] / mass.sum()
+    return np.asarray(np.abs(rates - told) @ parts), np.asarray(np.abs(seen - told) @ parts)

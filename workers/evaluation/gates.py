@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Interval, Verdict, Verdicts
-from orchestrator.contracts.evaluation import BeatsGate, GatesParams, MetricGate
-from workers.evaluation.baseline import answers_of, learned_baseline
-from workers.evaluation.differences import Difference, against_constant, finite
-from workers.evaluation.intervals import Judge
-from workers.evaluation.rival import Rival, against_rival
+from orchestrator.contracts.documents import Evaluation, Verdict, Verdicts
+from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.evaluation import (
+    ComparisonGate,
+    FairnessGate,
+    Gate,
+    GatesParams,
+    MetricGate,
+    NotWorseGate,
+    column_of,
+)
+from workers.evaluation.bounds import judge_bound
+from workers.evaluation.comparing import judge_comparison
+from workers.evaluation.court import Court
+from workers.evaluation.fairness import judge_fairness
+from workers.evaluation.rival import Rival
 from workers.evaluation.rows import part, units_of, weights_of
-from workers.evaluation.sample import Sample, sample_from
+from workers.evaluation.sample import sample_from
+from workers.evaluation.slices import Mask, columns_of
 
 
 class GatesOutputs(NamedTuple):
@@ -24,18 +35,7 @@ class GatesOutputs(NamedTuple):
     verdicts: Verdicts
 
 
-@dataclass(frozen=True, slots=True)
-class _Court:
-    """What gates are judged on."""
-
-    evaluation: Evaluation
-    sample: Sample
-    train: pd.DataFrame
-    rival: Rival | None
-    params: GatesParams
-
-
-def gates(
+def gates(  # noqa: PLR0913  (the inputs of a stage)
     evaluation: Evaluation,
     predictions: pd.DataFrame,
     frame: pd.DataFrame,
@@ -43,6 +43,7 @@ def gates(
     table: pd.DataFrame | None = None,
     rival_bundle: Path | None = None,
     rival_rows: pd.DataFrame | None = None,
+    prepared: pd.DataFrame | None = None,
     *,
     params: GatesParams,
 ) -> GatesOutputs:
@@ -55,115 +56,64 @@ def gates(
         positive=evaluation.positive,
         units=units_of(judged, rows),
         weights=weights_of(judged),
+        costs=params.costs,
     )
     rival = None
     if table is not None and rival_bundle is not None and rival_rows is not None:
         rival = Rival(rival_bundle, rival_rows, table, rows, predictions.index)
-    court = _Court(evaluation, sample, part(frame, rows, "train"), rival, params)
+    columns = columns_of(prepared, judged, params.slices)
+    court = Court(evaluation, sample, part(frame, rows, "train"), rival, columns, params)
     verdicts = tuple(_judge(gate, court) for gate in params.gates)
     return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(verdict.passed for verdict in verdicts)))
 
 
-def _judge(gate: MetricGate | BeatsGate, court: _Court) -> Verdict:
-    if isinstance(gate, MetricGate):
-        return _bound(gate, _interval(gate, court))
-    if gate.beats == "dummy":
-        dummy = answers_of(learned_baseline(court.train, court.sample), court.sample)
-        found = against_constant(
-            court.params.objective.metric,
-            court.sample,
-            dummy,
-            confidence=gate.confidence,
-            resamples=court.params.resamples,
-            seed=court.params.seed,
-        )
-        return _beats(gate, court, found, {"rows": len(court.sample)})
-    return _against_version(gate, court)
+def _judge(gate: Gate, court: Court) -> Verdict:
+    """On all test rows, or on each slice that the gate names: it passes where every one of them does.
+
+    No correction is needed for the number of slices: the gate errs only where it passes all of them, a truly bad one
+    included, which it does as seldom as for one slice alone (intersection–union test, Berger 1982).
+    """
+    try:
+        masks = _slices(gate, court)
+    except InvalidInput as problem:
+        return _untold(gate, str(problem))
+    if isinstance(gate, FairnessGate):
+        return judge_fairness(gate, court, masks or {})
+    if masks is None:
+        return _alone(gate, court)
+    each = {label: _on_slice(gate, court, label, mask) for label, mask in masks.items()}
+    label, shown = min(each.items(), key=lambda one: one[1].passed)
+    kept = sum(verdict.passed for verdict in each.values())
+    evidence = {"slice": label} | shown.evidence
+    if len(each) > 1:
+        evidence["slices"] = {name: {"passed": verdict.passed} | verdict.evidence for name, verdict in each.items()}
+    told = f"{kept} of {len(each)} slices keep it; on {label}: {shown.sentence}" if len(each) > 1 else shown.sentence
+    return Verdict(gate=gate.text, passed=kept == len(each) > 0, evidence=evidence, sentence=told)
 
 
-def _interval(gate: MetricGate, court: _Court) -> Interval | None:
-    """The evaluation's interval, or one at the gate's own confidence."""
-    known = court.evaluation.metrics.get(gate.metric)
-    if known is None or known.value is None or known.confidence == gate.confidence:
-        return known
-    names = (gate.metric,) if court.sample.kind == "regression" else tuple(dict.fromkeys((gate.metric, "accuracy")))
-    judge = Judge(court.sample, names, gate.confidence, court.params.resamples, court.params.seed)
-    return judge.interval(gate.metric)
+def _alone(gate: MetricGate | ComparisonGate, court: Court) -> Verdict:
+    return judge_bound(gate, court) if isinstance(gate, MetricGate) else judge_comparison(gate, court)
 
 
-def _bound(gate: MetricGate, interval: Interval | None) -> Verdict:
-    """A bound is kept when the whole interval keeps it."""
-    if interval is None or interval.value is None:
-        why = (interval.note if interval else None) or "it does not fit this target"
-        return Verdict(
-            gate=gate.text,
-            passed=False,
-            evidence={"value": None, "undefined": why},
-            sentence=f"{gate.metric} is undefined on the test rows ({why}): an undefined metric does not pass",
-        )
-    sides = [
-        (bound, end, end is not None and keeps(end, bound), name)
-        for bound, end, keeps, name in (
-            (gate.at_least, interval.low, float.__ge__, "lower"),
-            (gate.at_most, interval.high, float.__le__, "upper"),
-        )
-        if bound is not None
-    ]
-    passed = all(kept for _, _, kept, _ in sides)
-    evidence: dict[str, Any] = interval.model_dump(exclude={"note"}) | {
-        "at_least": gate.at_least,
-        "at_most": gate.at_most,
-    }
-    return Verdict(gate=gate.text, passed=passed, evidence=evidence, sentence=_told(gate, interval, sides))
+def _slices(gate: Gate, court: Court) -> dict[str, Mask] | None:
+    """The slices that a gate names; None: it is judged on all test rows."""
+    column = column_of(gate)
+    if column is None:
+        return None
+    if court.columns is None:
+        raise InvalidInput("the prepared table was not at hand")
+    if isinstance(gate, MetricGate | NotWorseGate) and gate.slice is not None:
+        return {gate.slice: court.columns.slice(gate.slice)}
+    return court.columns.slices(column)
 
 
-def _told(gate: MetricGate, interval: Interval, sides: list[tuple[float, float | None, bool, str]]) -> str:
-    """The side that fails, else the first one, in words."""
-    bound, end, kept, name = min(sides, key=lambda side: side[2])
-    shown = "unknown" if end is None else f"{end:.4g}"
-    asked = "at least" if name == "lower" else "at most"
-    level = f"{100 * interval.confidence:.4g} %"
-    return (
-        f"{gate.metric} is {interval.value:.4g}; the {name} end of its {level} interval is {shown}, "
-        f"{'and' if kept else 'but'} {asked} {bound:.4g} is asked"
-    )
+def _on_slice(gate: MetricGate | ComparisonGate, court: Court, label: str, mask: Mask) -> Verdict:
+    if not mask.any():
+        return _untold(gate, f"no test row has {label}")
+    found = _alone(gate, replace(court, among=mask))
+    return found.model_copy(update={"evidence": {"rows": int(mask.sum())} | found.evidence})
 
 
-def _against_version(gate: BeatsGate, court: _Court) -> Verdict:
-    if court.rival is None:
-        return inconclusive(gate, f"{gate.beats} was not at hand", {})
-    found, evidence = against_rival(court.rival, court.sample, gate.confidence, court.params)
-    if found is None:
-        return inconclusive(gate, str(evidence.pop("why")), evidence)
-    return _beats(gate, court, found, evidence)
-
-
-def inconclusive(gate: BeatsGate, why: str, evidence: dict[str, Any]) -> Verdict:
-    """Not shown to be better, nor worse: it refuses."""
-    sentence = f"whether it beats {gate.beats} cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)
-
-
-def _beats(gate: BeatsGate, court: _Court, found: Difference, evidence: dict[str, Any]) -> Verdict:
-    """Better when the whole interval of the difference is above zero."""
-    metric = court.params.objective.metric
-    numbers = {
-        "metric": metric,
-        "mine": finite(found.mine),
-        "theirs": finite(found.theirs),
-        "difference": finite(found.value),
-        "low": finite(found.low),
-        "high": finite(found.high),
-        "confidence": gate.confidence,
-        "method": found.method,
-        **evidence,
-    }
-    if found.value is None or found.low is None:
-        return inconclusive(gate, f"{metric} is undefined ({found.note})", numbers)
-    passed = found.low > 0
-    told = (
-        f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {gate.beats} on {evidence['rows']} rows; "
-        f"the gain is {found.value:.4g}, at least {found.low:.4g} at {100 * gate.confidence:.4g} % confidence, "
-        f"{'so it is better' if passed else 'which does not show that it is better'}"
-    )
-    return Verdict(gate=gate.text, passed=passed, evidence=numbers, sentence=told)
+def _untold(gate: Gate, why: str) -> Verdict:
+    sentence = f"whether the gate is kept cannot be told: {why}; an inconclusive gate refuses"
+    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, "why": why}, sentence=sentence)

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from orchestrator.contracts.documents import Interval
-from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.metrics import COST, METRICS, metric_of
 from workers.evaluation import exact
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_mean
 from workers.evaluation.points import point
 from workers.evaluation.rare import dominated, few_large, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
-from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic
+from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic, told_and_true
 
 Floats = NDArray[np.float64]
 
@@ -28,12 +28,17 @@ RARE = 10  # rows of the rarest class, below which a ROC area's interval takes t
 
 def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -> dict[str, Interval]:
     """Every metric of the sample's task with its interval."""
-    return Judge(sample, names_for(sample.kind), confidence, resamples, seed).all()
+    return Judge(sample, names_of(sample), confidence, resamples, seed).all()
 
 
 def names_for(kind: Kind) -> tuple[str, ...]:
     """The metrics that fit the kind of target."""
     return tuple(metric.name for metric in METRICS.values() if kind in metric.tasks)
+
+
+def names_of(sample: Sample) -> tuple[str, ...]:
+    """The metrics of a sample: those of its kind, and the cost where the workflow says what a row costs."""
+    return names_for(sample.kind) + ((COST.name,) if sample.costs is not None else ())
 
 
 @dataclass(frozen=True)
@@ -96,7 +101,30 @@ class Judge:
             return self._median()
         if name in ("roc_auc", "roc_auc_ovr", "average_precision"):
             return self._ranking(name, value)
+        return self._drawn(name, value)
+
+    def _drawn(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        if name == "ece":
+            return self._calibration(value)
         return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
+
+    def _calibration(self, value: float) -> tuple[Ends | None, str, str | None]:
+        """The upper end is the bootstrap's, which adds to what chance adds already, or that of rates not seen yet.
+
+        The lower end takes away what chance may have added, which by the triangle inequality is at most its own error.
+        """
+        ends = expanded_percentile(self.draws["ece"], rarest(self.sample), self.alpha)
+        if ends is None:
+            return None, "bootstrap", None
+        probability, event = told_and_true(self.sample)
+        share = units_holding(self.sample, np.ones(len(self.sample), dtype=bool)) / len(self.sample)
+        rng = np.random.default_rng(self.seed)
+        gaps, chance = exact.binned_gaps(
+            probability, event, self.sample.row_weights, share, rng, max(self.resamples, 1000)
+        )
+        high = max(ends[1], float(np.quantile(gaps, 1 - self.alpha / 2)))
+        low = max(0.0, value - float(np.quantile(chance, 1 - self.alpha / 2)))
+        return (low, high), "bootstrap and Jeffreys", None
 
     def _mean(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
         if value > 0 and dominated(name, self.sample):
@@ -142,10 +170,11 @@ class Judge:
             everywhere = np.ones(len(self.sample), dtype=bool)
             effective = self._effective(self.draws["accuracy"], self.points["accuracy"][0] or 0.0, everywhere)
             matrix = matrix * effective / matrix.sum()
-        rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample.positive)
+        rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample)
+        better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
         low, high = (
             float(np.quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail))
-            for side, tail in ((True, self.alpha / 2), (False, 1 - self.alpha / 2))
+            for side, tail in ((better, self.alpha / 2), (not better, 1 - self.alpha / 2))
         )
         if self.sample.independent:
             return (low, high), "melded clopper-pearson", None

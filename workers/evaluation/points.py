@@ -6,8 +6,9 @@ import math
 
 import numpy as np
 
-from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.metrics import COST, METRICS
 from workers.evaluation.sample import Sample
+from workers.evaluation.statistics import statistic
 from workers.scoring import score
 
 Point = tuple[float | None, str | None]
@@ -24,13 +25,15 @@ def point(name: str, sample: Sample) -> Point:
 
 def measured(name: str, sample: Sample) -> float:
     """The metric of rows on which it is defined."""
+    if name == COST.name:
+        return float(statistic(name, sample)(sample.row_weights[None, :])[0])
     needs, codes = METRICS[name].needs, tuple(range(len(sample.classes)))
     answers = {
         "labels": sample.prediction,
         "values": sample.prediction,
         "probabilities": sample.order if name in ("roc_auc", "average_precision") else sample.probabilities,
     }[needs]
-    if name == "brier" or (name == "log_loss" and sample.kind == "binary"):
+    if name == "brier" or (name in ("log_loss", "ece") and sample.kind == "binary"):
         answers = sample.scores
     if answers is None:
         return math.nan
@@ -43,6 +46,8 @@ def undefined(name: str, sample: Sample) -> str | None:
     """Why the metric has no value on these rows; None when it has one."""
     if len(sample) == 0:
         return "no rows"
+    if name == COST.name:
+        return "the workflow says no costs" if sample.costs is None else None
     if METRICS[name].needs == "probabilities":
         ranked = name in ("roc_auc", "average_precision") and sample.order is not None
         if sample.probabilities is None and not ranked:

@@ -48,15 +48,18 @@ def unseen(rival: Rival) -> NDArray[np.bool_]:
 
 
 def against_rival(
-    rival: Rival, sample: Sample, confidence: float, params: GatesParams
+    rival: Rival, sample: Sample, confidence: float, params: GatesParams, among: NDArray[np.bool_] | None = None
 ) -> tuple[Difference | None, dict[str, Any]]:
-    """The paired difference on the shared unseen rows with its evidence; None with `why` where it cannot be told."""
-    shared = unseen(rival)
+    """The paired difference on the shared unseen rows with its evidence; None with `why` where it cannot be told.
+
+    `among` marks the rows of the sample that count, where not all do.
+    """
+    shared = unseen(rival) if among is None else unseen(rival) & among
     mine = sample.take(shared)
-    evidence: dict[str, Any] = {"rows": len(mine), "test_rows": len(sample)}
+    evidence: dict[str, Any] = {"rows": len(mine), "test_rows": len(sample) if among is None else int(among.sum())}
     if len(mine) < FEWEST_ROWS:
         asked = f"{FEWEST_ROWS} that neither version has trained on are needed"
-        return None, evidence | {"why": f"only {len(mine)} of {len(sample)} test rows can be shared, {asked}"}
+        return None, evidence | {"why": f"only {len(mine)} of {evidence['test_rows']} test rows can be shared, {asked}"}
     if mine.units.draws < FEWEST_UNITS:
         told = f"the {len(mine)} shared rows make only {mine.units.draws} independent {mine.units.kind}"
         return None, evidence | {"why": f"{told}, {FEWEST_UNITS} are needed"}

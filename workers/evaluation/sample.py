@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.roles import Costs
 from workers.evaluation.units import Units
 
 Floats = NDArray[np.float64]
@@ -31,6 +32,7 @@ class Sample:
     classes: tuple[Label, ...] = ()
     positive: int = 1  # code of the class of interest, of a binary target
     ranking: Floats | None = None  # the decision function, where the model has one; it orders rows
+    costs: Floats | None = None  # of a row, truth × prediction, where the workflow says them
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -95,6 +97,7 @@ def sample_from(
     positive: Label = None,
     units: Units,
     weights: Floats | None = None,
+    costs: Costs | None = None,
 ) -> Sample:
     """The table that `evaluate` leaves (`truth`, `prediction`, `probability_<i>`, `score`) as arrays."""
     probabilities = _probabilities(predictions, len(classes))
@@ -105,7 +108,17 @@ def sample_from(
         prediction = encode(predictions["prediction"].tolist(), classes, "prediction")
     ranking = predictions["score"].to_numpy(dtype=float) if "score" in predictions.columns else None
     code = positive_code(classes, positive)
-    return Sample(kind, truth, prediction, probabilities, units, weights, classes, code, ranking)
+    prices = None if costs is None or kind != "binary" else priced(costs, code, len(classes))
+    return Sample(kind, truth, prediction, probabilities, units, weights, classes, code, ranking, prices)
+
+
+def priced(costs: Costs, positive: int, classes: int) -> Floats:
+    """Costs as a matrix, truth × prediction; a class that only test rows have counts as negative."""
+    mine = np.arange(classes) == positive
+    table = np.array(
+        [[costs.true_negative, costs.false_positive], [costs.false_negative, costs.true_positive]], dtype=float
+    )
+    return np.asarray(table[np.ix_(mine.astype(int), mine.astype(int))])
 
 
 def _probabilities(predictions: pd.DataFrame, classes: int) -> Floats | None:

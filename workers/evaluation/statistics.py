@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.metrics import COST
+from workers.calibration import calibration_errors
 from workers.evaluation.sample import Sample
 
 Floats = NDArray[np.float64]
@@ -35,9 +37,12 @@ def confusions(sample: Sample) -> Callable[[Floats], Floats]:
     return lambda weights: np.asarray((one_hot @ weights.T).T).reshape(len(weights), size, size)
 
 
-def label_metric(name: str, positive: int) -> Callable[[Floats], Floats]:
+def label_metric(name: str, sample: Sample) -> Callable[[Floats], Floats]:
     """Confusion matrices (any number × truth × prediction) → values of a metric of labels."""
-    return lambda matrices: _LABELS[name](matrices, positive)
+    if name == COST.name:
+        costs = _given(sample.costs)
+        return lambda matrices: divided((matrices * costs).sum(axis=(1, 2)), matrices.sum(axis=(1, 2)))
+    return lambda matrices: _LABELS[name](matrices, sample.positive)
 
 
 def _parts(matrices: Floats) -> tuple[Floats, Floats, Floats]:
@@ -192,6 +197,14 @@ def r2(sample: Sample) -> Statistic:
     return shares
 
 
+def told_and_true(sample: Sample) -> tuple[Floats, NDArray[np.bool_]]:
+    """The probability of the positive class and whether it came true; of more classes that of the likeliest one."""
+    if sample.kind == "binary":
+        return _given(sample.scores), sample.truth == sample.positive
+    answers = _given(sample.probabilities)
+    return answers.max(axis=1), answers.argmax(axis=1) == sample.truth
+
+
 def losses(name: str, sample: Sample) -> Floats:
     """Per row, the loss whose mean the metric is (`rmse`: its square root)."""
     if name == "log_loss":
@@ -216,17 +229,20 @@ def _given(answers: Floats | None) -> Floats:
 
 
 MEANS = frozenset({"log_loss", "brier", "mae", "mape", "rmse"})
-LABELS = frozenset(_LABELS)
+LABELS = frozenset({*_LABELS, COST.name})
 
 
 def statistic(name: str, sample: Sample) -> Statistic:
     """The metric of a sample as a function of row weights."""
     if name in LABELS:
-        matrices, metric = confusions(sample), label_metric(name, sample.positive)
+        matrices, metric = confusions(sample), label_metric(name, sample)
         return lambda weights: metric(matrices(weights))
     if name in MEANS:
         loss, root = losses(name, sample), name == "rmse"
         return lambda weights: (np.sqrt if root else np.asarray)(divided(weights @ loss, weights.sum(axis=1)))
+    if name == "ece":
+        probability, event = told_and_true(sample)
+        return lambda weights: calibration_errors(probability, event, weights)
     if name in ("roc_auc", "average_precision"):
         curve = roc_auc if name == "roc_auc" else average_precision
         return curve(sample.truth == sample.positive, _given(sample.order))

@@ -54,6 +54,7 @@ def register(
         candidate=chosen.champion.candidate,
         params=chosen.champion.params,
         reasons=reasons,
+        threshold=chosen.threshold and chosen.threshold.model_dump(mode="json", exclude={"curve"}),
     )
     version = Registry(context.redis, context.settings).register(draft, context.key)
     context.log.info("registered %s (%s)", version.name, stage)

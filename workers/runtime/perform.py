@@ -32,6 +32,8 @@ from workers.runtime.secret_values import Redaction
 
 REPORT_EVERY_S = 0.5  # while an ended stage is kept for a Redis that does not answer
 _OUTAGES = (TransientError, redis_py.ConnectionError, redis_py.TimeoutError, redis_py.OutOfMemoryError)
+_ENDING = frozenset({"train.require"})  # what these refuse, nothing more is spent on
+_JUDGING = frozenset({"evaluate.gates"}) | _ENDING
 
 Answer = TypeVar("Answer")
 log = logging.getLogger(__name__)
@@ -171,6 +173,7 @@ class Attempt:
 
     def _completion(self, outcome: Outcome) -> Completion:
         """What is committed: the artifacts are written already."""
+        refusal = self._refusal(outcome)
         measured = dict(outcome.measured) | self._off_recipe()
         if self.running.peak:
             measured.setdefault("memory_mb", round(self.running.peak / 2**20, 1))
@@ -180,7 +183,8 @@ class Attempt:
             measured=measured,
             keys=self.keys,
             lasting=purity_of(self.call) is Purity.EFFECT,
-            refusal=self._refusal(outcome),
+            refusal=refusal,
+            ends=refusal is not None and self.call.task in _ENDING,
             expansion=Expansion(outcome.grown, outcome.joins) if outcome.grown else None,
         )
 
@@ -211,8 +215,8 @@ class Attempt:
         return self.child.ledger.fail(self.lease, StageError(family="transient", message=message), outage=True)
 
     def _refusal(self, outcome: Outcome) -> str | None:
-        """Why the run's model is refused from here on: a gate said no."""
-        ref = outcome.outputs.get("verdicts") if self.call.task == "evaluate.gates" else None
+        """Why the run's model is refused from here on: a gate said no, or what was required before the search."""
+        ref = outcome.outputs.get("verdicts") if self.call.task in _JUDGING else None
         if ref is None:
             return None
         verdicts = Verdicts.model_validate_json(self.child.store.read(ref))

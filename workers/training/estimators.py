@@ -14,10 +14,17 @@ from sklearn.base import BaseEstimator, is_classifier, is_regressor
 from sklearn.utils._param_validation import InvalidParameterError
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, RequirementMissing, UserCodeError
+from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, told
+from orchestrator.contracts.estimators import find as catalogued
 from orchestrator.contracts.roles import Task
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.training import TrialParams
 
+# What other libraries do unless they are told: take every core, and talk.
+_MANNERS: Mapping[str, Mapping[str, Any]] = {
+    "lightgbm": {"n_jobs": 1, "verbose": -1},
+    "xgboost": {"n_jobs": 1},
+}
 _SEEDS = 2**32  # scikit-learn takes seeds below this
 
 
@@ -28,9 +35,8 @@ def build(params: TrialParams) -> BaseEstimator:
     the pool's processes already use all cores.
     """
     label = describe(params)
-    cls = find(params.estimator, label)
     with blaming(label):
-        estimator = cls(**_known(cls, params.params, label))
+        estimator = _made(params.estimator, params.params, params.objective.task, label)
         known = estimator.get_params(deep=True)
         open_seeds = [name for name, value in known.items() if value is None and _is_seed(name)]
         estimator.set_params(**dict.fromkeys(open_seeds, params.seed % _SEEDS))
@@ -40,8 +46,38 @@ def build(params: TrialParams) -> BaseEstimator:
 
 def describe(params: TrialParams) -> str:
     """How messages call the trial: its candidate, number and parameters."""
-    given = ", ".join(f"{name}={value!r}" for name, value in params.params.items())
+    given = ", ".join(f"{name}={_spoken(name, value)}" for name, value in params.params.items())
     return f"candidate {params.candidate}#{params.index} ({given or 'default parameters'})"
+
+
+def _spoken(name: str, value: Any) -> str:
+    shown = told(name, value)
+    return repr(value) if shown is value else str(shown)
+
+
+def _made(path: str, given: Mapping[str, Any], task: Task, label: str) -> BaseEstimator:
+    """An instance of the class with its parameters; an ensemble's estimators are made first.
+
+    NAME__PARAMETER is a parameter of the estimator inside that is called NAME (`final`: of the one above them).
+    """
+    cls, known = find(path, label), catalogued(path, task)
+    if known is None or known.inside is None:
+        manners = _MANNERS.get(path.partition(".")[0], {}) if path in FOREIGN else {}
+        return cls(**_known(cls, {**manners, **given}, label))
+    names = {FINAL, *(part["name"] for part in given.get(OF, ()))}
+    inner = {name: value for name, value in given.items() if name.partition("__")[0] in names and "__" in name}
+    outer = {name: value for name, value in given.items() if name not in inner and name not in {OF, FINAL}}
+
+    def part(written: Mapping[str, Any], name: str) -> BaseEstimator:
+        own = {key.removeprefix(f"{name}__"): value for key, value in inner.items() if key.startswith(f"{name}__")}
+        return _made(written["estimator"], {**written["params"], **own}, task, label)
+
+    made = [(one["name"], part(one, one["name"])) for one in given.get(OF, ())]
+    if made:
+        outer[known.inside.slot] = made if known.inside.several else made[0][1]
+    if known.inside.final is not None and given.get(FINAL) is not None:
+        outer[known.inside.final] = part(given[FINAL], FINAL)
+    return cls(**_known(cls, outer, label))
 
 
 def find(path: str, label: str) -> type[BaseEstimator]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from orchestrator.contracts.documents import RungSummary, SearchState, SearchSummary, SearchTrial
 
 
-def summary(state: SearchState) -> SearchSummary:
+def told(state: SearchState) -> SearchSummary:
     """Its settings, rungs and failures, and why it stopped."""
     last = state.steps[-1] if state.steps else None
     return SearchSummary(
@@ -41,8 +41,8 @@ def _rungs(trials: Sequence[SearchTrial]) -> tuple[RungSummary, ...]:
     return tuple(found)
 
 
-def sentence(told: SearchSummary) -> str:
+def sentence(summary: SearchSummary) -> str:
     """How it went, in words."""
-    settings = f"{told.settings} setting{'s' if told.settings > 1 else ''}"
-    fits = f" in {told.trials} trials" if told.trials > told.settings else ""
-    return f"the {told.method} search tried {settings}{fits} and asked for no more since {told.ended}"
+    settings = f"{summary.settings} setting{'s' if summary.settings > 1 else ''}"
+    fits = f" in {summary.trials} trials" if summary.trials > summary.settings else ""
+    return f"the {summary.method} search tried {settings}{fits} and asked for no more since {summary.ended}"

@@ -98,6 +98,7 @@ def _call(trial: SearchTrial, params: SearchParams) -> StageCall:
         objective=params.objective,
         roles=params.roles,
         seed=params.model_seed,
+        weights=params.weights,
         rung=trial.rung,
     )
     return StageCall(

@@ -11,7 +11,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Preparation, RankedTrial, Ranking, SearchState, TrialResult
+from orchestrator.contracts.documents import (
+    Preparation,
+    RankedTrial,
+    Ranking,
+    SearchState,
+    SplitSummary,
+    TrialResult,
+)
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -19,10 +26,11 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.estimators import blaming, build, describe
-from workers.training.fitting import takes_weights
-from workers.training.folds import texts
+from workers.training.fitting import takes_weights, training_weights
+from workers.training.folds import prepared_folds, texts
 from workers.training.matrix import training_matrix
-from workers.training.progress import sentence, summary
+from workers.training.progress import sentence, told
+from workers.training.threshold import decide, with_threshold
 
 
 class SelectOutputs(NamedTuple):
@@ -37,6 +45,7 @@ def select(
     frame: Artifact,
     rows: Artifact,
     preparation: Preparation,
+    summary: SplitSummary | None = None,
     search: SearchState | None = None,
     *,
     params: SelectParams,
@@ -44,17 +53,24 @@ def select(
 ) -> SelectOutputs:
     """Rank the trials that came to an end, and fit the best one on all training rows.
 
-    The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]).
+    The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]). Where the workflow sets a decision
+    threshold, it is chosen on the folds, and the last step is the estimator inside a FixedThresholdClassifier.
     """
     ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
     pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
-    weighted = matrix.weight is not None and takes_weights(pipeline.named_steps["model"])
-    weights = {"model__sample_weight": np.array(matrix.weight)} if weighted else {}
+    weight = training_weights(matrix.target, matrix.weight, params.weights)
+    weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
+    weights = {"model__sample_weight": np.array(weight)} if weighted else {}
     with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
         warnings.simplefilter("always")
         pipeline.fit(matrix.frame[feature_columns(preparation)], np.array(matrix.target), **weights)
+        if params.threshold is not None and summary is not None:
+            folds = prepared_folds(frame, rows, preparation, summary, context)
+            threshold = decide(build(chosen), folds, preparation, params)
+            pipeline = with_threshold(pipeline, threshold, preparation)
+            ranking = ranking.model_copy(update={"threshold": threshold})
     for line in texts(caught):
         context.log.warning("%s", line)
     return SelectOutputs(pipeline, ranking)
@@ -96,7 +112,8 @@ def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchSta
         estimator=chosen.estimator,
         reason=_reason(chosen, best, len(ordered), params, search),
         stopped=tuple(_ranked(place, result) for place, result in enumerate(stopped, len(trials) + 1)),
-        search=summary(search) if search else None,
+        search=told(search) if search else None,
+        weights=params.weights,
     )
 
 
@@ -147,14 +164,14 @@ def _reason(
     in_full = " in full" if chosen.rung is not None else ""
     among = f"{count} trial{'s' if count > 1 else ''}{in_full}"
     among += f" ({missing} failed and are left out)" if missing else ""
-    told = f"; {sentence(summary(search))}" if search else ""
+    how = f"; {sentence(told(search))}" if search else ""
     score = f"mean {metric} {chosen.mean:.4g} over {len(chosen.scores)} folds"
     if chosen is best:
-        return f"{chosen.candidate}#{chosen.index} has the best {score}, among {among}{told}"
+        return f"{chosen.candidate}#{chosen.index} has the best {score}, among {among}{how}"
     return (
         f"{chosen.candidate}#{chosen.index} is the simplest, by the order of candidates, within one standard error "
         f"({standard_error(best):.2g}) of the best, {best.candidate}#{best.index} ({best.mean:.4g}): {score}, "
-        f"among {among}{told}"
+        f"among {among}{how}"
     )
 
 
@@ -168,4 +185,5 @@ def _trial(ranking: Ranking, params: SelectParams) -> TrialParams:
         objective=params.objective,
         roles=params.roles,
         seed=params.seed,
+        weights=params.weights,
     )

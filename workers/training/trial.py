@@ -22,7 +22,7 @@ from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
 from workers.scoring import respond, score
 from workers.training.estimators import blaming, build, describe
-from workers.training.fitting import fit, takes_weights, unweighted_note
+from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
 from workers.training.folds import PreparedFold, prepared_folds, texts
 from workers.training.sampling import sample
 
@@ -70,26 +70,28 @@ def trial(
 def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparation, params: TrialParams) -> _Scored:
     label, metric = describe(params), params.objective.metric
     classes, positive = preparation.classes, preparation.positive
+    features, target, weight = _training_rows(fold, params)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
         warnings.simplefilter("always")
-        fit(model, *_training_rows(fold, params))
+        fit(model, features, target, weight)
         fitted = time.perf_counter()
         answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
         value = score(metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
     done = time.perf_counter()
     if not math.isfinite(value):
         raise DataError(f"{label}: {_undefined(metric, fold, value)}")
-    notes = () if fold.weight is None or takes_weights(model) else (unweighted_note(model),)
+    notes = () if weight is None or takes_weights(model) else (unweighted_note(model),)
     return _Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
 
 
 def _training_rows(fold: PreparedFold, params: TrialParams) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
     """Features, target and weights that the estimator is fitted on."""
     if params.rung is None or params.rung.resource != ROWS or params.rung.full:
-        return fold.train, fold.target, fold.weight
+        return fold.train, fold.target, training_weights(fold.target, fold.weight, params.weights)
     chosen = sample(fold.target, params.rung.amount, params.objective.task, (params.seed, fold.number))
-    return fold.train[chosen], fold.target[chosen], None if fold.weight is None else fold.weight[chosen]
+    target, weight = fold.target[chosen], None if fold.weight is None else fold.weight[chosen]
+    return fold.train[chosen], target, training_weights(target, weight, params.weights)
 
 
 def _undefined(metric: str, fold: PreparedFold, value: float) -> str:

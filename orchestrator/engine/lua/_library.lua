@@ -134,15 +134,15 @@ local function settle(id, record, state)
   call('SREM', part('open'), id)
   add('left', -1)
   if state == 'done' then add('done', 1) end
-  if state == 'failed' and not record.tolerate then
-    if not fields.failed then set('failed', id) end
-    if fields.on_failure == 'stop' and not fields.stopping then
-      set('stopping', 'skipped')
-      queue_work('stop/0')
-      return
-    end
+  local broken = state == 'failed' and not record.tolerate
+  if broken and not fields.failed then set('failed', id) end
+  if fields.stopping then return end
+  if broken and fields.on_failure == 'stop' then
+    set('stopping', 'skipped')
+    queue_work('stop/0')
+  else
+    queue_work('release/0/' .. id)
   end
-  if not fields.stopping then queue_work('release/0/' .. id) end
 end
 
 local function fail_with(id, record, family, message)
@@ -175,7 +175,7 @@ local function arrive(id, good, tolerated)
     settle(id, record, 'skipped')
     return
   end
-  if tolerated and not good and not record.min_success and not record.max_failures then
+  if not good and not record.min_success and not record.max_failures then
     settle(id, record, 'skipped')
   elseif record.max_failures and (record.bad or 0) > record.max_failures then
     fail_with(id, record, 'user',
@@ -269,16 +269,22 @@ local function expand(nonce)
 end
 
 -- A cancelled run, or one that fails fast: all that has not begun is stopped; what runs hears of it by its heartbeat.
-function kinds.stop(cursor)
-  local page = call('SSCAN', part('open'), cursor, 'COUNT', CHUNK)
-  for _, id in ipairs(page[2]) do
-    local record = load(id)
-    if record.state ~= 'running' then
-      call('ZREM', P .. 'timers', 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
-      settle(id, record, fields.stopping)
+-- Each step looks from the beginning: to a Redis that was restarted between two steps a cursor means nothing.
+function kinds.stop()
+  local cursor, stopped = '0', 0
+  repeat
+    local page = call('SSCAN', part('open'), cursor, 'COUNT', CHUNK)
+    cursor = page[1]
+    for _, id in ipairs(page[2]) do
+      local record = load(id)
+      if record.state ~= 'running' then
+        call('ZREM', P .. 'timers', 'deadline/' .. run .. '/' .. id, 'retry/' .. run .. '/' .. id)
+        settle(id, record, fields.stopping)
+        stopped = stopped + 1
+      end
     end
-  end
-  return #page[2] + 1, page[1] ~= '0' and 'stop/' .. page[1] or nil
+  until cursor == '0' or stopped >= CHUNK
+  return stopped + 1, cursor ~= '0' and 'stop/0' or nil
 end
 
 local function finish()

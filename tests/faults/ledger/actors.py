@@ -67,6 +67,8 @@ class Store(ArtifactStore):
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
+        if created:
+            self.storm.recorded(name, data)
         self.storm.tempt(name.partition("/")[0], 0.2)
         self.storm.point()
         return created
@@ -151,7 +153,7 @@ class StormChild(Child):
             ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])
         ]
         outputs = {"echo": self.store.put_bytes(leave(job.call.params, inputs), Kind.JSON)}
-        if job.call.task == "evaluate.gates":
+        if job.call.task in ("evaluate.gates", "train.require"):
             outputs["verdicts"] = self.store.put_bytes(_verdicts(act), Kind.JSON)
         self.storm.ran(running.lease.run, job)
         return Outcome(outputs=outputs, measured={"by": self.node})

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.engine.garbage import Collector
@@ -119,11 +120,14 @@ def _stage(
     if by not in (None, stage.worker):
         yield f"fence: {where} was ended by {by}, though {stage.worker} had taken it"
     if stage.state == "failed":
-        yield from _failure(where, stage, call.params.get("act"), call.policy.attempts)
+        yield from _failure(where, stage, call.params.get("act"), call.policy.attempts, storm.settings.max_deaths)
     if stage.attempt > 400:
         yield f"attempts: {where} was claimed {stage.attempt} times"
     if stage.decision is not None and stage.started is None:
         yield f"times: {where} was never held"
+    refused = any(end.calls[one].params.get("act") == "refuse" for one in call.upstream() if one in end.calls)
+    if call.policy.hold is not None and refused and stage.started is not None:
+        yield f"held: {where}, though its model was refused"
     if stage.finished is None and not stage.cached:
         yield f"times: {where} never finished"
 
@@ -145,16 +149,16 @@ def _blamed(stage: StageRecord) -> str | None:
     return found.group(1) if found and stage.state == "failed" else None
 
 
-def _failure(where: str, stage: StageRecord, act: Any, attempts: int) -> Iterator[str]:
+def _failure(where: str, stage: StageRecord, act: Any, attempts: int, most: int) -> Iterator[str]:
     family = stage.error.family if stage.error else None
     wanted = {"fail": "data", "exhaust": "transient", "kill": "poison", "hang": "timeout"}.get(act, "user")
     if family != wanted:
         yield f"failure: {where} failed of {family} ({stage.error}), not of {wanted}"
-    if act == "kill" and stage.deaths != 6:
+    if act == "kill" and stage.deaths != most:
         yield f"failure: {where} is poison after {stage.deaths} deaths"
     if act == "exhaust" and stage.attempt < attempts:
         yield f"failure: {where} was tried {stage.attempt} times only"
-    if stage.deaths >= 6 and act != "kill":
+    if stage.deaths >= most and act != "kill":
         yield f"failure: {where} is poison, which it should not be"
 
 
@@ -181,6 +185,8 @@ def _counters(storm: Storm, run: str) -> Iterator[str]:
     for part in ("open", "roots", "work", "parked"):
         if storm.admin.exists(f"{base}:{part}"):
             yield f"leftover: {part} of {run}: {storm.admin.type(f'{base}:{part}')}"
+    extra = cast("set[str]", storm.admin.smembers(f"{base}:extra"))
+    yield from (f"leftover: {run} lists {name}, which is not there" for name in extra if not storm.admin.exists(name))
     if set(storm.admin.hkeys(f"{base}:calls")) != set(records):
         yield f"counters: {run} has other calls than stages"
 
@@ -195,14 +201,7 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             told[event["stage"], event["state"]] += 1
         ends += event["kind"] == "run" and event["state"] in ("succeeded", "failed", "refused", "cancelled")
     yield from _progress(book.id, entries_of)
-    said = {event["state"] for _, event in entries_of if event["kind"] == "run"}
-    asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
-    if asked and "held" not in said:
-        yield f"events: {book.id} was held, and nobody heard of it"
-    if record.generation == book.generation and book.cancelled:
-        by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
-        if by != "ann" or "cancelling" not in said:
-            yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
+    yield from _of_run(storm, book, record, [event["state"] for _, event in entries_of if event["kind"] == "run"])
     if ends != record.generation:
         yield f"events: {book.id} ended {ends} times in {record.generation} generations"
     for (stage, state), times in told.items():
@@ -215,6 +214,21 @@ def _told(storm: Storm, book: Book, record: RunRecord) -> Iterator[str]:
             yield f"events: {stage.id} of {book.id} was claimed {stage.attempt} times, watchers saw {running[stage.id]}"
         if record.generation == 1 and by_stage[stage.id] != (0 if _known_before(stage) else 1):
             yield f"twice: {stage.id} of {book.id} ended {by_stage[stage.id]} times"
+
+
+def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Iterator[str]:
+    """What watchers heard of the run as a whole."""
+    if record.finished is None:
+        yield f"times: {book.id} never finished"
+    if any(one == other for one, other in pairwise(said)):
+        yield f"events: watchers of {book.id} heard the same again: {said}"
+    asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
+    if asked and "held" not in said:
+        yield f"events: {book.id} was held, and nobody heard of it"
+    if record.generation == book.generation and book.cancelled:
+        by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
+        if by != "ann" or "cancelling" not in said:
+            yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
 
 
 def _progress(run: str, events: Any) -> Iterator[str]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.store.manifests import MANIFESTS, record_name
+from orchestrator.store.manifests import MANIFESTS, last_checkpoints, record_name
 
 if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
@@ -21,10 +21,10 @@ def torn(storm: Storm) -> list[str]:
     with admin.pipeline(transaction=False) as pipe:
         for name in ("active", "work"):
             pipe.smembers(keys(name))
-        for name in ("runs", "ended", "expiring", "leases", "timers", "bells:ops", "bells:train"):
+        for name in ("runs", "ended", "expiring", "leases", "timers", "bells:ops", "bells:train", "holds"):
             pipe.zrange(keys(name), 0, -1)
         pipe.get(keys("window"))
-        active, working, runs, ended, expiring, leases, timers, ops, train, window = pipe.execute()
+        active, working, runs, ended, expiring, leases, timers, ops, train, holds, window = pipe.execute()
     marks = {"lease": set(leases), "timer": set(timers), "bell": {*ops, *train}}
     with admin.pipeline(transaction=False) as pipe:
         for run in runs:
@@ -46,6 +46,7 @@ def torn(storm: Storm) -> list[str]:
         if run in active:
             parts = (next(rows), next(rows), next(rows), next(rows))
             found += _run(storm, run, fields, parts, marks, int(window or 32))
+            found += [] if run in holds else _unkept(storm, run, fields)
             if ("working" in fields) != (run in working):
                 found.append(f"torn: {run} is working: {fields.get('working')}, and listed so: {run in working}")
         elif fields.get("status") in OPEN or (run in ended) == (run in expiring):
@@ -63,6 +64,13 @@ def torn(storm: Storm) -> list[str]:
     return found[:5]
 
 
+def _unkept(storm: Storm, run: str, fields: dict[str, str]) -> list[str]:
+    """A held run of which neither the store has a checkpoint, nor will anybody write one."""
+    if fields["status"] != "held" or (run, int(fields["generation"])) in last_checkpoints(storm.plain):
+        return []
+    return [f"torn: {run} is held, and nobody is to keep how far it came"]
+
+
 def _run(
     storm: Storm,
     run: str,
@@ -75,6 +83,10 @@ def _run(
     records = {one: cast("dict[str, Any]", json.loads(text)) for one, text in parts[0].items()}
     states = [one["state"] for one in records.values()]
     waiting = {one for one, record in records.items() if record["state"] not in TERMINAL}
+    lasting = [f"{storm.keys.run(run)}:{part}" for part in ("calls", "stages", "next", "outputs", "open", "roots")]
+    for name in (*lasting, *parts[3]):
+        if cast("int", storm.admin.pttl(name)) >= 0:
+            yield f"torn: {name} expires while its run is open"
     growing = sum(cast("int", storm.admin.zcard(name)) for name in parts[3] if name.endswith(":ids"))
     flight = sum(one.get("flying", 0) for one in records.values())
     counted = {

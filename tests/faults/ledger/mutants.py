@@ -24,7 +24,8 @@ from tests.faults.ledger.mutations import ROOT, Mutant, lua_mutants
 from tests.faults.ledger.orderings import ORDERINGS
 
 Blow = tuple[int, int, int, float, int, float, str]
-LIMIT_S = 400  # of one mutant's storms; one that goes on for longer is red too
+LIMIT_S = 400  # of one pass of storms against a mutant; one that goes on for longer is red too
+PASSES = 8  # of all storms, each with other seeds, until one is red
 # (seed, workflows, wide ones, share of lost calls, stages of one step, halts, shapes): small and dense first
 STORMS: tuple[Blow, ...] = (
     (1, 18, 0, 0.06, 3, 0.0, ""),
@@ -68,7 +69,9 @@ def all_mutants() -> list[Mutant]:
     return [one for one in (*ORDERINGS, *steps) if reason(one) is None]
 
 
-def judge(mutants: Iterable[Mutant], jobs: int = 2, storms: Sequence[Blow] = STORMS) -> Iterator[Verdict]:
+def judge(
+    mutants: Iterable[Mutant], jobs: int = 2, storms: Sequence[Blow] = STORMS, passes: int = PASSES
+) -> Iterator[Verdict]:
     """Storm against each mutant, so many at a time; verdicts as they come."""
     _preload()
     waiting = list(mutants)
@@ -77,7 +80,7 @@ def judge(mutants: Iterable[Mutant], jobs: int = 2, storms: Sequence[Blow] = STO
         while waiting and len(under_way) < jobs:
             mutant = waiting.pop(0)
             folder = Path(tempfile.mkdtemp(prefix="cy-mutant-"))
-            under_way[_start(mutant, folder, storms)] = (mutant, folder, time.monotonic())
+            under_way[_start(mutant, folder, storms, passes)] = (mutant, folder, time.monotonic())
         pid, status = os.wait()
         mutant, folder, began = under_way.pop(pid)
         verdict = _verdict(folder, status)
@@ -97,17 +100,16 @@ def _preload() -> None:
     assert not product, f"the product itself is imported already: {product[:3]}"
 
 
-def _start(mutant: Mutant, folder: Path, storms: Sequence[Blow]) -> int:
+def _start(mutant: Mutant, folder: Path, storms: Sequence[Blow], passes: int) -> int:
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
-        signal.alarm(LIMIT_S)
         sink = os.open(folder / "output", os.O_WRONLY | os.O_CREAT)
         os.dup2(sink, 1)
         os.dup2(sink, 2)
-        _storm(mutant, folder, storms)
+        _storm(mutant, folder, storms, passes)
         code = 0
     except Exception:
         traceback.print_exc()
@@ -117,7 +119,7 @@ def _start(mutant: Mutant, folder: Path, storms: Sequence[Blow]) -> int:
         os._exit(code)
 
 
-def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow]) -> None:
+def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow], passes: int) -> None:
     tree = folder / "tree"
     for package in ("orchestrator", "workers"):
         shutil.copytree(ROOT / package, tree / package, ignore=shutil.ignore_patterns("__pycache__", "starters"))
@@ -127,22 +129,29 @@ def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow]) -> None:
     import orchestrator
 
     assert str(orchestrator.__file__).startswith(str(tree))
+    from redis import ResponseError
+
     from tests.faults.ledger.chunks import chunks_of
     from tests.faults.ledger.storm import Plot, blow
 
-    crash = ""
-    for seed, count, wide, rate, chunk, halts, only in storms:
-        chunks_of(chunk, tree)
-        storm = blow(seed, Plot(count=count, wide=wide, rate=rate, halts=halts, only=only))
-        if storm.violations:
-            said = storm.violations[0] + (f" ({storm.crashes[0]})" if storm.crashes else "")
-            print("\n".join(storm.violations[:8]))
-            _tell(folder, "killed", seed, said)
-            return
-        if storm.crashes and not crash:
-            crash = storm.crashes[0]
-            _tell(folder, "error", seed, crash)
-            return
+    for number in range(passes):
+        signal.alarm(LIMIT_S)
+        for first, count, wide, rate, chunk, halts, only in storms:
+            seed = first + 100 * number
+            chunks_of(chunk, tree)
+            try:
+                storm = blow(seed, Plot(count=count, wide=wide, rate=rate, halts=halts, only=only))
+            except ResponseError as error:  # in a step that the storm itself took
+                _tell(folder, "error", seed, str(error))
+                return
+            if storm.violations:
+                said = storm.violations[0] + (f" ({storm.crashes[0]})" if storm.crashes else "")
+                print("\n".join(storm.violations[:8]))
+                _tell(folder, "killed", seed, said)
+                return
+            if storm.crashes:
+                _tell(folder, "error", seed, storm.crashes[0])
+                return
     _tell(folder, "survived", 0, "")
 
 
@@ -183,7 +192,8 @@ def main(words: Sequence[str] | None = None) -> int:
     options.add_argument("--only", default="")
     options.add_argument("--jobs", type=int, default=2)
     options.add_argument("--every", type=int, default=1, help="only each so-manieth, for a sample")
-    options.add_argument("--storms", type=int, default=len(STORMS), help="how many against each at most")
+    options.add_argument("--storms", type=int, default=len(STORMS), help="only so many in each pass")
+    options.add_argument("--passes", type=int, default=PASSES, help="with other seeds each, until one is red")
     options.add_argument("--sample", action="store_true", help="the few that `make test` looks at")
     options.add_argument("--json", type=Path, help="write all verdicts there")
     given = options.parse_args(words)
@@ -191,7 +201,7 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.sample:
         chosen = [next(one for one in all_mutants() if one.placeless == name) for name in SAMPLE]
     verdicts = []
-    for verdict in judge(chosen, given.jobs, STORMS[: given.storms]):
+    for verdict in judge(chosen, given.jobs, STORMS[: given.storms], given.passes):
         verdicts.append(verdict)
         print(f"{verdict.end:10} {verdict.mutant}  [{verdict.seed}: {verdict.by}] {verdict.seconds} s", flush=True)
     if given.json:

@@ -207,11 +207,23 @@ def release(name: str, chance: random.Random) -> Workflow:
                     promote=chance.random() < 0.6)  # fmt: skip
 
 
+def required(name: str, chance: random.Random) -> Workflow:
+    """What is required before anything is spent: where it is refused, the run ends there."""
+    refused = chance.random() < 0.7
+    calls = [
+        stage("assess", salt=f"shared assess {chance.randrange(3)}"),
+        stage("require", "assess", salt=name, task="train.require", act="refuse" if refused else "pass", key=refused),
+        *(stage(f"t{i}", after=("require",), salt=f"{name}{i}", tolerate=True) for i in range(chance.randrange(1, 6))),
+    ]
+    calls.append(stage("join", *(one.id for one in calls[2:]), salt=name, min_success=1))
+    return Workflow(_plan(name, *calls), "required", retry=chance.random() < 0.3)
+
+
 def growing(name: str, chance: random.Random) -> Workflow:
     """A stage brings further ones into being, which may bring more; a join waits for all of them."""
-    nested = chance.random() < 0.5
+    kind = chance.choice(["nested", "nested", "flat", "loose"])
     shared = f"grow{chance.randrange(2)}" if chance.random() < 0.5 else name
-    act = f"grow:{chance.choice([2, 5, 12])}:{'nested' if nested else 'flat'}"
+    act = f"grow:{chance.choice([2, 5, 12])}:{kind}"
     calls = [
         stage("a", salt=shared),
         stage("search", "a", salt=shared, act=act, key=chance.random() < 0.6),
@@ -223,7 +235,7 @@ def growing(name: str, chance: random.Random) -> Workflow:
 
 SHAPES: tuple[Callable[[str, random.Random], Workflow], ...] = (
     chain, chain, diamonds, fan, roots, tolerant, tolerant, failing, failing, stopping, approval, approval, release,
-    release, growing, growing, asking,
+    release, required, growing, growing, asking,
 )  # fmt: skip
 
 

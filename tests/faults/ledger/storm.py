@@ -34,7 +34,10 @@ from orchestrator.engine.messages import CacheRecord, Completion, Lease, Settled
 from orchestrator.engine.scripts import _scripts
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.audit import FOLDER
+from orchestrator.store.continuity import standing
 from orchestrator.store.keys import Keys
+from orchestrator.store.manifests import MANIFESTS, parse_manifest
 from tests.faults.ledger.actors import Keeper, Person, Presence, Store, Worker
 from tests.faults.ledger.clock import Clock
 from tests.faults.ledger.expected import digest, expect
@@ -46,7 +49,7 @@ from tests.faults.ledger.strangers import intruders
 from tests.faults.ledger.wire import Wire
 from tests.servers import RedisServer
 
-MAX_DEATHS = 6
+MAX_DEATHS = 8
 ROUNDS = 90  # of leaps in time, until what has not come to rest never will
 STUCK = 14  # of them, after which nothing has changed
 CRASHES = 30  # of the product's own code: no need to go on
@@ -369,7 +372,7 @@ class Storm:
         members = cast("list[str]", self.admin.zrange(self.keys("leases"), 0, -1))
         for run, stage in (member.split("/", 1) for member in members):
             text = self.admin.hget(self.keys.run(run, "stages"), stage)
-            if text and json.loads(cast("str", text)).get("deaths", 0) >= MAX_DEATHS - 2 and stage != "bad":
+            if text and json.loads(cast("str", text)).get("deaths", 0) >= MAX_DEATHS - 4 and stage != "bad":
                 return False
         return True
 
@@ -457,6 +460,25 @@ class Storm:
         told = f"SADD\r\n${len(key)}\r\n{key}\r\n${len(digest)}\r\n{digest}\r\n"
         if told.encode() in self.wire.unsafe():
             self.violations.append(f"lost: that {digest} is deleted may be gone with the power")
+
+    def recorded(self, name: str, data: bytes) -> None:
+        """The store tells of an end or a decision: Redis has it, and cannot take it back."""
+        if name.startswith(MANIFESTS):
+            record = parse_manifest(data)
+            base = self.keys.run(record.run)
+            known, status = self.admin.hmget(base, "generation", "status")
+            if int(known or 0) < record.generation or (int(known) == record.generation and status != record.status):
+                self.violations.append(f"invented: a manifest of {record.run}@{record.generation}, {status} of {known}")
+            ended = str(round((record.finished or 0) * 1000))
+            cause = f"\r\n{base}\r\n$8\r\nfinished\r\n${len(ended)}\r\n{ended}\r\n".encode()
+        elif name.startswith(FOLDER):
+            problem = standing(self.admin, self.keys, self.plain).problem
+            self.violations += [f"invented: {name}: {problem}"] if problem else []
+            cause = data
+        else:
+            return
+        if cause in self.wire.unsafe():
+            self.violations.append(f"lost: what {name} tells may be gone with the power")
 
     def settled(self, run: Book) -> bool:
         """Whether a run has just ended."""

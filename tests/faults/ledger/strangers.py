@@ -40,6 +40,7 @@ def intruders(storm: Storm) -> list[str]:
         storm.admin.set(storm.keys("restoring"), "1")
         found += [line for name, args in _RESTORED if (line := _tried(storm, name, args, "restoring"))]
         storm.admin.delete(storm.keys("restoring"))
+        storm.wire.durable = storm.wire.size()  # no power loss brings it back
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")
     if _state(storm, run) != before:
         found.append(f"stranger: {run} was changed")
@@ -85,7 +86,7 @@ def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], objec
     yield "condemn", (0,), None
     yield "deleting", ("none", 1000, "sha256:none"), 0
     yield "deleted", ("sha256:none", REMEMBERED_MS), 1
-    yield "tick", (0, 6, 2000, 20_000), 0
+    yield "tick", (0, 8, 2000, 20_000), 0
     yield "drained", (-1, 0), 0
     yield "settle", (), None
     yield "promote", ("none", "1", "production", "{}"), "missing"
@@ -98,7 +99,7 @@ def _owned(run: str, stage: str, fence: str) -> Iterator[tuple[str, tuple[Any, .
     """What only the owner of a lease may do."""
     yield "complete", (run, stage, fence, "{}", "", 1, "{}", 0, 0, "", 0), "lost"
     yield "fail", (run, stage, fence, "{}", "data", "", 0, 1, ""), "lost"
-    yield "give_back", (run, stage, fence, 1, 6), "lost"
+    yield "give_back", (run, stage, fence, 1, 8), "lost"
     yield "refuse", (run, stage, "", fence, "", 1000, 16_000, 10), "lost"
     yield "renew", (1000, run, stage, fence, ""), "lost"
 

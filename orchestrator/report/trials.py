@@ -1,0 +1,123 @@
+"""The trials of a run as rows: what each was given, how it scored, what it took, what it warned of, why it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from orchestrator.contracts.documents import RankedTrial, TrialResult
+from orchestrator.contracts.records import StageRecord
+from orchestrator.contracts.status import StageState
+from orchestrator.contracts.training import Rung
+from orchestrator.report.document import best_first
+from orchestrator.report.evidence import Evidence
+
+Row = dict[str, Any]
+Scored = RankedTrial | TrialResult
+Identity = tuple[str, int, int | None]  # candidate, index, and the rung of a search that halves
+
+
+def trial_rows(evidence: Evidence) -> list[Row]:
+    """One row for each trial that was scored, best first, then those that failed.
+
+    Of a search that halves those in full come first, then the settings that it stopped, each at its highest rung, then
+    the lower rungs of all settings, which have no rank: their scores are on less than others had. Such rows have
+    `rung` (from 1), `rungs`, `resource`, `share` and `amount`.
+
+    Times are seconds, memory is the largest of the process so far in MB; both were measured when the trial was
+    computed, also where its result came from the cache. Warnings are added by `with_warnings`.
+    """
+    stages = {_asked(stage): stage for stage in evidence.stages("train.trial")}
+    scored, lower = _in_order(evidence)
+    rows = [_scored(rank, trial, stages.get(_identity(trial))) for rank, trial in enumerate(scored, 1)]
+    rows += [_scored(None, trial, stages.get(_identity(trial))) for trial in lower]
+    return rows + [_failed(stage) for stage in stages.values() if stage.state is StageState.FAILED]
+
+
+def _in_order(evidence: Evidence) -> tuple[Sequence[Scored], Sequence[Scored]]:
+    """Each setting at its highest rung, best first; and what is known of it from lower ones."""
+    ranking = evidence.ranking
+    if ranking is not None and ranking.champion.rung is None:
+        return ranking.trials, ()
+    known: list[TrialResult] = best_first(evidence.results)
+    scored: dict[tuple[str, int], Scored] = {}
+    for one in (*ranking.trials, *ranking.stopped) if ranking is not None else known:
+        scored.setdefault((one.candidate, one.index), one)
+    places = {_identity(one) for one in scored.values()}
+    return list(scored.values()), [one for one in known if _identity(one) not in places]
+
+
+def with_warnings(rows: list[Row], evidence: Evidence) -> list[Row]:
+    """The rows with what each trial warned of: a document of the store is read for each row."""
+    return [{**row, "warnings": list(_warnings(row, evidence))} for row in rows]
+
+
+def _warnings(row: Row, evidence: Evidence) -> tuple[str, ...]:
+    result = evidence.result(row["stage"]) if row["stage"] else None
+    return result.warnings if result is not None else ()
+
+
+def _asked(stage: StageRecord) -> Identity:
+    rung = _rung(stage)
+    return stage.params["candidate"], stage.params["index"], rung.number if rung else None
+
+
+def _identity(trial: Scored) -> Identity:
+    return trial.candidate, trial.index, trial.rung.number if trial.rung else None
+
+
+def _rung(stage: StageRecord) -> Rung | None:
+    given = stage.params.get("rung")
+    return Rung.model_validate(given) if given else None
+
+
+def _scored(rank: int | None, trial: Scored, stage: StageRecord | None) -> Row:
+    return {
+        "rank": rank,
+        "candidate": trial.candidate,
+        "index": trial.index,
+        "params": trial.params,
+        **_resource(trial.rung),
+        "score": trial.mean,
+        "std": trial.std,
+        "scores": list(trial.scores),
+        **_measured(stage),
+        "error": None,
+    }
+
+
+def _failed(stage: StageRecord) -> Row:
+    return {
+        "rank": None,
+        "candidate": stage.params["candidate"],
+        "index": stage.params["index"],
+        "params": stage.params["params"],
+        **_resource(_rung(stage)),
+        "score": None,
+        "std": None,
+        "scores": [],
+        **_measured(stage),
+        "error": stage.error.message if stage.error else "failed",
+    }
+
+
+def _resource(rung: Rung | None) -> Row:
+    """How much of its resource a trial of a search that halves was given; nothing for others."""
+    if rung is None:
+        return {}
+    given = {"resource": rung.resource, "share": rung.share, "amount": rung.amount}
+    return {"rung": rung.number + 1, "rungs": rung.of, **given}
+
+
+def _measured(stage: StageRecord | None) -> Row:
+    if stage is None:
+        return dict.fromkeys(("stage", "status", "cached", "seconds", "fit_s", "score_s", "memory_mb"))
+    return {
+        "stage": stage.id,
+        "status": str(stage.state),
+        "cached": stage.cached,
+        "seconds": stage.seconds,
+        "fit_s": stage.measured.get("fit_seconds"),
+        "score_s": stage.measured.get("score_seconds"),
+        "memory_mb": stage.measured.get("peak_memory_mb", stage.measured.get("memory_mb")),
+    }

@@ -1,0 +1,50 @@
+"""Gates that compare groups of rows with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.evaluation import FairnessGate
+from workers.evaluation.court import Court
+from workers.evaluation.parity import parity
+from workers.evaluation.slices import Mask
+
+
+def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask]) -> Verdict:
+    """Passed when the lower end of the ratio of the lowest rate to the highest keeps the bound."""
+    if court.sample.kind != "binary":
+        return _untold(gate, f"rates are of two classes; the target is {court.sample.kind}", {})
+    params = court.params
+    found = parity(
+        gate.fairness, court.sample, groups, confidence=gate.confidence, resamples=params.resamples, seed=params.seed
+    )
+    evidence: dict[str, Any] = {
+        "value": found.value,
+        "low": found.low,
+        "high": found.high,
+        "at_least": gate.at_least,
+        "confidence": gate.confidence,
+        "method": found.method,
+        "lowest": found.lowest,
+        "highest": found.highest,
+        "rates": found.rates,
+        "rows": {name: int(mask.sum()) for name, mask in groups.items()},
+    }
+    if found.value is None or found.low is None:
+        return _untold(gate, found.why or "it is undefined", evidence)
+    passed = found.low >= gate.at_least
+    rate = gate.fairness.replace("_", " ")
+    told = (
+        f"the {rate} of {found.lowest} is {found.rates[str(found.lowest)]:.4g} against "
+        f"{found.rates[str(found.highest)]:.4g} of {found.highest}, a ratio of {found.value:.4g}; the lower end of its "
+        f"{100 * gate.confidence:.4g} % interval is {found.low:.4g}, {'and' if passed else 'but'} at least "
+        f"{gate.at_least:.4g} is asked"
+    )
+    return Verdict(gate=gate.text, passed=passed, evidence=evidence, sentence=told)
+
+
+def _untold(gate: FairnessGate, why: str, evidence: dict[str, Any]) -> Verdict:
+    sentence = f"whether groups are treated alike cannot be told: {why}; an inconclusive gate refuses"
+    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)

@@ -1,0 +1,39 @@
+"""Whether there are enough training rows, by the rules of thumb of the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.feasibility import Enough
+
+ROWS = 100  # in all: below, scores of folds say little
+OF_CLASS = 30  # of the smallest class
+PER_FEATURE = 10  # Peduzzi et al., Journal of Clinical Epidemiology 49(12), 1996: events for each variable
+
+
+def enough_rows(target: NDArray[Any], features: int, preparation: Preparation) -> tuple[Enough, ...]:
+    """All training rows, those of the smallest class, and those for each prepared column (of the smallest class).
+
+    Too few rows for each column is a warning, no obstacle: regularised models learn from fewer, as their curves show.
+    """
+    found = [_judged("rows", len(target), ROWS, f"{len(target):,} training rows")]
+    fewest = len(target)
+    if preparation.target_kind != "regression":
+        classes, counts = np.unique(target, return_counts=True)
+        fewest = int(counts.min())
+        name = classes[int(counts.argmin())]
+        found.append(_judged("class", fewest, OF_CLASS, f"{fewest:,} training rows of the smallest class, {name}"))
+    each = fewest / max(1, features)
+    of = " of the smallest class" if preparation.target_kind != "regression" else ""
+    told = f"{each:,.1f} training rows{of} for each of {features:,} prepared columns"
+    return (*found, _judged("feature", each, PER_FEATURE, told))
+
+
+def _judged(subject: Any, have: float, needed: float, told: str) -> Enough:
+    enough = have >= needed
+    sentence = f"{told}: enough (at least {needed})" if enough else f"{told}: too few, at least {needed} are wanted"
+    return Enough(subject=subject, have=have, needed=needed, enough=enough, sentence=sentence)
