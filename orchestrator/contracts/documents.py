@@ -8,7 +8,7 @@ from pydantic import Field
 
 from orchestrator.contracts.data import Cast, ColumnPreparation
 from orchestrator.contracts.training import Rung
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 
 Scalar = str | int | float | bool | None
 
@@ -111,7 +111,7 @@ class TrialResult(Value):
     mean: float
     std: float  # of the fold scores, ddof=0, as scikit-learn's std_test_score
     warnings: tuple[str, ...] = ()
-    rung: Rung | None = None  # of a halving search
+    rung: Rung | None = Field(None, exclude_if=unsaid)  # of a halving search
 
 
 class SearchTrial(Value):
@@ -212,7 +212,7 @@ class RankedTrial(Value):
     mean: float
     std: float
     scores: tuple[float, ...]
-    rung: Rung | None = None
+    rung: Rung | None = Field(None, exclude_if=unsaid)
 
 
 class Ranking(Value):
@@ -225,12 +225,12 @@ class Ranking(Value):
     champion: RankedTrial
     estimator: str
     reason: str  # in words
-    stopped: tuple[
-        RankedTrial, ...
-    ] = ()  # by a search that halves: each setting at its last rung, ranked after `trials`
-    search: SearchSummary | None = None  # None: all trials were planned
-    threshold: DecisionThreshold | None = None  # None: the estimator decides as it always does
-    weights: Literal["balanced"] | None = None
+    # by a search that halves: each setting at its last rung, ranked after `trials`
+    stopped: tuple[RankedTrial, ...] = Field((), exclude_if=unsaid)
+    search: SearchSummary | None = Field(None, exclude_if=unsaid)  # None: all trials were planned
+    # None: the estimator decides as it always does
+    threshold: DecisionThreshold | None = Field(None, exclude_if=unsaid)
+    weights: Literal["balanced"] | None = Field(None, exclude_if=unsaid)
 
 
 class Interval(Value):
@@ -274,9 +274,10 @@ class Evaluation(Value):
     curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
-    slices: tuple[SliceEvidence, ...] = ()  # those that the spec names
-    weakest: tuple[SliceEvidence, ...] = ()  # found among all values of all columns with few, worst first
-    searched: int = 0  # how many slices they were found among
+    slices: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)  # those that the spec names
+    # found among all values of all columns with few, worst first
+    weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
+    searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
 
 
 class Verdict(Value):

@@ -23,6 +23,11 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
+def unsaid(value: object) -> bool:
+    """Whether a field that earlier releases do not know says nothing: left out, they can read the rest."""
+    return not value
+
+
 def as_file_name(name: str) -> str:
     """The name, as a file may have it: a record from elsewhere could name a run so that it leads out of a folder."""
     if not _FILE_NAME.fullmatch(name):

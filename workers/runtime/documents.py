@@ -66,7 +66,7 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, float):
         return _number(value, where)
     if isinstance(value, BaseModel):
-        value = dict(value)
+        value = {name: item for name, item in value if not _left_out(value, name, item)}
     elif dataclasses.is_dataclass(value) and not isinstance(value, type):
         value = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -74,6 +74,12 @@ def plain(value: Any, where: str) -> Any:
     if isinstance(value, Sequence) and not isinstance(value, (bytes, bytearray, memoryview)):
         return [plain(item, _below(where, place)) for place, item in enumerate(value)]
     return _foreign(value, where)
+
+
+def _left_out(model: BaseModel, name: str, item: Any) -> bool:
+    """Whether the field says nothing, and its declaration leaves it out then."""
+    field = type(model).model_fields.get(name)
+    return field is not None and field.exclude_if is not None and field.exclude_if(item)
 
 
 def _number(value: float, where: str) -> float:
