@@ -18,6 +18,7 @@ FUNCTIONS: dict[str, str] = {
     "train.feasibility": "workers.feasibility.assess:assess",
     "train.require": "workers.feasibility.require:require",
     "train.trial": "workers.training.trial:trial",
+    "train.search": "workers.training.search:search",
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
     "evaluate.gates": "workers.evaluation.gates:gates",

@@ -25,6 +25,7 @@ def feasibility(output: Output, file: Path, overrides: tuple[str, ...], seed: in
     from orchestrator.cli.following import watched
     from orchestrator.cli.summary import exit_code, show_end
     from orchestrator.client.workflow import Workflow
+    from orchestrator.plan import search
     from orchestrator.plan.candidates import expand
     from orchestrator.report.feasibility import feasibility_document
 
@@ -40,18 +41,20 @@ def feasibility(output: Output, file: Path, overrides: tuple[str, ...], seed: in
     trials = Counter(trial.candidate.name for trial in expand(train))
     workers = client.session().history.slots().get("train", 1)
     document = run.document(record=record)
-    found = feasibility_document(run.evidence(record), trials, train.search.folds, workers)
+    budget = search.budget_s(train.search, workers)
+    evidence, share = run.evidence(record), search.mean_share(train)
+    found = feasibility_document(evidence, trials, train.search.folds, workers, share=share, budget_s=budget)
     if output.as_json:
         output.document({"run": run.id, "workflow": workflow.spec.name, "status": document["status"],
                          "seconds": document["seconds"], "feasibility": found, "error": document["error"]})  # fmt: skip
     elif found is None:
         show_end(output, record, document)
     else:
-        _show(output, found, file)
+        _show(output, found, file, "up to " if search.grows(train.search) else "")
     return exit_code(record)
 
 
-def _show(output: Output, found: dict[str, Any], file: Path) -> None:
+def _show(output: Output, found: dict[str, Any], file: Path, at_most: str) -> None:
     from rich.text import Text
 
     from orchestrator.cli.words import duration, number
@@ -71,6 +74,6 @@ def _show(output: Output, found: dict[str, Any], file: Path) -> None:
     if cost["seconds"] is not None:
         processes = f"{cost['workers']} {'process' if cost['workers'] == 1 else 'processes'}"
         left_out = f", without {', '.join(cost['untimed'])}" if cost["untimed"] else ""
-        what = f"{cost['trials']} trials × {cost['folds']} folds on {processes}"
+        what = f"{at_most}{cost['trials']} trials × {cost['folds']} folds on {processes}"
         output.show(f"\nThe search may take about {duration(cost['seconds'])}: {what}{left_out}")
     output.show(f"Next: cyclery run {file}")

@@ -113,12 +113,12 @@ def tree(record: RunRecord, left_s: float | None, waiting: Sequence[str] = ()) -
         head.append(f"  about {duration(left_s)} left", "dim")
     lines: list[RenderableType] = [head]
     width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), NAME)
-    trials: list[StageRecord] = []
-    for searched, group in groupby(record.stages, lambda stage: stage.task == "train.trial"):
+    searched_already = False
+    for searched, group in groupby(record.stages, lambda stage: stage.task in ("train.trial", "train.search")):
         if searched:
-            if not trials:
-                trials = [stage for stage in record.stages if stage.task == "train.trial"]
-                lines += _trial_lines(trials, now, width)
+            if not searched_already:
+                lines += _search_lines(record, now, width)
+            searched_already = True
             continue
         for folded in _folded(list(group), len(record.stages) > MANY):
             lines.append(_stage_line(folded[0], now, width))
@@ -163,6 +163,26 @@ def _detail(stage: StageRecord, now: float) -> str:
     if stage.state is StageState.DONE:
         return duration(stage.seconds)
     return "" if stage.state is StageState.WAITING else str(stage.state)
+
+
+def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
+    """One line for all steps of a search, where it decides as it goes, and one for all trials so far."""
+    from rich.text import Text
+
+    trials = [stage for stage in record.stages if stage.task == "train.trial"]
+    steps = [stage for stage in record.stages if stage.task == "train.search"]
+    lines = _trial_lines(trials, now, width) if trials else []
+    if not steps:
+        return lines
+    over = sum(step.state.terminal for step in steps)
+    failed = next((step for step in steps if step.state is StageState.FAILED), None)
+    sign = "failed" if failed else "done" if over == len(steps) else "running" if over else "waiting"
+    line = Text("  ", no_wrap=True, overflow="ellipsis")
+    line.append(SIGNS[sign], STYLES[sign]).append(f" {'search':<{width - 2}}")
+    line.append("over" if over == len(steps) else f"decision {over + 1} of at most {len(steps)}", "dim")
+    if failed is not None and failed.error is not None:
+        line.append(f"  {failed.error.message}", "red")
+    return [line, *lines]
 
 
 def _trial_lines(trials: list[StageRecord], now: float, width: int) -> list[Text]:

@@ -86,12 +86,16 @@ def _show(output: Output, outlook: Outlook, spec: Spec, preparation: Preparation
 
 
 def _group(call: StageCall) -> str:
-    """Trials of one candidate are one line."""
+    """Trials of one candidate are one line, and so are the steps of a search."""
+    if call.task == "train.search":
+        return "search"
     return call.id.partition("#")[0] + "]" if call.task == "train.trial" else call.id
 
 
 def _state(calls: list[StageCall], outlook: Outlook) -> str:
     width = f"{len(calls)} trials: " if calls[0].task == "train.trial" else ""
+    if calls[0].task == "train.search":
+        return f"up to {calls[0].params['trials']} trials, as the search goes"
     if calls[0].policy.hold is not None:
         return "held for a person"
     if outlook.cached is None:

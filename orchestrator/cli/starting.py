@@ -47,12 +47,18 @@ def check(output: Output, file: Path, overrides: tuple[str, ...]) -> int:
         for problem in error.problems:
             output.say(problem)
         return error.exit_code
-    trials = sum(call.task == "train.trial" for call in plan.stages)
+    steps = [call for call in plan.stages if call.task == "train.search"]
+    trials = steps[0].params["trials"] if steps else sum(call.task == "train.trial" for call in plan.stages)
     if output.as_json:
         counts = {"stages": len(plan.stages), "trials": trials}
         output.document({"file": str(file), "valid": True, "problems": [], "workflow": plan.workflow, **counts})
         return 0
-    output.show(f"{file}: {plan.workflow} is fine: {len(plan.stages)} stages, {trials} of them trials")
+    words = (
+        f"and up to {trials} trial{'s' if trials > 1 else ''}, as the search goes"
+        if steps
+        else f"{trials} of them trials"
+    )
+    output.show(f"{file}: {plan.workflow} is fine: {len(plan.stages)} stages, {words}")
     output.show(f"Next: cyclery run {file}")
     return 0
 

@@ -8,6 +8,7 @@ import click
 
 from orchestrator.cli.connecting import client_for, run_argument
 from orchestrator.cli.output import Output, verb
+from orchestrator.contracts.training import ROWS
 
 LARGEST_FIRST = frozenset({"seconds", "fit_s", "score_s", "memory_mb", "std"})  # what costs most, or varies most
 
@@ -55,10 +56,12 @@ def trials(
 def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
     from orchestrator.cli.words import duration, number, settings_of
 
+    halved = any("rung" in one for one in rows)
     cells = [
         (
-            one["rank"] or "✗",
+            one["rank"] or ("✗" if one["error"] else "↑"),
             one["candidate"],
+            *((resource_of(one),) if halved else ()),
             number(one["score"]),
             number(one["std"]),
             " ".join(number(score) for score in one["scores"]),
@@ -69,13 +72,26 @@ def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
         )
         for one in rows
     ]
-    columns = ("rank", "candidate", "score", "±", "by fold", "fit", "scored", "memory", "parameters")
+    columns = ("rank", "candidate", *(("resource",) if halved else ()), "score", "±", "by fold", "fit", "scored",
+               "memory", "parameters")  # fmt: skip
     output.table(columns, cells, right=("rank", "score", "±", "fit", "scored", "memory"))
     if matching > len(rows):
         output.show(f"… {matching - len(rows)} more")
+    if any(one["rank"] is None and not one["error"] for one in rows):
+        output.show("↑ went up to a higher rung, whose row has its rank")
     for one in rows:
-        label = f"{one['candidate']}#{one['index']}"
+        label = f"{one['candidate']}#{one['index']}" + (f" at rung {one['rung']}" if "rung" in one else "")
         if one["error"]:
             output.show(f"✗ {label}: {one['error']}")
         for text in one["warnings"]:
             output.show(f"! {label}: {text}")
+
+
+def resource_of(row: dict[str, Any]) -> str:
+    """What a trial of a halving search was given: `rung 2/3: 33 % of rows`, `rung 3/3: max_iter 300`."""
+    if "rung" not in row:
+        return ""
+    amount = (
+        f"{100 * row['amount']:.3g} % of rows" if row["resource"] == ROWS else f"{row['resource']} {row['amount']:g}"
+    )
+    return f"rung {row['rung']}/{row['rungs']}: {amount}"

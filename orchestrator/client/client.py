@@ -160,7 +160,7 @@ class Client:
         return Plan(
             version=record.plan_version,
             workflow=record.workflow,
-            stages=tuple(calls[stage.id] for stage in record.stages),
+            stages=tuple(calls[stage.id] for stage in record.stages if stage.id in calls),
             on_failure=options["on_failure"],
             max_parallel=options["max_parallel"],
             spec=record.spec,

@@ -85,12 +85,16 @@ def cached_stages(session: Session, plan: Plan) -> dict[str, CacheRecord]:
 
 
 def calls_of(session: Session, run: str) -> list[StageCall]:
-    """The calls of a run that Redis still has; none where it was restored without the very calls that were planned."""
+    """The calls of a run that Redis still has; none where it was restored without the very calls that were planned.
+
+    Those that a stage brought into being are left out: it brings them again.
+    """
     if session.redis.hexists(session.history.keys.run(run), ABRIDGED):
         return []
     texts = cast("dict[str, str]", session.redis.hgetall(session.history.keys.run(run, "calls")))
+    grown = session.history.grown(run)
     try:
-        return [StageCall.model_validate_json(text) for text in texts.values()]
+        return [StageCall.model_validate_json(text) for one, text in texts.items() if one not in grown]
     except ValidationError:
         raise Outdated(f"{run} was planned by another release of Cyclery, whose calls this one cannot read") from None
 

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.data import Cast, ColumnPreparation
+from orchestrator.contracts.training import Rung
 from orchestrator.contracts.values import Value, unsaid
 
 Scalar = str | int | float | bool | None
@@ -110,6 +111,65 @@ class TrialResult(Value):
     mean: float
     std: float  # of the fold scores, ddof=0, as scikit-learn's std_test_score
     warnings: tuple[str, ...] = ()
+    rung: Rung | None = Field(None, exclude_if=unsaid)  # of a halving search
+
+
+class SearchTrial(Value):
+    """One trial that a search asked for, and what is known of it."""
+
+    stage: str
+    candidate: str
+    index: int
+    params: dict[str, Any]  # with the resource, where it is a parameter
+    rung: Rung | None = None
+    step: int  # that asked for it
+    score: float | None = None  # its mean; None while it is not known, or when it failed
+    failed: bool = False
+
+
+class SearchStep(Value):
+    """One decision of a search."""
+
+    step: int
+    known: int  # trials whose end it knew
+    asked: int  # trials that it asked for
+    best: float | None = None  # mean of the best trial in full so far
+    elapsed_s: float | None = None  # where the budget is of time: what was spent by then
+    worker_s: float | None = None
+
+
+class SearchState(Value):
+    """A search as it stands after a step: all that the next one goes by."""
+
+    method: str
+    trials: tuple[SearchTrial, ...] = ()
+    steps: tuple[SearchStep, ...] = ()
+    ended: str | None = None  # why nothing new is asked for; None: it goes on
+
+
+class RungSummary(Value):
+    """One rung of a search that halves."""
+
+    number: int
+    resource: str
+    amount: float  # the least of its trials, where the resource is a parameter
+    trials: int
+    failed: int = 0
+
+
+class SearchSummary(Value):
+    """How a search went."""
+
+    method: str
+    settings: int  # different ones that were tried
+    trials: int  # fits with validation, all rungs together
+    failed: int = 0
+    resource_used: float  # in units of one trial in full
+    steps: int
+    ended: str  # why it stopped, in words
+    rungs: tuple[RungSummary, ...] = ()
+    elapsed_s: float | None = None  # at the last decision, where the budget is of time
+    worker_s: float | None = None
 
 
 class Curve(Value):
@@ -152,6 +212,7 @@ class RankedTrial(Value):
     mean: float
     std: float
     scores: tuple[float, ...]
+    rung: Rung | None = Field(None, exclude_if=unsaid)
 
 
 class Ranking(Value):
@@ -164,6 +225,9 @@ class Ranking(Value):
     champion: RankedTrial
     estimator: str
     reason: str  # in words
+    # by a search that halves: each setting at its last rung, ranked after `trials`
+    stopped: tuple[RankedTrial, ...] = Field((), exclude_if=unsaid)
+    search: SearchSummary | None = Field(None, exclude_if=unsaid)  # None: all trials were planned
     # None: the estimator decides as it always does
     threshold: DecisionThreshold | None = Field(None, exclude_if=unsaid)
     weights: Literal["balanced"] | None = Field(None, exclude_if=unsaid)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.contracts.calls import ArtifactRef, Gather, Input, Output, Purity, StageCall
-from orchestrator.contracts.tasks import purity_of
+from orchestrator.contracts.tasks import TASKS, purity_of
 from orchestrator.contracts.values import digest_of
 
 KEY_VERSION = 1
@@ -17,11 +17,12 @@ ResolvedInput = ArtifactRef | tuple[ArtifactRef, ...]
 def recipe_key(call: StageCall, upstream_keys: Mapping[str, str | None], environments: Mapping[str, str]) -> str | None:
     """The key of what a call asks for, from the keys of the stages before it and each queue's environment digest.
 
-    None where equal keys would not mean equal results: the task is volatile, data comes from a stage without a key,
-    or nothing is known of the environment that its queue runs in. The approval that a stage merely comes after has
-    no key either, and does not take away the stage's own.
+    None where equal keys would not mean equal results: the task is volatile or expands (what it brings into being is
+    part of its result, and of the inputs of those after it), data comes from a stage without a key, or nothing is known
+    of the environment that its queue runs in. The approval that a stage merely comes after has no key either, and does
+    not take away the stage's own.
     """
-    if purity_of(call) is Purity.VOLATILE:
+    if purity_of(call) is Purity.VOLATILE or (call.task in TASKS and TASKS[call.task].expands):
         return None
     environment = environments.get(call.queue)
     if environment is None:

@@ -47,6 +47,7 @@ class Task:
     params: type[Value] | None  # None: a team's own stage, checked against its signature
     inputs: tuple[str, ...]  # names; a trailing "?" marks an optional one
     outputs: tuple[str, ...]
+    expands: bool = False  # it may bring further stages into being: what comes after it is known by content only
     since: int = 1  # calls of this version on are understood: raised where older parameters or inputs no longer are
 
 
@@ -63,7 +64,8 @@ TASKS: dict[str, Task] = {
         Task("train.feasibility", 1, Queue.TRAIN, Purity.PURE, feasibility.FeasibilityParams, (*_ROWS, "summary"), ("feasibility",)),
         Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
-        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?"), ("model", "ranking")),
+        Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
+        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?", "search?"), ("model", "ranking")),
         Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),

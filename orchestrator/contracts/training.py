@@ -1,4 +1,4 @@
-"""Parameters of trials and of the choice among them."""
+"""Parameters of trials, of the search that asks for them, and of the choice among them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,28 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from orchestrator.contracts.calls import Code, Input, Policy
 from orchestrator.contracts.roles import Columns, Costs, Objective, Threshold
+from orchestrator.contracts.spaces import Space
 from orchestrator.contracts.values import Value
 
 Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
+ROWS = "rows"  # the resource that is a share of each fold's training rows
+
+
+class Rung(Value):
+    """How much of its resource a trial of a halving search was given."""
+
+    number: int  # from 0
+    of: int  # rungs that there are
+    resource: str = ROWS  # or the estimator's parameter
+    share: float  # of the whole resource
+    amount: float  # the same share of the rows, or the parameter's value
+
+    @property
+    def full(self) -> bool:
+        """Whether it is the last rung, with all of the resource: only its trials may become champion."""
+        return self.number == self.of - 1
 
 
 class TrialParams(Value):
@@ -22,6 +40,7 @@ class TrialParams(Value):
     objective: Objective
     roles: Columns = Columns()
     seed: int = 0
+    rung: Rung | None = None  # None: all that there is
     weights: Weights | None = None  # of training rows, beside the weight column
 
 
@@ -35,4 +54,50 @@ class SelectParams(Value):
     weights: Weights | None = None  # as the trials had them
     threshold: Threshold | None = None  # of the champion's decisions; None: the estimator's own
     costs: Costs | None = None
-    trials: int | None = None  # how many were planned, so that the reason can say how many failed
+    trials: int | None = None  # how many were planned, so that the reason can say how many failed; None: a search tells
+    candidates: tuple[str, ...] = ()  # in the order of the spec, where trials come in the order of a search
+
+
+class SearchCandidate(Value):
+    """What a search knows of one candidate."""
+
+    estimator: str
+    space: Space
+    code: Code | None = None
+    full: float | None = None  # the value of the parameter that is the resource, at the last rung
+
+
+class SearchParams(Value):
+    """One step of a search: what is known decides what is tried next.
+
+    Step k sees the results of all trials that steps 1 … k − `lag` asked for, and those alone, however fast they came:
+    what it asks for depends on nothing that differs from machine to machine, unless there is a budget of time.
+    """
+
+    method: Literal["random", "halving", "asha"]
+    candidates: tuple[SearchCandidate, ...]
+    step: int  # from 1
+    steps: int  # that the plan has
+    lag: int  # steps after which a trial's result is known
+    trials: int  # different settings at most
+    batch: int  # trials of one step
+    seed: int  # of the draws
+    time_s: float | None = None  # budget: since the first trial began
+    worker_time_s: float | None = None  # budget: summed over all trials
+    patience: int | None = None  # trials in full without an improvement
+    tolerance: float = 0.0  # what counts as none, in units of the metric
+    factor: int = 3  # one of so many goes up a rung
+    resource: str = ROWS
+    shares: tuple[float, ...] = (1.0,)  # of the whole resource, rung by rung
+    objective: Objective
+    roles: Columns = Columns()
+    model_seed: int = 0
+    weights: Weights | None = None  # of each trial
+    inputs: dict[str, Input] = Field(default_factory=dict)  # of each trial
+    policy: Policy = Policy()  # of each trial
+    joins: tuple[str, ...] = ()  # stages that take the trials' results
+
+    @property
+    def timed(self) -> bool:
+        """Whether decisions depend on what trials took: they are then recorded, not made again."""
+        return self.time_s is not None or self.worker_time_s is not None

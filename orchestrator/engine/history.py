@@ -127,6 +127,12 @@ class History:
         text = cast("str | None", self.redis.hget(self.keys.run(run, "calls"), stage))
         return json.loads(text) if text else None
 
+    def grown(self, run: str) -> set[str]:
+        """The stages of a run that others brought into being, of those that are joined to a stage."""
+        extra = cast("set[str]", self.redis.smembers(self.keys.run(run, "extra")))
+        joined = [self.redis.lrange(name, 0, -1) for name in extra if ":grown:" in name]
+        return {stage for stages in cast("list[list[str]]", joined) for stage in stages}
+
     def open_names(self, run: str) -> dict[str, frozenset[str]]:
         """The names of the messages of all that a run still has to do, by queue."""
         found: dict[str, set[str]] = {}

@@ -30,6 +30,7 @@ from orchestrator.engine.messages import (
     Lease,
     LeaseState,
     Settled,
+    Spent,
     decode_refs,
     encode_error,
     encode_refs,
@@ -305,6 +306,18 @@ class Ledger:
         """The process that held this lease is dead: do not wait for it to run out."""
         reply = self._run("give_back", lease.run, lease.stage, lease.fence, 1, self.settings.max_deaths)
         return Settled(reply[0], self._conclude(lease.run, reply))
+
+    def spent(self, run: str, stages: Sequence[str]) -> Spent:
+        """What these stages of a run took so far."""
+        records: list[dict[str, Any]] = []
+        with answering(self.redis):
+            for start in range(0, len(stages), staging.CHUNK):
+                chunk = list(stages[start : start + staging.CHUNK])
+                texts = cast("list[str | None]", self.redis.hmget(self.keys.run(run, "stages"), chunk))
+                records += [json.loads(text) for text in texts if text]
+        begun = [record["started"] for record in records if record.get("started")]
+        elapsed = clock(self.redis) - min(begun) / 1000 if begun else 0.0
+        return Spent(max(elapsed, 0.0), sum(record.get("seconds") or 0.0 for record in records))
 
     def log(self, run: str, stage: str, attempt: int, lines: Iterable[str]) -> None:
         """Append lines to the run's live log; the oldest go when there are many."""

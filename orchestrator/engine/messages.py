@@ -91,6 +91,14 @@ class Expansion:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What stages of a run took so far, in seconds on Redis's clock."""
+
+    elapsed: float  # since the first of them began; 0 when none has
+    worker: float  # summed over their last attempts; of a cached one what its execution took
+
+
+@dataclass(frozen=True, slots=True)
 class CacheRecord:
     """What an execution left, under its recipe key and its content key."""
 

@@ -40,12 +40,24 @@ def build(spec: Spec, fingerprints: Fingerprints, *, feasibility: bool = False) 
             BUILDERS[name](draft)
     return Plan(
         workflow=spec.name,
-        stages=keyed(draft.calls, fingerprints.environments),
+        stages=keyed(joined(draft.calls), fingerprints.environments),
         on_failure=spec.run.on_failure,
         max_parallel=spec.run.max_parallel,
         spec=spec.document(),
         notes=tuple(draft.notes),
     )
+
+
+def joined(calls: list[StageCall]) -> list[StageCall]:
+    """The calls, where the steps of a search know who takes the trials that they bring into being."""
+    steps = [call.id for call in calls if call.task == "train.search"]
+    if not steps:
+        return calls
+    takers = [call.id for call in calls if steps[-1] in call.upstream()]
+    return [
+        call.model_copy(update={"params": call.params | {"joins": takers}}) if call.id in steps else call
+        for call in calls
+    ]
 
 
 def feasibility_plan(spec: Spec, fingerprints: Fingerprints) -> Plan:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.estimators import FINAL, OF
+from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.plan.trials import Between, Space, grid_trials, random_trials
 from orchestrator.spec.models import Candidate, Part, Range, Train
 
 
@@ -28,7 +28,7 @@ def expand(train: Train) -> list[Trial]:
     problems = _problems(train)
     if problems:
         raise CannotPlan(problems)
-    spaces = [_space(candidate) for candidate in train.candidates]
+    spaces = [space_of(candidate) for candidate in train.candidates]
     search = train.search
     drawn = grid_trials(spaces) if search.method == "grid" else random_trials(spaces, search.trials, search.seed)
     return [
@@ -38,7 +38,8 @@ def expand(train: Train) -> list[Trial]:
     ]
 
 
-def _space(candidate: Candidate) -> Space:
+def space_of(candidate: Candidate) -> Space:
+    """What the candidate's parameters may be."""
     choices: dict[str, Any] = dict(candidate.grid)
     between: dict[str, Between] = {}
     for name, wanted in candidate.range.items():
@@ -46,7 +47,8 @@ def _space(candidate: Candidate) -> Space:
             choices[name] = wanted.choices
         elif wanted.low is not None and wanted.high is not None:
             between[name] = Between(wanted.low, wanted.high, wanted.log, wanted.int)
-    return Space(candidate.name, _given(candidate), choices, between)
+    when = {name: wanted.when for name, wanted in candidate.range.items() if wanted.when}
+    return Space(candidate.name, _given(candidate), choices, between, when)
 
 
 def _given(part: Part) -> dict[str, Any]:

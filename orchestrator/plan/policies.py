@@ -36,6 +36,11 @@ def trial_batch(trials: int, source_bytes: int, folds: int) -> int:
     return max(1, min(affordable, trials // WIDTH, MOST))
 
 
+def search_policy(trials: int) -> Policy:
+    """A step of a search goes on however many of its trials failed."""
+    return Policy(max_failures=trials)
+
+
 def select_policy(train: Train) -> Policy:
     """The join after the trials: one success is enough unless the spec asks for more."""
     return Policy(

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.calls import Input, Output
+from orchestrator.contracts.calls import Gather, Input, Output
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
 from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
-from orchestrator.contracts.training import SelectParams, TrialParams
-from orchestrator.plan import policies
+from orchestrator.contracts.training import SearchParams, SelectParams, TrialParams
+from orchestrator.plan import policies, search
 from orchestrator.plan.candidates import expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.spec.headers import format_of
-from orchestrator.spec.models import Approve, Source, Spec
+from orchestrator.spec.models import Approve, Source, Spec, Train
 
 
 def ingest(draft: Draft) -> None:
@@ -109,7 +109,13 @@ def require(draft: Draft) -> None:
 
 
 def train(draft: Draft) -> None:
-    """One stage for each trial of each candidate; they wait for what is required before anything is spent on them."""
+    """One stage for each trial of each candidate, or the steps of a search that brings them into being.
+
+    They wait for what is required before anything is spent on them.
+    """
+    if search.grows(draft.spec.train.search):
+        _search(draft)
+        return
     spec, fingerprints = draft.spec, draft.fingerprints
     trials = expand(spec.train)
     size = sum(ref.size for ref in fingerprints.sources.values())
@@ -130,14 +136,59 @@ def train(draft: Draft) -> None:
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
         draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
-    if spec.train.min_success is not None and spec.train.min_success > len(trials):
-        message = f"asks for {spec.train.min_success} successful trials of {len(trials)}: there are not so many"
+    _check_success(spec.train, len(trials))
+
+
+def _search(draft: Draft) -> None:
+    """The steps of a search, one after the other; the last one stands for the trials where others wait for them."""
+    spec, wanted = draft.spec, draft.spec.train.search
+    settings, batch = search.settings_of(spec.train), search.batch_of(spec.train)
+    _check_success(spec.train, settings)
+    steps, lag = search.steps_of(spec.train, settings)
+    first = SearchParams(
+        method="random" if wanted.method == "grid" else wanted.method,
+        candidates=search.candidates_of(spec.train, draft.fingerprints.code),
+        step=1,
+        steps=steps,
+        lag=lag,
+        trials=settings,
+        batch=batch,
+        seed=wanted.seed,
+        time_s=wanted.time,
+        worker_time_s=wanted.worker_time,
+        patience=wanted.patience,
+        tolerance=wanted.tolerance,
+        factor=wanted.factor,
+        resource=wanted.resource,
+        shares=search.shares_of(spec.train, settings),
+        objective=_objective(spec),
+        roles=_roles(spec),
+        model_seed=spec.seed,
+        weights=spec.train.weights,
+        inputs={**_prepared(), "summary": _split("summary")},
+        policy=policies.trial_policy(spec.train, batch, sum(ref.size for ref in draft.fingerprints.sources.values())),
+    )
+    for step in range(1, steps + 1):
+        params = first.model_copy(update={"step": step})
+        inputs: dict[str, Input] = {"results": Gather(stages=(), output="result")}
+        if step > 1:
+            inputs["search"] = Output(stage=f"search[{step - 1}]", output="search")
+        after = () if step > 1 else ("require" if draft.has("require") else "features",)
+        policy = policies.search_policy(settings)
+        draft.add("train", "train.search", params, inputs, identifier=f"search[{step}]", after=after, policy=policy)
+    draft.groups["train"] = draft.groups["train"][-1:]
+    draft.notes.append(search.note(first))
+
+
+def _check_success(train: Train, trials: int) -> None:
+    if train.min_success is not None and train.min_success > trials:
+        message = f"asks for {train.min_success} successful trials of {trials}: there are not so many"
         raise CannotPlan([Problem(("train", "min_success"), message)])
 
 
 def select(draft: Draft) -> None:
     """The champion among the trials, refitted on all training rows."""
-    spec = draft.spec
+    spec, grown = draft.spec, search.grows(draft.spec.train.search)
     params = SelectParams(
         rule=spec.train.select,
         objective=_objective(spec),
@@ -146,11 +197,14 @@ def select(draft: Draft) -> None:
         weights=spec.train.weights,
         threshold=spec.objective.decision,
         costs=spec.objective.costs,
-        trials=len(draft.groups["train"]),
+        trials=None if grown else len(draft.groups["train"]),
+        candidates=tuple(candidate.name for candidate in spec.train.candidates) if grown else (),
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}
     if params.threshold is not None:  # tuned on the folds
         inputs["summary"] = _split("summary")
+    if grown:
+        inputs["search"] = Output(stage=draft.groups["train"][-1], output="search")
     draft.add(
         "select",
         "train.select",

@@ -75,7 +75,7 @@ def _run(evidence: Evidence) -> dict[str, Any]:
         "split": rows.digest if rows is not None else None,
         "metric": evidence.ranking.metric if evidence.ranking else metric,
         "champion": document["champion"],
-        "trials": len(document["trials"]),
+        "trials": _trials(evidence, len(document["trials"])),
         "ranking": document["trials"][:HEAD],
         "gates": document["gates"],
         "error": document["error"],
@@ -97,6 +97,12 @@ def _data(evidence: Evidence) -> list[dict[str, Any]]:
             }
         )
     return found
+
+
+def _trials(evidence: Evidence, ranked: int) -> int:
+    """Those that were scored; of a search that decides as it goes all that it came to, whatever their rung."""
+    search = evidence.ranking.search if evidence.ranking is not None else None
+    return search.trials - search.failed if search is not None else ranked
 
 
 def _fit_seconds(evidence: Evidence) -> float | None:

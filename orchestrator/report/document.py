@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.contracts.calls import Plan
-from orchestrator.contracts.documents import Interval, TrialResult
+from orchestrator.contracts.documents import Interval, RankedTrial, TrialResult
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -27,6 +27,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "created": moment(record.created),
         "stages": [_stage(stage) for stage in record.stages],
         "trials": _trials(evidence),
+        "search": _search(evidence),
         "champion": _champion(evidence),
         "feasibility": _feasibility(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
@@ -128,18 +129,35 @@ def _stage(stage: StageRecord) -> dict[str, Any]:
 
 
 def _trials(evidence: Evidence) -> list[dict[str, Any]]:
-    """The ranking; before there is one the trials that are done, best first."""
+    """The ranking, then what a search stopped early; before there is one the trials that are done, best first."""
     ranking = evidence.ranking
     if ranking is not None:
         return [
             {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std}
             | {"rank": trial.rank, "scores": list(trial.scores)}
-            for trial in ranking.trials
+            | rung_of(trial)
+            for trial in (*ranking.trials, *ranking.stopped)
         ]
     return [
-        {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std}
+        {"candidate": trial.candidate, "params": trial.params, "score": trial.mean, "std": trial.std} | rung_of(trial)
         for trial in best_first(evidence.results)
     ]
+
+
+def rung_of(trial: TrialResult | RankedTrial) -> dict[str, Any]:
+    """How much of its resource a trial of a halving search was given; nothing for others."""
+    return {"rung": trial.rung.model_dump(mode="json") | {"full": trial.rung.full}} if trial.rung else {}
+
+
+def _search(evidence: Evidence) -> dict[str, Any] | None:
+    """How a search went that decided as it went; before the ranking how far it is."""
+    if evidence.ranking is not None:
+        summary = evidence.ranking.search
+        return summary.model_dump(mode="json") if summary else None
+    state = evidence.search
+    if state is None:
+        return None
+    return {"method": state.method, "trials": len(state.trials), "ended": state.ended}
 
 
 def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
@@ -150,8 +168,14 @@ def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
 
 
 def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:
-    """Trials by their mean, in the direction of their metric."""
-    return sorted(results, key=lambda one: -one.mean if METRICS[one.metric].greater_is_better else one.mean)
+    """Trials by their mean, in the direction of their metric; those with more of their resource before the others."""
+    return sorted(
+        results,
+        key=lambda one: (
+            -(one.rung.number if one.rung else 0),
+            -one.mean if METRICS[one.metric].greater_is_better else one.mean,
+        ),
+    )
 
 
 def _champion(evidence: Evidence) -> dict[str, Any] | None:

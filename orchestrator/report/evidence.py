@@ -15,6 +15,7 @@ from orchestrator.contracts.documents import (
     Profile,
     Ranking,
     Registration,
+    SearchState,
     SplitSummary,
     TrialResult,
     Verdict,
@@ -119,6 +120,13 @@ class Evidence:
         """What one trial left, by the id of its stage."""
         found = self._by_id.get(stage)
         return self._output(found, "result", TrialResult) if found is not None else None
+
+    @cached_property
+    def search(self) -> SearchState | None:
+        """The search after its latest step, where it decides as it goes."""
+        done = [stage for stage in self.stages("train.search") if "search" in stage.outputs]
+        last = max(done, key=lambda stage: int(stage.params["step"]), default=None)
+        return self._output(last, "search", SearchState) if last else None
 
     @cached_property
     def ranking(self) -> Ranking | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,24 +14,44 @@ from orchestrator.report.wording import duration, sentence
 
 
 def feasibility_document(
-    evidence: Evidence, trials: Mapping[str, int], folds: int, workers: int
+    evidence: Evidence,
+    trials: Mapping[str, int],
+    folds: int,
+    workers: int,
+    *,
+    share: float = 1.0,
+    budget_s: float | None = None,
 ) -> dict[str, Any] | None:
     """The document of the stage with `cost`; None where the run has none. `trials` is by candidate."""
     found = evidence.feasibility
     if found is None:
         return None
-    return found.model_dump(mode="json") | {"cost": cost(evidence, trials, folds, workers)}
+    return found.model_dump(mode="json") | {
+        "cost": cost(evidence, trials, folds, workers, share=share, budget_s=budget_s)
+    }
 
 
-def cost(evidence: Evidence, trials: Mapping[str, int], folds: int, workers: int) -> dict[str, Any]:
+def cost(
+    evidence: Evidence,
+    trials: Mapping[str, float],
+    folds: int,
+    workers: int,
+    *,
+    share: float = 1.0,
+    budget_s: float | None = None,
+) -> dict[str, Any]:
     """Seconds of the search: timed small fits, led on to a fold's rows, × folds × trials ÷ workers.
 
+    Of a search that halves times the `share` of the resource that a setting takes on average; of one that has a
+    budget of time (seconds) no more than that.
     Null where no candidate could be timed; `untimed` names those that were not, which `seconds` does not count.
     """
     stage = evidence.stage("train.feasibility")
     timed: dict[str, float] = (stage.measured.get("fit_seconds") or {}) if stage is not None else {}
     candidates = [{"candidate": name, "trials": count, "fit_s": timed.get(name)} for name, count in trials.items()]
-    total = sum(timed[name] * count * folds for name, count in trials.items() if name in timed)
+    total = share * sum(timed[name] * count * folds for name, count in trials.items() if name in timed)
+    if budget_s is not None:
+        total = min(total, budget_s * max(1, workers))
     return {
         "seconds": round(total / max(1, workers), 1) if timed else None,
         "fit_seconds": round(total, 1),
@@ -71,7 +90,10 @@ def feasibility_section(evidence: Evidence) -> Section | None:
 
 
 def _cost_words(evidence: Evidence) -> str | None:
-    trials = Counter(str(stage.params.get("candidate")) for stage in evidence.stages("train.trial"))
+    trials: dict[str, float] = {}  # in units of one in full
+    for stage in evidence.stages("train.trial"):
+        candidate, rung = str(stage.params.get("candidate")), stage.params.get("rung")
+        trials[candidate] = trials.get(candidate, 0.0) + (rung["share"] if rung else 1.0)
     folds = evidence.split.folds if evidence.split is not None else 0
     expected = cost(evidence, trials, folds, 1)
     if expected["seconds"] is None or not trials or not folds:

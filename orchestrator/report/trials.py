@@ -8,23 +8,43 @@ from typing import Any
 from orchestrator.contracts.documents import RankedTrial, TrialResult
 from orchestrator.contracts.records import StageRecord
 from orchestrator.contracts.status import StageState
+from orchestrator.contracts.training import Rung
 from orchestrator.report.document import best_first
 from orchestrator.report.evidence import Evidence
 
 Row = dict[str, Any]
+Scored = RankedTrial | TrialResult
+Identity = tuple[str, int, int | None]  # candidate, index, and the rung of a search that halves
 
 
 def trial_rows(evidence: Evidence) -> list[Row]:
     """One row for each trial that was scored, best first, then those that failed.
 
+    Of a search that halves those in full come first, then the settings that it stopped, each at its highest rung, then
+    the lower rungs of all settings, which have no rank: their scores are on less than others had. Such rows have
+    `rung` (from 1), `rungs`, `resource`, `share` and `amount`.
+
     Times are seconds, memory is the largest of the process so far in MB; both were measured when the trial was
     computed, also where its result came from the cache. Warnings are added by `with_warnings`.
     """
-    stages = {_identity(stage.params): stage for stage in evidence.stages("train.trial")}
-    ranking = evidence.ranking
-    scored: Sequence[RankedTrial | TrialResult] = ranking.trials if ranking else best_first(evidence.results)
-    rows = [_scored(rank, trial, stages.get((trial.candidate, trial.index))) for rank, trial in enumerate(scored, 1)]
+    stages = {_asked(stage): stage for stage in evidence.stages("train.trial")}
+    scored, lower = _in_order(evidence)
+    rows = [_scored(rank, trial, stages.get(_identity(trial))) for rank, trial in enumerate(scored, 1)]
+    rows += [_scored(None, trial, stages.get(_identity(trial))) for trial in lower]
     return rows + [_failed(stage) for stage in stages.values() if stage.state is StageState.FAILED]
+
+
+def _in_order(evidence: Evidence) -> tuple[Sequence[Scored], Sequence[Scored]]:
+    """Each setting at its highest rung, best first; and what is known of it from lower ones."""
+    ranking = evidence.ranking
+    if ranking is not None and ranking.champion.rung is None:
+        return ranking.trials, ()
+    known: list[TrialResult] = best_first(evidence.results)
+    scored: dict[tuple[str, int], Scored] = {}
+    for one in (*ranking.trials, *ranking.stopped) if ranking is not None else known:
+        scored.setdefault((one.candidate, one.index), one)
+    places = {_identity(one) for one in scored.values()}
+    return list(scored.values()), [one for one in known if _identity(one) not in places]
 
 
 def with_warnings(rows: list[Row], evidence: Evidence) -> list[Row]:
@@ -37,16 +57,27 @@ def _warnings(row: Row, evidence: Evidence) -> tuple[str, ...]:
     return result.warnings if result is not None else ()
 
 
-def _identity(params: dict[str, Any]) -> tuple[str, int]:
-    return params["candidate"], params["index"]
+def _asked(stage: StageRecord) -> Identity:
+    rung = _rung(stage)
+    return stage.params["candidate"], stage.params["index"], rung.number if rung else None
 
 
-def _scored(rank: int, trial: RankedTrial | TrialResult, stage: StageRecord | None) -> Row:
+def _identity(trial: Scored) -> Identity:
+    return trial.candidate, trial.index, trial.rung.number if trial.rung else None
+
+
+def _rung(stage: StageRecord) -> Rung | None:
+    given = stage.params.get("rung")
+    return Rung.model_validate(given) if given else None
+
+
+def _scored(rank: int | None, trial: Scored, stage: StageRecord | None) -> Row:
     return {
         "rank": rank,
         "candidate": trial.candidate,
         "index": trial.index,
         "params": trial.params,
+        **_resource(trial.rung),
         "score": trial.mean,
         "std": trial.std,
         "scores": list(trial.scores),
@@ -61,12 +92,21 @@ def _failed(stage: StageRecord) -> Row:
         "candidate": stage.params["candidate"],
         "index": stage.params["index"],
         "params": stage.params["params"],
+        **_resource(_rung(stage)),
         "score": None,
         "std": None,
         "scores": [],
         **_measured(stage),
         "error": stage.error.message if stage.error else "failed",
     }
+
+
+def _resource(rung: Rung | None) -> Row:
+    """How much of its resource a trial of a search that halves was given; nothing for others."""
+    if rung is None:
+        return {}
+    given = {"resource": rung.resource, "share": rung.share, "amount": rung.amount}
+    return {"rung": rung.number + 1, "rungs": rung.of, **given}
 
 
 def _measured(stage: StageRecord | None) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.spec.known import check_parameter, find
+from orchestrator.spec.known import as_written, check_parameter, find
 from orchestrator.spec.models import Candidate, Range, Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.requirements import check_requires
@@ -98,6 +98,31 @@ def _check_values(review: Review, candidate: Candidate, at: tuple[Step, ...]) ->
     for name, drawn in candidate.range.items():
         if (problem := _range_problem(drawn)) is not None:
             review.note((*at, "range", name), problem)
+        _check_conditions(review, candidate, name, at)
+
+
+def _check_conditions(review: Review, candidate: Candidate, name: str, at: tuple[Step, ...]) -> None:
+    """Another parameter of the candidate, and values that it may have: what can never hold is a mistake."""
+    known = {**candidate.fixed, **candidate.grid, **candidate.range}
+    known.pop(name)
+    for other, wanted in candidate.range[name].when.items():
+        where = (*at, "range", name, "when", other)
+        if other not in known:
+            words = f"{name} depends on {other!r}, which the candidate does not set{did_you_mean(other, known)}"
+            review.note(where, words, key=True)
+            continue
+        possible = _possible(candidate, other)
+        for value in wanted:
+            if possible is not None and value not in possible:
+                said = ", ".join(map(as_written, possible))
+                review.note(where, f"{other} is never {as_written(value)} (it is one of: {said})")
+
+
+def _possible(candidate: Candidate, name: str) -> tuple[Any, ...] | None:
+    """The values that a parameter may have; None where it is drawn between two numbers."""
+    if name in candidate.fixed:
+        return (candidate.fixed[name],)
+    return candidate.grid[name] if name in candidate.grid else candidate.range[name].choices
 
 
 def _range_problem(drawn: Range) -> str | None:

@@ -11,6 +11,8 @@ DEFAULT_CANDIDATES: dict[str, tuple[str, ...]] = {
     "regression": ("ridge", "hist_gradient_boosting"),
 }
 
+MOST_TRIALS = 1000  # of a search that is given time
+
 
 def with_defaults(document: Any) -> Any:
     """The document with method of split and search, candidates and seeds filled in; problems stay for validation."""
@@ -30,6 +32,9 @@ def with_defaults(document: Any) -> Any:
     train = filled.get("train", {})
     if isinstance(train, dict):
         filled["train"] = train = dict(train)
+        search = train.get("search")
+        if isinstance(search, dict) and (search.get("time") or search.get("worker_time")):
+            _default(train, "search", "trials", MOST_TRIALS)
         if task in DEFAULT_CANDIDATES and train.get("candidates") in PRESETS:
             named = preset(train["candidates"], task)
             train["candidates"] = named.candidates

@@ -112,7 +112,7 @@ def check_parameter(review: Review, known: Known, name: str, values: Sequence[Pl
         review.note(at, "`train.weights` weighs the classes already: take class_weight out, or `weights`", key=True)
     for step, value in values:
         if (problem := estimator.problem(name, value)) is not None:
-            shown = json.dumps(value, ensure_ascii=False, default=str)
+            shown = as_written(value)
             review.note((*at, *step), f"{name} of {estimator.name} {problem}, not {shown}")
 
 
@@ -143,3 +143,8 @@ def _no_library(review: Review, name: str) -> str:
     if near:
         return f"unknown estimator {name!r}{near}"
     return f"models of {name} cannot be kept in a safe file; of other libraries there are: {', '.join(FOREIGN)}"
+
+
+def as_written(value: Any) -> str:
+    """A value as a spec has it."""
+    return json.dumps(value, ensure_ascii=False, default=str)

@@ -15,7 +15,7 @@ from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
 from orchestrator.spec.presets import PresetName
-from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Share
+from orchestrator.spec.shorthand import Bound, Duration, Memory, OneOrMany, Several, Share
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
 WorkflowName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
@@ -178,6 +178,9 @@ class Range(Value):
     log: bool = Field(False, description="drawn evenly on a logarithmic scale")
     int: bool = Field(False, description="whole numbers")
     choices: tuple[Any, ...] | None = None
+    when: dict[str, Several] = Field(
+        default_factory=dict, description="it is given only where other parameters have these values"
+    )
 
 
 class Part(Value):
@@ -227,8 +230,22 @@ CandidateForm = Annotated[
 class Search(Value):
     """How parameters are drawn, and how trials are scored."""
 
-    method: Literal["grid", "random"] = Field("grid", description="random by default where a candidate has a range")
-    trials: PositiveInt = Field(20, description="of a random search, over all candidates together")
+    method: Literal["grid", "random", "halving", "asha"] = Field(
+        "grid", description="random by default where a candidate has a range"
+    )
+    trials: PositiveInt = Field(
+        20, description="draws over all candidates together; 1000 at most by default where there is a budget of time"
+    )
+    time: Duration | None = Field(None, gt=0, description="nothing new is tried after so long: 30m")
+    worker_time: Duration | None = Field(None, gt=0, description="nothing new is tried after so much of workers' time")
+    patience: PositiveInt | None = Field(None, description="the search ends after so many trials without improvement")
+    tolerance: float = Field(0.0, ge=0, description="what is no improvement, in units of the metric")
+    batch: PositiveInt | None = Field(None, description="trials decided together; 8, or a fiftieth of `trials`")
+    factor: int = Field(3, ge=2, le=100, description="halving, asha: one of so many goes up a rung")
+    resource: str = Field("rows", description="halving, asha: rows, or a parameter such as max_iter or n_estimators")
+    min_resource: float | None = Field(
+        None, gt=0, description="halving, asha: at the lowest rung, a share of the rows or a value of the parameter"
+    )
     folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, description="the workflow's seed by default")
 

@@ -12,6 +12,7 @@ from orchestrator.spec.columns import check_columns
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
+from orchestrator.spec.search import check_search
 from orchestrator.spec.slices import check_slices
 from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
@@ -39,6 +40,7 @@ def check(review: Review) -> Spec:
     columns = check_data(review)
     check_columns(review, columns)
     check_stages(review)
+    check_search(review)
     return check_candidates(review)
 
 

@@ -54,10 +54,15 @@ def _several(value: Any) -> Any:
     return (value,) if isinstance(value, str) else value
 
 
+def _any_of(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
 Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str)]
 Memory = Annotated[int, BeforeValidator(_memory, json_schema_input_type=int | str)]
 Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
 Bound = Annotated[float | str, BeforeValidator(_bound, json_schema_input_type=float | str)]
+Several = Annotated[tuple[Any, ...], BeforeValidator(_any_of, json_schema_input_type=Any)]
 OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])]
 
 

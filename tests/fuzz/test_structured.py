@@ -44,7 +44,8 @@ SPEC: dict[str, Any] = {
             {"voting": {"of": ["gaussian_nb", {"deep": {"estimator": "decision_tree", "fixed": {"max_depth": 3}}}]}},
             {"ours:Ours": {"fixed": {"depth": 2}, "requires": ["numpy>=2"]}},
         ],
-        "search": {"method": "random", "trials": 3, "folds": 2},
+        "search": {"method": "asha", "trials": 9, "folds": 2, "batch": 2, "factor": 3, "min_resource": 0.1,
+                   "patience": 3, "tolerance": 0.1, "time": 60, "worker_time": "1h"},
     },
     "stages": [
         {"name": "geo", "call": "ours:enrich", "after": "ingest", "with": {"radius": 2.0, "token": {"secret": "T"}}}

@@ -84,7 +84,17 @@ train:
 gates: [mae <= 50]
 """
 
-WORKFLOWS = {"tumours": _TUMOURS, "wines": _WINES, "visits": _VISITS}
+_CELLARS = """
+objective: {predict: cultivar, task: classification, metric: balanced_accuracy}
+data: {sources: {wines: {file: wines.csv}}}
+train:
+  candidates:
+    - logistic_regression: {grid: {C: [0.001, 0.003, 0.01, 0.03, 0.1]}, fixed: {max_iter: 10000, tol: 1e-9}}
+    - decision_tree: {grid: {max_depth: [1, 2, 3, 4]}, fixed: {random_state: 1}}
+  search: {method: asha, trials: 9, batch: 4, folds: 2}
+"""
+
+WORKFLOWS = {"tumours": _TUMOURS, "wines": _WINES, "visits": _VISITS, "cellars": _CELLARS}
 
 
 def write(folder: Path) -> list[Path]:

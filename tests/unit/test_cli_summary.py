@@ -202,3 +202,17 @@ def test_neighbours_in_one_quiet_state_share_a_line_where_there_are_very_many():
     assert "it broke" in text
     assert "… and 599 more waiting" in text
     assert len(rendered(run(*many[:100])).splitlines()) > 100
+
+
+def searching(number: int, state: str = "waiting") -> StageRecord:
+    return StageRecord(id=f"search[{number}]", task="train.search", queue="ops", state=StageState(state))
+
+
+def test_a_search_that_decides_as_it_goes_is_two_lines_however_many_trials_there_are_by_now(capsys):
+    trials = [stage("train[a#1.0]"), stage("train[a#2.0]", "running"), stage("train[b#1.0]", "waiting")]
+    steps = [searching(1, "done"), searching(2, "running"), *(searching(number) for number in range(3, 30))]
+    Output(as_json=False).show(tree(run(stage("features"), *steps, stage("select", "waiting"), *trials), None))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["features", "search", "train", "train[a#2.0]", "select"]
+    assert lines[2].endswith("decision 2 of at most 29")
+    assert "1/3" in lines[3]

@@ -5,9 +5,12 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.cli.choosing import choose, order
+from orchestrator.cli.trials import resource_of
+from orchestrator.contracts.documents import RankedTrial, TrialResult
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.contracts.training import Rung
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.trials import trial_rows, with_warnings
 from tests.unit.report_case import TRIALS, Kept, ranking
@@ -108,3 +111,62 @@ def test_an_order_that_means_nothing_is_refused_too():
 
 def test_a_run_without_trials_has_no_rows_to_choose_from():
     assert choose([], ["score>0.8"]) == []
+
+
+def halved(kept: Kept, *, ranked: bool = True) -> Evidence:
+    """Three settings at a tenth of the rows, the better one of the two that were fitted in full too."""
+    low = Rung(number=0, of=2, share=0.1, amount=0.1)
+    full = Rung(number=1, of=2, share=1.0, amount=1.0)
+
+    def given(index: int, rung: Rung) -> dict[str, object]:
+        return {"candidate": "svc", "index": index, "params": {"C": 10.0**index}, "rung": rung}
+
+    def scored(index: int, rung: Rung, mean: float) -> TrialResult:
+        return TrialResult(**given(index, rung), estimator="x.Y", metric="roc_auc", scores=(mean,), mean=mean, std=0.0)
+
+    results = [scored(1, low, 0.7), scored(2, low, 0.95), scored(2, full, 0.9)]
+    stages = [
+        StageRecord(
+            id=f"train[svc#{one.index}.{one.rung.number}]", task="train.trial", queue="train", state=StageState.DONE,
+            params=given(one.index, one.rung) | {"rung": one.rung.model_dump()}, seconds=1.0 + place,
+            outputs={"result": kept.put(one)},
+        )
+        for place, one in enumerate(results) if one.rung
+    ]  # fmt: skip
+    error = StageError(family="memory", message="it took more than 100 MB")
+    lost = StageRecord(
+        id="train[svc#3.0]", task="train.trial", queue="train", state=StageState.FAILED, error=error,
+        params=given(3, low) | {"rung": low.model_dump()},
+    )  # fmt: skip
+    places = (RankedTrial(rank=1, **given(2, full), mean=0.9, std=0.0, scores=(0.9,)),)
+    stopped = (RankedTrial(rank=2, **given(1, low), mean=0.7, std=0.0, scores=(0.7,)),)
+    chosen = ranking().model_copy(update={"trials": places, "champion": places[0], "stopped": stopped})
+    outputs = {"ranking": kept.put(chosen)} if ranked else {}
+    state = StageState.DONE if ranked else StageState.WAITING
+    select = StageRecord(id="select", task="train.select", queue="train", state=state, outputs=outputs)
+    record = RunRecord(
+        run="x-1", workflow="x", status=RunStatus.RUNNING, created=0.0, plan_digest="sha256:0", plan_version=1,
+        stages=(*stages, lost, select),
+    )  # fmt: skip
+    return Evidence(record, kept.read)
+
+
+@pytest.mark.parametrize("ranked", [True, False])
+def test_trials_of_a_halving_search_are_told_apart_by_their_rung(ranked):
+    rows = trial_rows(halved(Kept(), ranked=ranked))
+    assert [(one["rank"], one["stage"], one["seconds"], one["rung"]) for one in rows] == [
+        (1, "train[svc#2.1]", 3.0, 2),
+        (2, "train[svc#1.0]", 1.0, 1),
+        (None, "train[svc#2.0]", 2.0, 1),
+        (None, "train[svc#3.0]", None, 1),
+    ]
+    assert names(choose(rows, ["rung=1", "score>0"])) == ["svc#1", "svc#2"]
+    assert names(choose(rows, ["share=1"])) == ["svc#2"]
+    assert names(order(rows, "amount", descending=True))[0] == "svc#2"
+
+
+def test_what_a_trial_was_given_is_said_in_words():
+    best, stopped, *_ = trial_rows(halved(Kept()))
+    assert [resource_of(one) for one in (best, stopped)] == ["rung 2/2: 100 % of rows", "rung 1/2: 10 % of rows"]
+    assert resource_of(best | {"resource": "max_iter", "amount": 300.0}) == "rung 2/2: max_iter 300"
+    assert resource_of({"score": 0.9}) == ""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.contracts.spaces import in_turns
+from orchestrator.contracts.training import SearchParams
 from orchestrator.plan.build import build, feasibility_plan
+from orchestrator.plan.search import budget_s, mean_share
 from orchestrator.spec.models import Spec
 from tests.unit.plan_case import call, document, fingerprints, ids, plan_of
 
@@ -56,3 +59,27 @@ def test_a_teams_own_candidate_is_not_timed():
         train={"candidates": ({"own": {"estimator": "team:Model"}},)}, objective={**OBJECTIVE, "target": 0.8}
     )
     assert call(plan, "feasibility").params["timed"] == []
+
+
+@pytest.mark.parametrize("search", [{"method": "asha"}, {"method": "halving"}, {"time": "30m"}])
+def test_a_search_that_decides_as_it_goes_waits_for_what_is_required_and_its_first_settings_are_timed(search):
+    ridge = {"ridge_classifier": {"range": {"alpha": {"low": 0.0, "high": 1.0}}, "fixed": {"max_iter": 90}}}
+    objective = {**OBJECTIVE, "target": 0.8, "require": "realistic"}
+    plan = plan_of(train={"candidates": (ridge, "dummy"), "search": search}, objective=objective)
+    steps = [one for one in plan.stages if one.task == "train.search"]
+    assert steps[0].upstream() == ("require",)
+    assert ids(plan)[:7] == [*SHARED, "require", "search[1]"]
+    assert [one["name"] for one in call(plan, "feasibility").params["timed"]] == ["ridge_classifier", "dummy"]
+    first = next(in_turns([one.space for one in SearchParams.model_validate(steps[0].params).candidates], 9, 0))[1]
+    assert call(plan, "feasibility").params["timed"][0]["params"] == first
+
+
+def test_how_much_a_halving_search_takes_is_known_beforehand():
+    many = {"candidates": TRAIN["candidates"][:1]}
+    halving = {"method": "halving", "trials": 2, "factor": 2, "min_resource": 0.5}
+    spec = Spec.model_validate(document(train={**many, "search": halving}))
+    assert mean_share(spec.train) == 1.0  # both at half, one in full: as much as two in full would be by rows
+    assert mean_share(Spec.model_validate(document(train=many)).train) == 1.0
+    assert budget_s(spec.train.search, 2) is None
+    timed = Spec.model_validate(document(train={**many, "search": {"method": "asha", "time": 60, "worker_time": 80}}))
+    assert [budget_s(timed.train.search, workers) for workers in (1, 2)] == [60, 40]

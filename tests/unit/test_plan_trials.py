@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from orchestrator.plan.trials import Between, Space, grid_trials, random_trials
+from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 
 
 def test_a_grid_is_every_combination_in_the_order_of_the_spec_without_repetitions():
@@ -69,3 +69,27 @@ def test_draws_stay_between_both_ends(whole, log):
     assert all(isinstance(value, int if whole else float) for value in values)
     below_middle = sum(value < math.sqrt(50) for value in values) / len(values)
     assert (below_middle > 0.35) is (log and not whole) or whole
+
+
+def test_a_parameter_with_a_condition_is_given_only_where_it_holds():
+    space = Space(
+        "svc",
+        choices={"kernel": ("linear", "rbf", "poly"), "shift": (0, 1)},
+        between={"gamma": Between(0.1, 1.0), "degree": Between(2, 5, whole=True)},
+        when={"gamma": {"kernel": ("rbf", "poly")}, "degree": {"kernel": ("poly",)}, "shift": {"degree": (3,)}},
+    )
+    trials = random_trials([space], 60, 1)[0]
+    for params in trials:
+        assert ("gamma" in params) is (params["kernel"] != "linear")
+        assert ("degree" in params) is (params["kernel"] == "poly")
+        assert ("shift" in params) is (params.get("degree") == 3)
+    assert {params["kernel"] for params in trials} == {"linear", "rbf", "poly"}
+    assert trials.count({"kernel": "linear"}) == 1  # what is dropped makes no other trial
+
+
+def test_a_listed_space_with_conditions_has_each_combination_once():
+    space = Space("svc", choices={"kernel": ("linear", "rbf"), "gamma": (1, 2)}, when={"gamma": {"kernel": ("rbf",)}})
+    drawn = random_trials([space], 50, 0)[0]
+    assert sorted(map(str, drawn)) == sorted(
+        map(str, [{"gamma": 1, "kernel": "rbf"}, {"gamma": 2, "kernel": "rbf"}, {"kernel": "linear"}])
+    )

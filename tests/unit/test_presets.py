@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.plan.candidates import expand
+from orchestrator.plan.search import grows
 from orchestrator.spec.presets import PRESETS
 from tests.unit.spec_case import found, loaded, problems
 from tests.unit.training_case import case
@@ -37,6 +38,14 @@ def test_a_budget_and_the_method_of_ones_own_stand(tmp_path: Path) -> None:
     assert found(tmp_path, "train: {candidates: balanced, search: {method: grid}}\n") == [
         "3:9: a range is drawn from: set `search: {method: random, trials: 20}`"
     ]
+
+
+def test_a_preset_goes_with_any_search_and_a_budget_of_time_bounds_it_by_itself(tmp_path: Path) -> None:
+    searches = ("{method: asha}", "{method: halving}", "{patience: 9}", "{time: 30m}", "{time: 30m, trials: 9}")
+    specs = [loaded(tmp_path, f"train: {{candidates: thorough, search: {search}}}\n") for search in searches]
+    assert [spec.train.search.trials for spec in specs] == [120, 120, 120, 1000, 9]
+    assert all(grows(spec.train.search) for spec in specs)
+    assert {len(expand(spec.train)) for spec in specs[:3]} == {120}
 
 
 def test_a_word_that_is_no_preset_is_refused(tmp_path: Path) -> None:

@@ -107,6 +107,8 @@ def test_the_cost_is_fits_times_trials_by_the_processes_of_the_pool():
     assert found["seconds"] == 27.5
     assert found["untimed"] == ["own"]
     assert found["trials"] == 15
+    assert cost(evidence, {"a": 10, "b": 3}, folds=5, workers=2, share=0.2)["seconds"] == 5.5
+    assert cost(evidence, {"a": 10, "b": 3}, folds=5, workers=2, budget_s=20.0)["seconds"] == 20.0
     document = feasibility_document(evidence, {"a": 1}, folds=2, workers=1)
     assert document is not None
     assert document["cost"]["seconds"] == 1.0

@@ -415,3 +415,74 @@ def test_a_wrong_seed_is_said_once_where_it_is_written(tmp_path):
 
 def test_the_share_of_the_test_may_be_written_in_percent(tmp_path):
     assert loaded(tmp_path, "split: {test: 25%}\n").split.test == 0.25
+
+
+SEARCHED = "train: {candidates: [{hist_gradient_boosting: {fixed: {max_iter: 90}}}], search: {%s}}\n"
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ("time: 30m", "`time` is for searches that draw: set `method: random`"),
+        ("patience: 5", "`patience` is for searches that draw: set `method: random`"),
+        ("factor: 3", "`factor` is for `method: halving` and `method: asha`"),
+        ("method: random, resource: max_iter", "`resource` is for `method: halving` and `method: asha`"),
+        (
+            "method: halving, patience: 5",
+            "`patience` is not for halving, which decides rung by rung (`method: asha` takes it)",
+        ),
+        ("method: asha, min_resource: 20", "the least share of the rows lies between 0 and 1, not 20"),
+        (
+            "method: asha, resource: max_iter, min_resource: 100",
+            "the least max_iter is above what hist_gradient_boosting is given in full, 90",
+        ),
+        (
+            "method: asha, resource: n_estimators",
+            (
+                "n_estimators is the search's resource: give hist_gradient_boosting all of it, "
+                "`fixed: {n_estimators: 300}`"
+            ),
+        ),
+    ],
+)
+def test_keys_of_a_search_go_with_its_method(tmp_path, search, expected):
+    (line,) = found(tmp_path, SEARCHED % search)
+    assert line.endswith(f": {expected}")
+    assert line.startswith("3:")
+
+
+@pytest.mark.parametrize(
+    "search",
+    [
+        "method: random, time: 30m, worker_time: 2h, patience: 10, tolerance: 0.001, batch: 16",
+        "method: halving, min_resource: 0.05, time: 30m",
+        "method: asha, resource: max_iter, min_resource: 10, trials: 40, patience: 3",
+    ],
+)
+def test_a_search_that_decides_as_it_goes_is_fine(tmp_path, search):
+    assert found(tmp_path, SEARCHED % search) == []
+
+
+CONDITIONAL = (
+    "train: {candidates: [{svc: {grid: {kernel: [linear, rbf]}, range: {gamma: {choices: [1], when: %s}}}}]}\n"
+)
+
+
+def test_a_range_may_depend_on_another_parameter(tmp_path):
+    for when in ("{kernel: rbf}", "{kernel: [rbf, linear]}"):
+        (candidate,) = loaded(tmp_path, CONDITIONAL % when).train.candidates
+        assert candidate.range["gamma"].when["kernel"][0] == "rbf"
+
+
+@pytest.mark.parametrize(
+    ("when", "expected"),
+    [
+        ("{kernel: poly}", 'kernel is never "poly" (it is one of: "linear", "rbf")'),
+        ("{kernal: rbf}", "gamma depends on 'kernal', which the candidate does not set (did you mean 'kernel'?)"),
+        ("{gamma: 1}", "gamma depends on 'gamma', which the candidate does not set"),
+    ],
+)
+def test_a_condition_that_can_never_hold_is_a_mistake(tmp_path, when, expected):
+    (line,) = found(tmp_path, CONDITIONAL % when)
+    assert line.startswith("3:")
+    assert expected in line

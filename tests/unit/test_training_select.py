@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents import SearchState, SearchTrial, TrialResult
 from orchestrator.contracts.errors import DataError, InvalidInput
 from orchestrator.contracts.roles import Objective
-from orchestrator.contracts.training import SelectParams
+from orchestrator.contracts.training import Rung, SelectParams
 from tests.unit.training_case import case
 from workers.features.preparation import learned
 from workers.model_files import save_model
@@ -104,3 +104,46 @@ def test_a_champion_that_cannot_be_fitted_names_itself(tmp_path: Path) -> None:
     bad = result("a", 3, 0.7).model_copy(update={"params": {"C": math.inf, "max_iter": -1}})
     with pytest.raises(InvalidInput, match=r"candidate a#3 \(C=inf, max_iter=-1\): The 'max_iter' parameter"):
         select([bad], made.frame, made.rows, made.preparation, params=params, context=made.context())
+
+
+def rung(number: int, share: float) -> Rung:
+    return Rung(number=number, of=3, share=share, amount=share)
+
+
+def test_of_a_search_that_halves_only_trials_in_full_are_ranked_and_the_others_told_of() -> None:
+    low, middle, full = rung(0, 1 / 9), rung(1, 1 / 3), rung(2, 1.0)
+    results = [
+        result("b", 1, 0.99).model_copy(update={"rung": low}),
+        result("a", 1, 0.5).model_copy(update={"rung": low}),
+        result("a", 2, 0.8).model_copy(update={"rung": low}),
+        result("a", 2, 0.7).model_copy(update={"rung": full}),
+        result("b", 2, 0.9).model_copy(update={"rung": middle}),
+        result("b", 3, 0.7).model_copy(update={"rung": full}),
+    ]
+    asked = [
+        SearchTrial(
+            stage="s", candidate=one.candidate, index=one.index, params={}, rung=one.rung, step=1, score=one.mean
+        )
+        for one in results
+    ]
+    failed = SearchTrial(stage="s", candidate="a", index=3, params={}, rung=low, step=1, failed=True)
+    state = SearchState(method="asha", trials=(*asked, failed), ended="all 6 settings were tried")
+    for shuffled in (results, results[::-1]):  # trials come in the order of the search
+        ranking = rank(shuffled, SelectParams(objective=ACCURACY, candidates=("a", "b")), state)
+        assert [(one.candidate, one.index) for one in ranking.trials] == [("a", 2), ("b", 3)]
+        assert [(one.rank, one.candidate, one.index) for one in ranking.stopped] == [
+            (3, "b", 2), (4, "b", 1), (5, "a", 1),
+        ]  # fmt: skip
+    assert ranking.reason == (
+        "a#2 has the best mean accuracy 0.7 over 1 folds, among 2 trials in full (1 failed and are left out); the asha "
+        "search tried 6 settings in 7 trials and asked for no more since all 6 settings were tried"
+    )
+    assert ranking.search is not None
+    assert (ranking.search.settings, ranking.search.trials, ranking.search.failed) == (6, 7, 1)
+    assert [(one.trials, one.failed) for one in ranking.search.rungs] == [(4, 1), (1, 0), (2, 0)]
+    assert ranking.search.resource_used == pytest.approx(4 / 9 + 1 / 3 + 2)
+
+
+def test_a_search_without_a_trial_in_full_has_no_champion() -> None:
+    with pytest.raises(DataError, match="no trial in full came to an end"):
+        rank([result("a", 1, 0.9).model_copy(update={"rung": rung(0, 0.1)})], SelectParams(objective=ACCURACY))

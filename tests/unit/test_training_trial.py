@@ -15,12 +15,14 @@ from sklearn.svm import SVC
 
 from orchestrator.contracts.errors import DataError, InvalidInput, RequirementMissing, UserCodeError
 from orchestrator.contracts.roles import Objective
+from orchestrator.contracts.training import Rung
 from tests.unit.training_case import Case, case
 from workers.features.preparation import feature_columns, learned
 from workers.runtime.interruption import StageCancelled
 from workers.training import folds
 from workers.training.estimators import build
 from workers.training.fitting import takes_weights
+from workers.training.sampling import sample
 from workers.training.trial import trial
 
 BINARY = {
@@ -242,3 +244,28 @@ def test_open_seeds_are_the_trials_and_fixed_ones_stay(tmp_path: Path) -> None:
     assert build(made.trial("sklearn.svm.SVC")).random_state == 7
     assert build(made.trial("sklearn.svm.SVC", {"random_state": 3})).random_state == 3
     assert isinstance(build(made.trial("sklearn.svm:SVC")), SVC)
+
+
+def test_a_trial_on_a_rung_is_fitted_on_a_share_of_the_training_rows_and_scored_on_all_others(tmp_path: Path) -> None:
+    made = case(tmp_path, "binary", weighted=True)
+    path = "sklearn.linear_model.LogisticRegression"
+
+    def scores(rung: Rung | None) -> tuple[float, ...]:
+        params = made.trial(path, rung=rung)
+        context = made.context()
+        return trial(
+            made.frame, made.rows, made.preparation, made.summary, params=params, context=context
+        ).result.scores
+
+    whole = scores(None)
+    third = Rung(number=0, of=2, share=1 / 3, amount=1 / 3)
+    assert scores(third) == scores(third)
+    assert scores(third) != whole
+    assert scores(Rung(number=1, of=2, share=1.0, amount=1.0)) == whole
+    # A parameter is in `params` already: the rows are all of them.
+    assert scores(Rung(number=0, of=2, resource="max_iter", share=1 / 3, amount=30)) == whole
+    fold = next(iter(folds.prepared_folds(made.frame, made.rows, made.preparation, made.summary, made.context())))
+    chosen = sample(fold.target, 1 / 3, "classification", (7, fold.number))
+    model = build(made.trial(path)).fit(fold.train[chosen], fold.target[chosen], sample_weight=fold.weight[chosen])
+    by_hand = get_scorer("roc_auc")(model, fold.validation, fold.truth, sample_weight=fold.truth_weight)
+    assert scores(third)[0] == pytest.approx(by_hand, abs=1e-12)

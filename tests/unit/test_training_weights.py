@@ -13,12 +13,14 @@ from sklearn.utils.class_weight import compute_class_weight, compute_sample_weig
 
 from orchestrator.contracts.documents import TrialResult
 from orchestrator.contracts.roles import Objective
-from orchestrator.contracts.training import SelectParams
+from orchestrator.contracts.training import Rung, SelectParams
 from tests.unit.spec_case import found
 from tests.unit.training_case import Case, case
 from workers.features.preparation import feature_columns, learned
 from workers.training.estimators import build
 from workers.training.fitting import training_weights
+from workers.training.folds import prepared_folds
+from workers.training.sampling import sample
 from workers.training.select import select
 from workers.training.trial import trial
 
@@ -105,3 +107,21 @@ def test_what_cannot_be_balanced_is_refused(tmp_path: Path) -> None:
         "3:56: `train.weights` weighs the classes already: take class_weight out, or `weights`"
     ]
     assert found(tmp_path, "train: {weights: even}\n") == ["3:18: train.weights should be 'balanced', not 'even'"]
+
+
+def test_on_a_rung_the_classes_are_balanced_among_the_rows_that_it_has(tmp_path: Path) -> None:
+    made = rare(tmp_path, weighted=True)
+    rung = Rung(number=0, of=2, share=0.3, amount=0.3)
+    params = made.trial(LOGISTIC, weights="balanced", rung=rung)
+    found = trial(made.frame, made.rows, made.preparation, made.summary, params=params, context=made.context()).result
+    fold = next(iter(prepared_folds(made.frame, made.rows, made.preparation, made.summary, made.context())))
+    chosen = sample(fold.target, 0.3, "classification", (params.seed, fold.number))
+    weight = training_weights(fold.target[chosen], fold.weight[chosen], "balanced")
+    model = build(params).fit(fold.train[chosen], fold.target[chosen], sample_weight=weight)
+    said = model.predict(fold.validation)
+    expected = balanced_accuracy_score(fold.truth, said, sample_weight=fold.truth_weight)
+    assert found.scores[0] == pytest.approx(expected, abs=1e-12)
+    assert found.scores != trial(
+        made.frame, made.rows, made.preparation, made.summary,
+        params=params.model_copy(update={"weights": None}), context=made.context(),
+    ).result.scores  # fmt: skip

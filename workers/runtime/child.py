@@ -9,7 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from types import FrameType
 from typing import Any
 
@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestrator.contracts.calls import Purity
-from orchestrator.contracts.tasks import purity_of
+from orchestrator.contracts.tasks import TASKS, purity_of
 from orchestrator.engine.ledger import Ledger
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
@@ -131,13 +131,14 @@ class Child:
             author=job.author,
             refusal=job.refusal,
             resources=(self.redis, self.settings) if effect else None,
+            accounts=partial(self.ledger.spent, job.run) if TASKS[job.call.task].expands else None,
         )
         desk = Desk(self.store, lambda: context.workdir)
         try:
             outputs = execute(job, function_of(job.call.task), context, desk, os.environ)
         finally:
             context.close()
-        return Outcome(outputs=outputs, measured=context.measured)
+        return Outcome(outputs=outputs, measured=context.measured, grown=context.grown, joins=context.joins)
 
     def show(self, ledger: Ledger, running: Running, last: bool = False) -> None:
         """Send new lines of the stage's output to those who watch."""

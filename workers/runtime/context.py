@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 import math
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import redis as redis_py
 
+from orchestrator.contracts.calls import StageCall
 from orchestrator.contracts.errors import CycleryError
+from orchestrator.engine.messages import Spent
 from orchestrator.settings import Settings
 from orchestrator.store.cache import HostCache
 
@@ -47,6 +49,9 @@ class StageContext:
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(LOGGER))
     measured: dict[str, Any] = field(default_factory=dict)
     resources: tuple[redis_py.Redis, Settings] | None = None  # of stages that change the world
+    accounts: Callable[[Sequence[str]], Spent] | None = None  # of stages that expand
+    grown: tuple[StageCall, ...] = ()  # see `expand`
+    joins: tuple[str, ...] = ()
 
     @property
     def workdir(self) -> Path:
@@ -66,6 +71,23 @@ class StageContext:
     def derived(self, key: str, build: Callable[[Path], None]) -> Path:
         """A file in the host's cache, built once per host by `build(path)` and shared by mapping."""
         return self.host_files.derived(key, build)
+
+    def expand(self, calls: Sequence[StageCall], joins: Sequence[str]) -> None:
+        """Let these stages join the run in the very step that completes this one: if it is not completed, none does.
+
+        They may depend on stages that are done, on this one and on one another; `joins` are stages that still wait and
+        from then on wait for the new ones too. A cached result brings the same expansion again. Only for tasks that
+        the table says expand.
+        """
+        if self.accounts is None:
+            raise CycleryError(f"stage {self.stage} may not bring other stages into being: its task does not expand")
+        self.grown, self.joins = tuple(calls), tuple(joins)
+
+    def spent(self, stages: Sequence[str]) -> Spent:
+        """What the ledger recorded of the time that stages of this run took; only for tasks that expand."""
+        if self.accounts is None:
+            raise CycleryError(f"stage {self.stage} may not read what others took: its task does not expand")
+        return self.accounts(stages)
 
     @property
     def cancelled(self) -> bool:

@@ -36,6 +36,8 @@ class Outcome(Value):
 
     outputs: dict[str, ArtifactRef] = Field(default_factory=dict)
     measured: dict[str, Any] = Field(default_factory=dict)
+    grown: tuple[StageCall, ...] = ()  # stages that join the run in the step that completes this one
+    joins: tuple[str, ...] = ()  # waiting stages that wait for those too
 
 
 def resolve_inputs(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> dict[str, ResolvedInput]:

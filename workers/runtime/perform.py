@@ -20,7 +20,7 @@ from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
 from orchestrator.contracts.keys import content_key
 from orchestrator.contracts.records import OFF_RECIPE, StageError
 from orchestrator.contracts.tasks import as_done_here, purity_of
-from orchestrator.engine.messages import CacheRecord, Claim, Completion, Settled
+from orchestrator.engine.messages import CacheRecord, Claim, Completion, Expansion, Settled
 from workers.runtime.child import Child
 from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.guests import GuestBody, GuestFailed, GuestKilled
@@ -185,6 +185,7 @@ class Attempt:
             lasting=purity_of(self.call) is Purity.EFFECT,
             refusal=refusal,
             ends=refusal is not None and self.call.task in _ENDING,
+            expansion=Expansion(outcome.grown, outcome.joins) if outcome.grown else None,
         )
 
     def _cached(self, hit: CacheRecord) -> Completion:

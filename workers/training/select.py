@@ -11,7 +11,14 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Preparation, RankedTrial, Ranking, SplitSummary, TrialResult
+from orchestrator.contracts.documents import (
+    Preparation,
+    RankedTrial,
+    Ranking,
+    SearchState,
+    SplitSummary,
+    TrialResult,
+)
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.training import SelectParams, TrialParams
@@ -22,6 +29,7 @@ from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import prepared_folds, texts
 from workers.training.matrix import training_matrix
+from workers.training.progress import sentence, told
 from workers.training.threshold import decide, with_threshold
 
 
@@ -38,6 +46,7 @@ def select(
     rows: Artifact,
     preparation: Preparation,
     summary: SplitSummary | None = None,
+    search: SearchState | None = None,
     *,
     params: SelectParams,
     context: StageContext,
@@ -47,7 +56,7 @@ def select(
     The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]). Where the workflow sets a decision
     threshold, it is chosen on the folds, and the last step is the estimator inside a FixedThresholdClassifier.
     """
-    ranking = rank(results, params)
+    ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
     pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
@@ -67,8 +76,11 @@ def select(
     return SelectOutputs(pipeline, ranking)
 
 
-def rank(results: Sequence[TrialResult], params: SelectParams) -> Ranking:
-    """All trials, best mean first; equal means stand in the order of the spec, which `results` keep.
+def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchState | None = None) -> Ranking:
+    """All trials, best mean first; equal means stand in the order of the spec.
+
+    Of a search that halves only trials in full are ranked: a mean on fewer rows says nothing about the champion. The
+    other settings follow in `stopped`.
 
     one_standard_error takes, among the trials within one standard error of the best mean, the simplest: of the
     candidate that stands first in the spec, the one with the best mean. People list simple candidates first; nothing
@@ -78,12 +90,16 @@ def rank(results: Sequence[TrialResult], params: SelectParams) -> Ranking:
         raise DataError("no trial came to an end, so there is no model to choose: see the errors of the trials")
     metric = METRICS[params.objective.metric]
     sign = 1.0 if metric.greater_is_better else -1.0
-    ordered = sorted(results, key=lambda result: -sign * result.mean)  # stable: ties stay in order
+    ordered = sorted(in_order(results, params.candidates), key=lambda result: -sign * result.mean)  # stable: ties stay
+    ordered, stopped = parted(ordered)
+    if not ordered:
+        raise DataError("no trial in full came to an end, so there is no model to choose: see the errors of the trials")
     best = chosen = ordered[0]
     if params.rule == "one_standard_error":
         error = standard_error(best)
         near = {id(result) for result in ordered if sign * (best.mean - result.mean) <= error}
-        first = next(result.candidate for result in results if id(result) in near)
+        spec_order = in_order(results, params.candidates)
+        first = next(result.candidate for result in spec_order if id(result) in near)
         chosen = next(result for result in ordered if id(result) in near and result.candidate == first)
     places = [chosen, *(result for result in ordered if result is not chosen)]
     trials = tuple(_ranked(place, result) for place, result in enumerate(places, 1))
@@ -94,9 +110,31 @@ def rank(results: Sequence[TrialResult], params: SelectParams) -> Ranking:
         trials=trials,
         champion=trials[0],
         estimator=chosen.estimator,
-        reason=_reason(chosen, best, len(results), params),
+        reason=_reason(chosen, best, len(ordered), params, search),
+        stopped=tuple(_ranked(place, result) for place, result in enumerate(stopped, len(trials) + 1)),
+        search=told(search) if search else None,
         weights=params.weights,
     )
+
+
+def in_order(results: Sequence[TrialResult], candidates: Sequence[str]) -> list[TrialResult]:
+    """As a plan would have listed them: trials that a search asked for come in the order in which they were asked."""
+    places = {name: place for place, name in enumerate(candidates)}
+    if not places:
+        return list(results)
+    return sorted(results, key=lambda one: (places.get(one.candidate, len(places)), one.index))
+
+
+def parted(ordered: Sequence[TrialResult]) -> tuple[list[TrialResult], list[TrialResult]]:
+    """Trials in full, and each other setting at the highest rung that it was scored at; the highest rungs first."""
+    full = [one for one in ordered if one.rung is None or one.rung.full]
+    settled = {(one.candidate, one.index) for one in full}
+    stopped: list[TrialResult] = []
+    for one in sorted(ordered, key=lambda one: -(one.rung.number if one.rung else 0)):  # stable: the best first
+        if (one.candidate, one.index) not in settled:
+            settled.add((one.candidate, one.index))
+            stopped.append(one)
+    return full, stopped
 
 
 def standard_error(result: TrialResult) -> float:
@@ -114,20 +152,26 @@ def _ranked(place: int, result: TrialResult) -> RankedTrial:
         mean=result.mean,
         std=result.std,
         scores=result.scores,
+        rung=result.rung,
     )
 
 
-def _reason(chosen: TrialResult, best: TrialResult, count: int, params: SelectParams) -> str:
+def _reason(
+    chosen: TrialResult, best: TrialResult, count: int, params: SelectParams, search: SearchState | None
+) -> str:
     metric = params.objective.metric
-    missing = 0 if params.trials is None else params.trials - count
-    among = f"{count} trial{'s' if count > 1 else ''}" + (f" ({missing} failed and are left out)" if missing else "")
+    missing = sum(one.failed for one in search.trials) if search else (params.trials or count) - count
+    in_full = " in full" if chosen.rung is not None else ""
+    among = f"{count} trial{'s' if count > 1 else ''}{in_full}"
+    among += f" ({missing} failed and are left out)" if missing else ""
+    how = f"; {sentence(told(search))}" if search else ""
     score = f"mean {metric} {chosen.mean:.4g} over {len(chosen.scores)} folds"
     if chosen is best:
-        return f"{chosen.candidate}#{chosen.index} has the best {score}, among {among}"
+        return f"{chosen.candidate}#{chosen.index} has the best {score}, among {among}{how}"
     return (
         f"{chosen.candidate}#{chosen.index} is the simplest, by the order of candidates, within one standard error "
         f"({standard_error(best):.2g}) of the best, {best.candidate}#{best.index} ({best.mean:.4g}): {score}, "
-        f"among {among}"
+        f"among {among}{how}"
     )
 
 

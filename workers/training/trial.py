@@ -8,14 +8,15 @@ import sys
 import time
 import warnings
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from orchestrator.contracts.documents import Preparation, SplitSummary, TrialResult
 from orchestrator.contracts.errors import DataError
-from orchestrator.contracts.training import TrialParams
+from orchestrator.contracts.training import ROWS, TrialParams
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
@@ -23,6 +24,7 @@ from workers.scoring import respond, score
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
 from workers.training.folds import PreparedFold, prepared_folds, texts
+from workers.training.sampling import sample
 
 
 class TrialOutputs(NamedTuple):
@@ -50,7 +52,8 @@ def trial(
     """Fit the pipeline on each fold's training rows and score it on its validation rows.
 
     The scores are those of scikit-learn's cross_validate on the same pipeline, frame and folds. A metric that is
-    undefined on a fold fails the trial: a mean over the other folds would compare trials on different rows.
+    undefined on a fold fails the trial: a mean over the other folds would compare trials on different rows. On a rung
+    whose resource is rows the estimator sees a share of the fold's training rows; the preparation has seen them all.
     """
     estimator = build(params)
     folds = prepared_folds(frame, rows, preparation, summary, context)
@@ -67,11 +70,11 @@ def trial(
 def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparation, params: TrialParams) -> _Scored:
     label, metric = describe(params), params.objective.metric
     classes, positive = preparation.classes, preparation.positive
-    weight = training_weights(fold.target, fold.weight, params.weights)
+    features, target, weight = _training_rows(fold, params)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
         warnings.simplefilter("always")
-        fit(model, fold.train, fold.target, weight)
+        fit(model, features, target, weight)
         fitted = time.perf_counter()
         answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
         value = score(metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
@@ -80,6 +83,15 @@ def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparati
         raise DataError(f"{label}: {_undefined(metric, fold, value)}")
     notes = () if weight is None or takes_weights(model) else (unweighted_note(model),)
     return _Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
+
+
+def _training_rows(fold: PreparedFold, params: TrialParams) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+    """Features, target and weights that the estimator is fitted on."""
+    if params.rung is None or params.rung.resource != ROWS or params.rung.full:
+        return fold.train, fold.target, training_weights(fold.target, fold.weight, params.weights)
+    chosen = sample(fold.target, params.rung.amount, params.objective.task, (params.seed, fold.number))
+    target, weight = fold.target[chosen], None if fold.weight is None else fold.weight[chosen]
+    return fold.train[chosen], target, training_weights(target, weight, params.weights)
 
 
 def _undefined(metric: str, fold: PreparedFold, value: float) -> str:
@@ -101,6 +113,7 @@ def _result(scored: list[_Scored], params: TrialParams) -> TrialResult:
         mean=float(np.mean(scores)),
         std=float(np.std(scores)),
         warnings=tuple(_once(scored)),
+        rung=params.rung,
     )
 
 

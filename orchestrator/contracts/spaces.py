@@ -1,4 +1,4 @@
-"""Candidates → trials: grids in the order of the spec, random draws that are the same on every platform."""
+"""The spaces that a search draws from: grids in the order of the spec, draws that are the same on every platform."""
 
 from __future__ import annotations
 
@@ -45,11 +45,28 @@ class Space:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     choices: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     between: Mapping[str, Between] = field(default_factory=dict)
+    when: Mapping[str, Mapping[str, Sequence[Any]]] = field(default_factory=dict)  # given only where others are so
 
     def grid(self) -> Iterator[dict[str, Any]]:
         """Every combination of the choices, each once, the last one named changing fastest."""
         products = itertools.product(*self.choices.values())
-        return _distinct({**self.fixed, **dict(zip(self.choices, values, strict=True))} for values in products)
+        return _distinct(
+            self.held({**self.fixed, **dict(zip(self.choices, values, strict=True))}) for values in products
+        )
+
+    def held(self, params: dict[str, Any]) -> dict[str, Any]:
+        """The parameters without those whose conditions do not hold, and without those that depend on such."""
+        while True:
+            kept = {
+                name: value
+                for name, value in params.items()
+                if all(
+                    other in params and params[other] in allowed for other, allowed in self.when.get(name, {}).items()
+                )
+            }
+            if len(kept) == len(params):
+                return kept
+            params = kept
 
     def draws(self, seed: int) -> Iterator[dict[str, Any]]:
         """Different random combinations until there are no more; the first ones never depend on how many are taken.
@@ -57,7 +74,7 @@ class Space:
         Drawn in the order of names: reordering the spec changes nothing.
         """
         dice = random.Random(f"{seed}:{self.name}")  # noqa: S311  (a search, not a secret)
-        ordered = Space(self.name, self.fixed, dict(sorted(self.choices.items())), self.between)
+        ordered = Space(self.name, self.fixed, dict(sorted(self.choices.items())), self.between, self.when)
         if not self.between and math.prod(len(values) for values in self.choices.values()) <= LISTED:
             listed = list(ordered.grid())
             dice.shuffle(listed)
@@ -70,7 +87,7 @@ class Space:
                 name: self.between[name].draw(dice) if name in self.between else dice.choice(self.choices[name])
                 for name in sorted({*self.choices, *self.between})
             }
-            yield {**self.fixed, **drawn}
+            yield self.held({**self.fixed, **drawn})
 
 
 def grid_trials(spaces: Sequence[Space]) -> list[list[dict[str, Any]]]:
@@ -81,18 +98,29 @@ def grid_trials(spaces: Sequence[Space]) -> list[list[dict[str, Any]]]:
 def random_trials(spaces: Sequence[Space], total: int, seed: int) -> list[list[dict[str, Any]]]:
     """For each space its draws, taken in turns until there are `total`; each space gets at least one."""
     drawn: list[list[dict[str, Any]]] = [[] for _ in spaces]
+    for place, params in in_turns(spaces, total, seed):
+        drawn[place].append(params)
+    return drawn
+
+
+def in_turns(spaces: Sequence[Space], total: int, seed: int) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The draws in the order in which they are taken, each with its space's place.
+
+    They end after `total`, or when no space has another combination; each space gets at least one.
+    """
     sources = [space.draws(seed) for space in spaces]
     open_places = list(range(len(spaces)))
     left = max(total, len(spaces))
-    while left and open_places:
+    while open_places:
         for place in list(open_places):
-            params = next(sources[place], None) if left else None
+            if not left:
+                return
+            params = next(sources[place], None)
             if params is None:
                 open_places.remove(place)
                 continue
-            drawn[place].append(params)
+            yield place, params
             left -= 1
-    return drawn
 
 
 def _distinct(combinations: Iterable[dict[str, Any]], patience: int | None = None) -> Iterator[dict[str, Any]]:

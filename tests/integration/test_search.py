@@ -1,0 +1,242 @@
+"""Searches that decide as they go, through a real ledger: any order, deaths, failures, and once more from the cache."""
+
+from __future__ import annotations
+
+import random
+import signal
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import redis as redis_py
+
+from orchestrator.client.planning import calls_of
+from orchestrator.client.session import Session
+from orchestrator.client.workflow import Workflow
+from orchestrator.contracts.calls import Kind, Plan
+from orchestrator.contracts.documents import Ranking
+from orchestrator.contracts.records import RunRecord
+from orchestrator.engine.history import History
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.submission import Submission
+from orchestrator.plan.build import build
+from orchestrator.plan.fingerprints import Fingerprints
+from orchestrator.report.comparison import comparison
+from orchestrator.report.document import run_document
+from orchestrator.report.evidence import Evidence
+from orchestrator.report.html import render
+from orchestrator.report.trials import trial_rows, with_warnings
+from orchestrator.settings import Settings
+from workers.app import Worker
+from workers.runtime.child import Child
+from workers.runtime.perform import perform
+
+WORKFLOW = """
+objective: {{predict: bought, task: classification, positive: "yes", metric: roc_auc{needed}}}
+data: {{sources: {{people: {{file: people.csv}}}}}}
+train:
+  candidates: [{{logistic_regression: {{range: {{C: {{low: 0.0001, high: 10, log: true}}}}}}}}, dummy]
+  search: {{folds: 2, {search}}}
+"""
+
+
+@dataclass
+class Bench:
+    """A child in this process that does whatever is ready, in any order."""
+
+    child: Child
+    ledger: Ledger
+    history: History
+    folder: Path
+
+    def submit(self, search: str, needed: str = "") -> str:
+        file = self.folder / "shop.yaml"
+        file.write_text(WORKFLOW.format(search=search, needed=needed))
+        spec = Workflow.load(file).spec
+        source = self.child.store.put_file(self.folder / "people.csv", Kind.FILE)
+        environments = dict.fromkeys(("prep", "train", "evaluate", "ops"), "sha256:env")
+        return self.ledger.submit(
+            Submission(build(spec, Fingerprints(sources={"people": source}, environments=environments)), new=True)
+        ).run
+
+    def work(self, run: str, order: int | None = None, *, deadly: bool = False) -> RunRecord:
+        """Do what is ready until the run ends; `deadly`: the first owner of every fourth stage dies under it."""
+        dice = random.Random(order)
+        died: set[str] = set()
+        while not (record := self.record(run)).status.ended:
+            ready = [stage.id for stage in record.stages if stage.state == "ready"]
+            self.ledger.repair(100, 0)
+            one = ready[0] if order is None else dice.choice(ready)
+            if deadly and one not in died and dice.random() < 0.25:
+                died.add(one)
+                claim = self.ledger.claim(run, one, worker="train@gone", host="gone", pid=1)
+                if claim is not None:
+                    self.ledger.bury(claim.lease)
+                continue
+            perform(self.child, run, [one], "")
+        assert not deadly or {one.partition("[")[0] for one in died} >= {"search", "train"}
+        return record
+
+    def record(self, run: str) -> RunRecord:
+        record = self.history.snapshot(run)
+        assert record is not None
+        return record
+
+    def evidence(self, record: RunRecord) -> Evidence:
+        return Evidence(record, self.child.store.read)
+
+    def ranking(self, record: RunRecord) -> Ranking:
+        select = record.stage("select")
+        assert select is not None, record
+        assert select.state == "done", select
+        return Ranking.model_validate_json(self.child.store.read(select.outputs["ranking"]))
+
+
+def people(rows: int) -> pd.DataFrame:
+    dice = np.random.default_rng(3)
+    table = pd.DataFrame(dice.normal(size=(rows, 6)), columns=list("abcdef")).round(3)
+    table["bought"] = np.where(table["a"] + table["b"] + dice.normal(0, 1, rows) > 0, "yes", "no")
+    return table
+
+
+@pytest.fixture
+def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path) -> Iterator[Bench]:
+    people(160).to_csv(tmp_path / "people.csv", index=False)
+    child = Worker(settings, "train", 1, None).child
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+    yield Bench(child, Ledger(redis, settings), History(redis, settings.namespace), tmp_path)
+    child.close()
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def states(record: RunRecord) -> dict[str, str]:
+    return {stage.id: str(stage.state) for stage in record.stages}
+
+
+@pytest.mark.parametrize("search", ["method: asha, trials: 9, batch: 3", "method: halving, trials: 9"])
+def test_whatever_the_order_and_the_deaths_the_trials_scores_and_champion_are_the_same(
+    bench: Bench, search: str
+) -> None:
+    first = bench.work(bench.submit(search))
+    assert first.status == "succeeded"
+    assert set(states(first).values()) == {"done"}
+    ranking = bench.ranking(first)
+    assert ranking.search is not None
+    assert ranking.search.ended == "all 9 settings were tried"
+    assert ranking.search.trials == len([one for one in states(first) if one.startswith("train[")]) > 9
+    for key in bench.ledger.redis.scan_iter(f"{bench.ledger.keys.prefix}cache:*"):
+        bench.ledger.redis.delete(key)  # nothing is known any more
+    again = bench.work(bench.submit(search), order=1, deadly=True)
+    assert not any(stage.cached for stage in again.stages)
+    assert states(again) == states(first)
+    assert bench.ranking(again) == ranking
+
+
+def test_recorded_decisions_replay_and_a_budget_of_time_is_among_them(bench: Bench) -> None:
+    search = "method: random, trials: 30, batch: 2, worker_time: 1ms"
+    first = bench.work(bench.submit(search))
+    ranking = bench.ranking(first)
+    assert ranking.search is not None
+    assert ranking.search.ended == "the budget of worker time (0.001 s) was spent"
+    assert ranking.search.worker_s is not None
+    assert ranking.search.worker_s > 0.001
+    assert 2 <= len(ranking.trials) < 30
+    again = bench.work(bench.submit(search), order=2)
+    assert states(again) == states(first)
+    assert all(stage.cached for stage in again.stages)
+    assert bench.ranking(again) == ranking
+
+
+def test_the_very_calls_of_a_run_are_those_that_were_planned(bench: Bench, settings: Settings) -> None:
+    run = bench.submit("method: halving, trials: 6")
+    planned = {stage.id for stage in bench.record(run).stages}
+    record = bench.work(run)
+    session = Session(settings)
+    calls = calls_of(session, run)
+    assert {call.id for call in calls} == planned < set(states(record))
+    assert bench.history.grown(run) == set(states(record)) - planned
+    order = [stage.id for stage in record.stages if stage.id in planned]
+    stages = tuple(sorted(calls, key=lambda call: order.index(call.id)))
+    bench.ledger.submit(Submission(Plan(workflow="shop", stages=stages), run=run, generation=2))
+    again = bench.work(run, order=3)
+    assert (again.generation, states(again)) == (2, states(record))
+    assert bench.ranking(again) == bench.ranking(record)
+
+
+def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(bench: Bench) -> None:
+    run = bench.submit("method: random, trials: 6, patience: 5, batch: 2")
+    victims: list[str] = []
+    while not (record := bench.record(run)).status.ended:
+        bench.ledger.repair(100, 0)
+        ready = [stage.id for stage in record.stages if stage.state == "ready"]
+        if ready[0].startswith("train[") and len(victims) < 2:
+            victims.append(ready[0])
+            for _ in range(3):  # the host runs out of memory, each time that it is tried
+                bench.ledger.repair(100, 0)
+                claim = bench.ledger.claim(run, ready[0], worker="train@gone", host="gone", pid=1)
+                assert claim is not None
+                bench.ledger.bury(claim.lease)
+            continue
+        perform(bench.child, run, ready[:1], "")
+    assert record.status == "succeeded"
+    failed = [stage.id for stage in record.stages if stage.state == "failed"]
+    assert failed == victims
+    ranking = bench.ranking(record)
+    assert ranking.search is not None
+    assert ranking.search.failed == 2
+    assert len(ranking.trials) == ranking.search.trials - 2
+    assert "(2 failed and are left out)" in ranking.reason
+    told = run_document(record, bench.child.store.read)["search"]
+    assert (told["failed"], told["method"]) == (2, "random")
+
+
+def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None:
+    run = bench.submit("method: asha, trials: 9, batch: 3")
+    while not any(stage.id.startswith("train[") and stage.state == "done" for stage in bench.record(run).stages):
+        bench.ledger.repair(100, 0)
+        ready = [stage.id for stage in bench.record(run).stages if stage.state == "ready"]
+        perform(bench.child, run, ready[-1:], "")
+    document = run_document(bench.record(run), bench.child.store.read)
+    assert document["search"]["method"] == "asha"
+    assert document["search"]["ended"] is None
+    assert document["trials"][0]["rung"]["resource"] == "rows"
+    bench.ledger.cancel(run, "tester")
+    record = bench.record(run)
+    assert record.status == "cancelled"
+    assert {stage.state for stage in record.stages} == {"done", "cancelled"}
+
+
+def test_a_search_waits_for_what_is_required_and_never_begins_where_it_is_not_so(bench: Bench) -> None:
+    search = "method: halving, trials: 6"
+    people(600).to_csv(bench.folder / "people.csv", index=False)
+    refused = bench.work(bench.submit(search, ", target: 1, require: realistic"))
+    assert refused.status == "refused"
+    found = states(refused)
+    assert found["require"] == "done"
+    assert {state for one, state in found.items() if one.startswith("search[")} == {"skipped"}
+    assert not any(one.startswith("train[") for one in found)
+    allowed = bench.work(bench.submit(search, ", target: 0.55, require: realistic"), order=4)
+    assert allowed.status == "succeeded"
+    assert "was expected to spend" in render(allowed, bench.child.store.read)
+
+
+def test_the_trials_of_a_search_are_listed_with_their_rungs_and_runs_compared(bench: Bench) -> None:
+    first = bench.work(bench.submit("method: halving, trials: 6"))
+    second = bench.work(bench.submit("method: random, trials: 6"))
+    evidence = bench.evidence(first)
+    rows = with_warnings(trial_rows(evidence), evidence)
+    stages = {stage.id: stage for stage in evidence.stages("train.trial")}
+    assert {row["stage"] for row in rows} == stages.keys()
+    assert all(f".{row['rung'] - 1}]" in row["stage"] and row["fit_s"] > 0 for row in rows)
+    ranked = [row for row in rows if row["rank"] is not None]
+    assert [row["rank"] for row in ranked] == [1, 2, 3, 4, 5, 6]
+    assert [row["rung"] for row in ranked] == sorted((row["rung"] for row in ranked), reverse=True)
+    compared = comparison([evidence, bench.evidence(second)])
+    assert compared["comparable"]
+    assert [one["key"] for one in compared["differences"]] == ["train.search.method"]
+    assert [run["trials"] for run in compared["runs"]] == [len(rows), 6]
+    assert [run["champion"]["candidate"] for run in compared["runs"]] == ["logistic_regression"] * 2
