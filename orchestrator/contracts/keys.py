@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestrator.contracts.calls import ArtifactRef, Gather, Input, Output, Purity, StageCall
-from orchestrator.contracts.tasks import TASKS, purity_of
+from orchestrator.contracts.tasks import expands, purity_of
 from orchestrator.contracts.values import digest_of
 
 KEY_VERSION = 1
@@ -22,7 +22,7 @@ def recipe_key(call: StageCall, upstream_keys: Mapping[str, str | None], environ
     of the environment that its queue runs in. The approval that a stage merely comes after has no key either, and does
     not take away the stage's own.
     """
-    if purity_of(call) is Purity.VOLATILE or (call.task in TASKS and TASKS[call.task].expands):
+    if purity_of(call) is Purity.VOLATILE or expands(call):
         return None
     environment = environments.get(call.queue)
     if environment is None:

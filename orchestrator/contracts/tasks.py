@@ -109,6 +109,11 @@ def as_done_here(call: StageCall) -> StageCall:
     return call.model_copy(update={"version": task.version})
 
 
+def expands(call: StageCall) -> bool:
+    """Whether the stage may bring further ones into being; a task that this release does not know brings none."""
+    return call.task in TASKS and TASKS[call.task].expands
+
+
 def purity_of(call: StageCall) -> Purity:
     """What may be done with a call's result; a task that this release does not know is never cached."""
     if call.purity is not None:

@@ -18,7 +18,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from orchestrator.contracts.calls import Purity
-from orchestrator.contracts.tasks import TASKS, purity_of
+from orchestrator.contracts.tasks import expands, purity_of
 from orchestrator.engine.ledger import Ledger
 from orchestrator.settings import Settings
 from orchestrator.store.connection import connect
@@ -131,7 +131,7 @@ class Child:
             author=job.author,
             refusal=job.refusal,
             resources=(self.redis, self.settings) if effect else None,
-            accounts=partial(self.ledger.spent, job.run) if TASKS[job.call.task].expands else None,
+            accounts=partial(self.ledger.spent, job.run) if expands(job.call) else None,
         )
         desk = Desk(self.store, lambda: context.workdir)
         try:
