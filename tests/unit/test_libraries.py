@@ -6,22 +6,14 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from orchestrator.contracts import environment
-from orchestrator.contracts.documents import TrialResult
 from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.estimators import FOREIGN
-from orchestrator.contracts.roles import Objective, Threshold
-from orchestrator.contracts.training import SelectParams
 from tests.unit.spec_case import found, loaded
 from tests.unit.training_case import case
-from workers.features.preparation import feature_columns
-from workers.model_files import load_model, save_model
 from workers.training.estimators import build
-from workers.training.select import select
-from workers.training.trial import trial
 
 XGB, LIGHT = "xgboost.XGBClassifier", "lightgbm.LGBMClassifier"
 INSTALLED = [path for path in FOREIGN if find_spec(path.split(".")[0])]
@@ -69,36 +61,3 @@ def test_a_pools_environment_names_what_it_has_of_them() -> None:
     named = {name.split("-")[0] for name in environment.environment() if name in environment.OPTIONAL}
     assert named == {path.split(".")[0] for path in INSTALLED}
     assert {path.split(".")[0] for path in FOREIGN} <= set(environment.OPTIONAL)
-
-
-def test_those_that_are_installed_are_scored_kept_and_reproduced(tmp_path: Path) -> None:
-    """Nothing to do where none is: the libraries are no part of this project."""
-    for path in INSTALLED:
-        kind = "binary" if FOREIGN[path] == "classification" else "regression"
-        folder = tmp_path / path
-        folder.mkdir()
-        made = case(folder, kind, weighted=True)
-        estimator, params = path, {"n_estimators": 10}
-        if path.startswith("xgboost") and kind == "binary":
-            inner = {"name": "inner", "estimator": path, "params": params}
-            estimator, params = "sklearn.multiclass.OneVsRestClassifier", {"of": [inner]}
-        asked = made.trial(estimator, params)
-        first, again = (
-            trial(made.frame, made.rows, made.preparation, made.summary, params=asked, context=made.context()).result
-            for _ in range(2)
-        )
-        assert first == again
-        metric = made.objective.metric
-        one = TrialResult(
-            candidate="a", estimator=estimator, index=1, params=params, metric=metric, scores=(1.0,), mean=1, std=0
-        )
-        chosen = SelectParams(
-            objective=Objective(predict="y", task=made.objective.task, metric=metric),
-            seed=7,
-            threshold=Threshold(metric="f1") if kind == "binary" else None,
-        )
-        inputs = (made.frame, made.rows, made.preparation, made.summary)
-        model = select([one], *inputs, params=chosen, context=made.context()).model
-        save_model(model, made.folder / "m.skops")
-        rows = made.table[feature_columns(made.preparation)]
-        np.testing.assert_array_equal(load_model(made.folder / "m.skops").predict(rows), model.predict(rows))
