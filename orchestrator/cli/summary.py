@@ -61,17 +61,31 @@ def _feasibility(output: Output, found: dict[str, Any] | None) -> None:
 
 
 def show_trials(output: Output, trials: list[dict[str, Any]], total: int, run: str) -> None:
-    """Ranked candidates with mean and spread of their fold scores."""
+    """Ranked candidates with mean and spread of their fold scores; of a search that halves, how far each came."""
     if not trials:
         return
     output.show("")
+    halved = any("rung" in one for one in trials)
     rows = [
-        (place, one["candidate"], number(one["score"]), f"± {number(one['std'])}", settings_of(one["params"]))
+        (
+            place,
+            one["candidate"],
+            *((_rung(one),) if halved else ()),
+            number(one["score"]),
+            f"± {number(one['std'])}",
+            settings_of(one["params"]),
+        )
         for place, one in enumerate(trials, start=1)
     ]
-    output.table(("", "candidate", "score", "folds", "parameters"), rows, right=("", "score"))
+    head = ("", "candidate", *(("rung",) if halved else ()), "score", "folds", "parameters")
+    output.table(head, rows, right=("", "score"))
     if total > len(trials):
         output.show(f"… {total - len(trials)} more: cyclery trials {run}")
+
+
+def _rung(trial: dict[str, Any]) -> str:
+    rung = trial.get("rung")
+    return f"{rung['number'] + 1}/{rung['of']}" if rung else ""
 
 
 def show_champion(output: Output, champion: dict[str, Any] | None) -> None:

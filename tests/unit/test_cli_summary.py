@@ -9,7 +9,7 @@ import pytest
 from orchestrator.cli.left import TimeLeft
 from orchestrator.cli.live import Lines, tree
 from orchestrator.cli.output import Output
-from orchestrator.cli.summary import exit_code, next_commands, show_end
+from orchestrator.cli.summary import exit_code, next_commands, show_end, show_trials
 from orchestrator.cli.words import ago, duration, interval, settings_of
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -77,6 +77,21 @@ def test_a_success_shows_candidates_champion_gates_report_and_what_to_type(capsy
         "Next: cyclery promote cancer@1",
     ):
         assert words in text, words
+
+
+def test_settings_that_a_search_stopped_are_told_from_those_in_full(capsys):
+    one = {"candidate": "ridge", "params": {}, "score": 0.5, "std": 0.0}
+    show_trials(
+        Output(as_json=False),
+        [{**one, "rung": {"number": 2, "of": 3}}, {**one, "rung": {"number": 0, "of": 3}}],
+        2,
+        "w-1",
+    )
+    head, first, second = capsys.readouterr().out.strip().splitlines()
+    assert head.split() == ["candidate", "rung", "score", "folds", "parameters"]
+    assert (first.split()[2], second.split()[2]) == ("3/3", "1/3")
+    show_trials(Output(as_json=False), [one], 1, "w-1")
+    assert "rung" not in capsys.readouterr().out
 
 
 def test_a_refusal_names_the_gate_and_a_failure_its_log(capsys):
