@@ -54,6 +54,16 @@ def test_reads_without_redis_are_an_outage(
         read(Ledger(nobody, settings))
 
 
+def test_only_the_mark_of_a_hold_that_was_seen_is_forgotten(hand: Hand) -> None:
+    """A run that is held again meanwhile is to get its checkpoint yet."""
+    ledger = hand.ledger
+    ledger.redis.zadd(ledger.keys("holds"), {"w-1": 5})
+    ledger.checkpointed("w-1", 4)
+    assert ledger.holds() == {"w-1": 5}
+    ledger.checkpointed("w-1", 5)
+    assert ledger.holds() == {}
+
+
 def old(store: ArtifactStore, data: bytes) -> ArtifactRef:
     """An artifact that was written long ago."""
     artifact = store.put_bytes(data, Kind.FILE)

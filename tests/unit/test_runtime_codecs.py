@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import math
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from pydantic import BaseModel
 from sklearn.linear_model import LogisticRegression
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.documents import RankedTrial, Ranking
 from orchestrator.contracts.errors import DataError
 from orchestrator.store.artifacts import ArtifactStore
 from workers.runtime.codecs import Artifact, Desk, load, save
@@ -194,3 +196,14 @@ def test_a_missing_artifact_is_no_silent_none(desk: Desk) -> None:
     gone = ArtifactRef(kind=Kind.JSON, digest="sha256:" + "0" * 64, size=2)
     with pytest.raises(Exception, match="is not in the store"):
         load(gone, Slot("x", dict), desk)
+
+
+def test_what_says_nothing_to_an_earlier_release_is_left_out_of_a_document() -> None:
+    trial = RankedTrial(rank=1, candidate="a", index=1, params={}, mean=1.0, std=0.0, scores=(1.0,))
+    ranking = Ranking(
+        metric="r2", greater_is_better=True, rule="best", trials=(trial,), champion=trial, estimator="a", reason="best"
+    )
+    assert not {"threshold", "weights", "search", "stopped"} & json.loads(write_document(ranking)).keys()
+    weighted = ranking.model_copy(update={"weights": "balanced"})
+    assert json.loads(write_document(weighted))["weights"] == "balanced"
+    assert read_document(write_document(weighted), Ranking) == weighted
