@@ -96,13 +96,17 @@ class RedisServer:
 
     def start(self) -> RedisServer:
         """Start the server and wait until it answers."""
+        self.launch()
+        wait_until(self._answers, timeout=10)
+        return self
+
+    def launch(self) -> None:
+        """Start the server, as a supervisor does: whether it lives long enough to answer is its own affair."""
         command = [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1",
                    "--unixsocket", str(self.socket), "--unixsocketperm", "700", "--dir", str(self.folder),
                    "--requirepass", self.password, "--appendonly", "yes", "--appendfsync", self.appendfsync,
                    "--save", "", "--maxmemory-policy", "noeviction", *self.options]  # fmt: skip
         self.process = start(command, self.folder / "log")
-        wait_until(self._answers, timeout=10)
-        return self
 
     @property
     def alive(self) -> bool:

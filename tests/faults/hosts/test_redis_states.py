@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
@@ -55,9 +55,9 @@ def without_disk(redis: RedisServer) -> Iterator[None]:
     disk, room = SmallDisk(redis.folder, 0), threading.Event()
 
     def tend() -> None:
-        while not room.wait(0.5):
+        while not room.wait(0.1):
             if not redis.alive:
-                redis.start()
+                redis.launch()
 
     with ThreadPoolExecutor(1) as pool:
         disk.fill()
@@ -67,9 +67,10 @@ def without_disk(redis: RedisServer) -> Iterator[None]:
         finally:
             disk.free()
             room.set()
-    tending.result()
-    redis.kill()  # what a thread has started ends with that thread (PR_SET_PDEATHSIG)
-    redis.start()
+            wait([tending])
+            redis.kill()  # what a thread has started ends with that thread (PR_SET_PDEATHSIG)
+            redis.start()
+        tending.result()
 
 
 @contextmanager
