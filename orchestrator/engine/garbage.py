@@ -56,7 +56,7 @@ class Collector:
         if doomed:  # a Redis that forgot it, with its power, would let stages refer to what is gone
             settle(self.ledger.redis, self.ledger.keys, process)
         for digest in doomed:
-            if self._step("deleting", token, HOLD_MS, digest) == [0]:
+            if self._step("deleting", token, HOLD_MS) == [0]:
                 return 0  # it took too long, and another one took over
             self.store.delete(digest)
             self._step("deleted", digest, REMEMBERED_MS)

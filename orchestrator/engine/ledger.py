@@ -155,7 +155,7 @@ class Ledger:
         worker: str,
         host: str,
         pid: int,
-        stamp: str = "",
+        stamp: str = "0",
         task: str = "",
         nonce: str | None = None,
     ) -> Claim | None:
@@ -279,11 +279,11 @@ class Ledger:
         reply = self._run("give_back", lease.run, lease.stage, lease.fence, 0, self.settings.max_deaths)
         return Settled(reply[0], self._conclude(lease.run, reply))
 
-    def refuse(self, run: str, stage: str, task: str, stamp: str = "") -> bool:
+    def refuse(self, run: str, stage: str, task: str, stamp: str = "0") -> bool:
         """A worker heard of a task that its release does not know: the stage is rung again soon, for a newer one."""
         return self._refuse(run, stage, task=task, stamp=stamp)
 
-    def _refuse(self, run: str, stage: str, *, task: str = "", fence: str = "", stamp: str = "") -> bool:
+    def _refuse(self, run: str, stage: str, *, task: str = "", fence: str = "", stamp: str = "0") -> bool:
         pauses = (REFUSED_MS, LONGEST_REFUSED_MS, REFUSALS)
         reply = self._run("refuse", run, stage, task, fence, stamp, *pauses)
         self._conclude(run, reply)

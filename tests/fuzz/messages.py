@@ -65,7 +65,7 @@ def claimed_call(value: Any) -> None:
     call = value.get("call") if isinstance(value, dict) else value
     place.client().hset(keys.run(run, "calls"), "a", text_of(call))
     place.client().delete(keys("cache", str(CALL.key)))
-    perform(child(), run, ["a"], "")
+    perform(child(), run, ["a"], "0")
     record = json.loads(str(place.client().hget(keys.run(run, "stages"), "a")))
     for name in place.client().scan_iter(keys.run(run).replace("[", "\\[") + "*"):
         place.client().delete(name)

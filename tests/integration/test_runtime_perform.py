@@ -55,7 +55,7 @@ class Bench:
         return self.ledger.submit(Submission(plan, new=new, refresh=skipped)).run
 
     def perform(self, run: str, *stages: str) -> None:
-        perform(self.child, run, list(stages), "")
+        perform(self.child, run, list(stages), "0")
 
     def stage(self, run: str, stage: str) -> StageRecord:
         record = self.record(run).stage(stage)

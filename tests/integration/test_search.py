@@ -76,7 +76,7 @@ class Bench:
                 if claim is not None:
                     self.ledger.bury(claim.lease)
                 continue
-            perform(self.child, run, [one], "")
+            perform(self.child, run, [one], "0")
         assert not deadly or {one.partition("[")[0] for one in died} >= {"search", "train"}
         return record
 
@@ -181,7 +181,7 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(bench: Bench) -> 
                 assert claim is not None
                 bench.ledger.bury(claim.lease)
             continue
-        perform(bench.child, run, ready[:1], "")
+        perform(bench.child, run, ready[:1], "0")
     assert record.status == "succeeded"
     failed = [stage.id for stage in record.stages if stage.state == "failed"]
     assert failed == victims
@@ -199,7 +199,7 @@ def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None
     while not any(stage.id.startswith("train[") and stage.state == "done" for stage in bench.record(run).stages):
         bench.ledger.repair(100, 0)
         ready = [stage.id for stage in bench.record(run).stages if stage.state == "ready"]
-        perform(bench.child, run, ready[-1:], "")
+        perform(bench.child, run, ready[-1:], "0")
     document = run_document(bench.record(run), bench.child.store.read)
     assert document["search"]["method"] == "asha"
     assert document["search"]["ended"] is None

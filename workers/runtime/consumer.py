@@ -29,4 +29,4 @@ class Consumer(CeleryConsumer):  # type: ignore[misc]
 
 
 def _stamp(message: Message) -> str:
-    return str(message.headers.get("stamp") or "")
+    return str(message.headers.get("stamp") or "0")

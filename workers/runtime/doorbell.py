@@ -16,7 +16,7 @@ class Doorbell(NamedTuple):
 
     run: str
     stages: tuple[str, ...]
-    stamp: str  # "" where the message tells none
+    stamp: str  # "0" where the message tells none
 
 
 def heard(arguments: Mapping[str, object], stamp: object) -> Doorbell | None:
@@ -27,4 +27,4 @@ def heard(arguments: Mapping[str, object], stamp: object) -> Doorbell | None:
     named = tuple(stage for stage in stages if isinstance(stage, str))
     if len(named) < len(stages) or not all(stage.isprintable() and 0 < len(stage) <= _LONGEST for stage in named):
         return None
-    return Doorbell(run, named, stamp if isinstance(stamp, str) and _STAMP.fullmatch(stamp) else "")
+    return Doorbell(run, named, stamp if isinstance(stamp, str) and _STAMP.fullmatch(stamp) else "0")

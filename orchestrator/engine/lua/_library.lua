@@ -389,7 +389,7 @@ end
 
 -- Bells for ready stages while the window has room. The window opens again at half: one step rings many.
 local function dispatch(bells)
-  if fields.status ~= 'running' and fields.status ~= 'held' then
+  if fields.stopping then  -- nothing begins any more: what is ready is stopped
     fresh = {}
     return
   end
@@ -399,7 +399,7 @@ local function dispatch(bells)
   local window = tonumber(call('GET', P .. 'window') or '32') * 1000
   local room = narrow and math.min(window, narrow * 1000) or window
   local position, waiting, bell = 1, stored + #fresh, nil
-  local shut = fields.stopping or (not narrow and stored > 0 and fields.flight > window / 2)
+  local shut = not narrow and stored > 0 and fields.flight > window / 2
   while waiting > 0 and not shut do
     local id = stored > 0 and call('LINDEX', parked, 0) or fresh[position]
     local record = load(id)
@@ -412,17 +412,15 @@ local function dispatch(bells)
       position = position + 1
     end
     waiting = waiting - 1
-    if record.state == 'ready' then
-      add('flight', weight)
-      record.flying = weight
-      save(id)
-      if not (bell and bell.task == record.task and bell.queue == record.queue and #bell.stages < bell.most) then
-        bell = bell_for(id, record, waiting)
-        bells[#bells + 1] = bell
-      end
-      table.insert(bell.stages, id)
-      call('ZADD', P .. 'bells:' .. record.queue, bell.stamp, run .. '/' .. id)
+    add('flight', weight)
+    record.flying = weight
+    save(id)
+    if not (bell and bell.task == record.task and bell.queue == record.queue and #bell.stages < bell.most) then
+      bell = bell_for(id, record, waiting)
+      bells[#bells + 1] = bell
     end
+    table.insert(bell.stages, id)
+    call('ZADD', P .. 'bells:' .. record.queue, bell.stamp, run .. '/' .. id)
   end
   for i = position, #fresh do call('RPUSH', parked, fresh[i]) end
   fresh = {}
@@ -453,7 +451,6 @@ local function lose(id, record, max_deaths, died)
   drop_lease(id)
   land(record)
   if died then record.deaths = (record.deaths or 0) + 1 end
-  save(id)
   if died and record.deaths >= max_deaths then
     fail_with(id, record, 'poison', 'it killed its worker ' .. record.deaths
       .. ' times (last: ' .. (record.worker or '?') .. '): the host ran out of memory, or its code ends the process; '

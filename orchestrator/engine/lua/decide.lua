@@ -9,6 +9,5 @@ call('ZREM', key('timers'), 'deadline/' .. run .. '/' .. id)
 call('RPUSH', key('audit:outbox'), ARGV[6])
 record.decision = ARGV[4]
 if verdict == 'rejected' and not fields.refusal then set('refusal', ARGV[5]) end
-call('HSET', part('outputs'), id, '{}')
 settle(id, record, verdict == 'approved' and 'done' or 'rejected')
 return conclude('decided')

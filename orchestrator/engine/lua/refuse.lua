@@ -4,8 +4,9 @@
 -- how often a claimed stage may be refused. Answers {'refused' | 'too often' | 'lost', more, bells…}.
 local id, task, fence, limit = ARGV[2], ARGV[3], ARGV[4], tonumber(ARGV[8])
 local record = open(ARGV[1]) and load(id)
-if record and ARGV[5] ~= '' then call('ZADD', key('heard'), 'GT', ARGV[5], record.queue) end
-if not record or record.state ~= (fence == '' and 'ready' or 'running') then return {'lost', 0} end
+if not record then return {'lost', 0} end
+call('ZADD', key('heard'), 'GT', ARGV[5], record.queue)
+if record.state ~= (fence == '' and 'ready' or 'running') then return {'lost', 0} end
 if fence == '' and (not record.flying or record.task ~= task) then return {'lost', 0} end
 if fence ~= '' and record.fence ~= fence then return {'lost', 0} end
 if fence ~= '' and (record.refused or 0) >= limit then return {'too often', 0} end

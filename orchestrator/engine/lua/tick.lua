@@ -34,7 +34,6 @@ function fire.deadline(id, record)
   call('RPUSH', key('audit:outbox'),
     cjson.encode({event = verdict, run = run, stage = id, by = 'deadline', at = at / 1000, note = note}))
   if verdict == 'rejected' and not fields.refusal then set('refusal', 'nobody approved it in time') end
-  call('HSET', part('outputs'), id, '{}')
   settle(id, record, verdict == 'approved' and 'done' or 'rejected')
 end
 

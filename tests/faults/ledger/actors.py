@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
 from orchestrator.contracts.documents import Verdict, Verdicts
 from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion
@@ -149,12 +150,13 @@ class StormChild(Child):
             raise TransientError(f"it may pass, says {self.node}")
         if job.call.task == "release.register":
             self._register(job)
+        self.storm.linger(running.lease.run)
         inputs = [
             ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])
         ]
         outputs = {"echo": self.store.put_bytes(leave(job.call.params, inputs), Kind.JSON)}
         if job.call.task in ("evaluate.gates", "train.require"):
-            outputs["verdicts"] = self.store.put_bytes(_verdicts(act), Kind.JSON)
+            outputs["verdicts"] = self.store.put_bytes(_verdicts(job.call), Kind.JSON)
         self.storm.ran(running.lease.run, job)
         return Outcome(outputs=outputs, measured={"by": self.node})
 
@@ -174,9 +176,9 @@ def model_of(run: str) -> str:
     return f"model{int(run.rsplit('-', 1)[0].removeprefix('w')) % 3}"
 
 
-def _verdicts(act: str) -> bytes:
-    passed = act == "pass"
-    verdict = Verdict(gate="g", passed=passed, sentence="as asked")
+def _verdicts(call: StageCall) -> bytes:
+    passed = call.params["act"] == "pass"
+    verdict = Verdict(gate="g", passed=passed, sentence=f"{call.id} says so")
     return Verdicts(verdicts=(verdict,), passed=passed).model_dump_json().encode()
 
 
@@ -188,6 +190,12 @@ class StormAttempt(perform.Attempt):
         if not str(self.call.params.get("act", "")).startswith("grow"):
             return completion
         return replace(completion, expansion=Expansion(*grown(self.call, ["join"])))
+
+    def _failing(self, error: BaseException, kept: ArtifactRef | None) -> Callable[[], Settled]:
+        report = super()._failing(error, kept)
+        if self.running.ending != "returned":
+            return report
+        return partial(cast("StormChild", self.child).storm.returned, self.lease, report)
 
     def _completed(self, completion: Completion) -> Settled:
         storm = cast("StormChild", self.child).storm
@@ -344,10 +352,11 @@ class Person:
         mine = [run for run in self.storm.accepted if run.person is self]
         if not mine:
             return
-        run = chance.choice(mine)
+        run = next((one for one in mine if one.lingering and not one.cancelled), None) or chance.choice(mine)
         workflow = run.workflow
         ended = not run.heard and chance.random() < 0.02 and self.storm.settled(run)
-        asked = workflow.cancel and run.generation == 1 and not run.cancelled and chance.random() < 0.1
+        again = 0.03 if run.cancelled else 1.0 if run.lingering else 0.1  # some ask twice
+        asked = workflow.cancel and run.generation == 1 and chance.random() < again
         if ended or asked:
             self._cancel(run)
         elif workflow.verdict is not None and chance.random() < 0.3:
@@ -382,12 +391,16 @@ class Person:
     def _decide(self, run: Any) -> None:
         record = self.storm.history(self.ledger).snapshot(run.id)
         held = [one.id for one in record.stages if one.state == "held"] if record else []
-        for stage in held:
-            decision = Decision(verdict=run.workflow.verdict, by="ann", at=1.0, note=f"{run.id} {run.generation}")
+        note = f"{run.id} {run.generation}"
+        for stage in dict.fromkeys([*held, *(one for generation, one in run.deciding if generation == run.generation)]):
+            run.deciding.add((run.generation, stage))  # whoever hears no answer says it again
             try:
-                self.ledger.decide(run.id, stage, decision)
-            except InvalidInput:
-                continue  # decided or cancelled meanwhile
+                self.ledger.decide(run.id, stage, Decision(verdict=run.workflow.verdict, by="ann", at=1.0, note=note))
+            except InvalidInput:  # decided or cancelled meanwhile
+                self.storm.refused_to_decide(run.id, stage, note)
+                run.deciding.discard((run.generation, stage))
+                continue
+            run.deciding.discard((run.generation, stage))
             run.decided.add((run.generation, stage))
             self.storm.tempt("decided", 0.5, told=True)
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
-from orchestrator.engine.garbage import Collector
+from orchestrator.engine.garbage import REMEMBERED_MS, Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.reconciler import Reconciler
@@ -119,6 +119,9 @@ def _stage(
     by = stage.measured.get("by") if stage.state == "done" and not stage.cached else _blamed(stage)
     if by not in (None, stage.worker):
         yield f"fence: {where} was ended by {by}, though {stage.worker} had taken it"
+    ran = stage.state == "done" and call.policy.hold is None and not stage.cached
+    if ran and by is None:
+        yield f"measured: nothing is known of how {where} ran"
     if stage.state == "failed":
         yield from _failure(where, stage, call.params.get("act"), call.policy.attempts, storm.settings.max_deaths)
     if stage.attempt > 400:
@@ -154,6 +157,8 @@ def _failure(where: str, stage: StageRecord, act: Any, attempts: int, most: int)
     wanted = {"fail": "data", "exhaust": "transient", "kill": "poison", "hang": "timeout"}.get(act, "user")
     if family != wanted:
         yield f"failure: {where} failed of {family} ({stage.error}), not of {wanted}"
+    if family in ("data", "transient") and stage.seconds is None:
+        yield f"failure: nobody knows how long {where} took"
     if act == "kill" and stage.deaths != most:
         yield f"failure: {where} is poison after {stage.deaths} deaths"
     if act == "exhaust" and stage.attempt < attempts:
@@ -225,6 +230,8 @@ def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Ite
     asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
     if asked and "held" not in said:
         yield f"events: {book.id} was held, and nobody heard of it"
+    if book.workflow.shape == "questions" and said.count("held") > 1:
+        yield f"events: {book.id} had begun, and watchers heard {said}"
     if record.generation == book.generation and book.cancelled:
         by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
         if by != "ann" or "cancelling" not in said:
@@ -289,10 +296,23 @@ def _promises(storm: Storm) -> Iterator[str]:
         for one in versions.values():
             refused = record is not None and record.status == "refused"
             told = one.run == book.id and record is not None and record.status in ("refused", "succeeded")
+            if told and one.reasons and not any(one.reasons[0].startswith(why) for why in _first_no(storm, book)):
+                yield f"registry: {one.name} was refused by {one.reasons}, and first of all by {_first_no(storm, book)}"
             if told and record and {refused} != {one.stage == "refused", bool(one.reasons)}:
                 yield f"registry: {one.name} of {book.id}, which is {record.status}, is {one.stage}"
     for name in sorted({one.model for one in versions.values()}):
         yield from _replayed(storm, registry, name)
+
+
+def _first_no(storm: Storm, book: Book) -> tuple[str, ...]:
+    """How the refusal that came first may begin."""
+    refusing = {call.id for call in book.workflow.plan.stages if call.params.get("act") == "refuse"}
+    for _, event in cast("Any", storm.admin.xrange(f"{storm.keys.run(book.id)}:events")):
+        if event["state"] == "rejected":
+            return ("rejected by ann", "nobody approved it in time")
+        if event["state"] == "done" and event["stage"] in refusing:
+            return (f"{event['stage']} says so",)
+    return tuple(f"{one} says so" for one in refusing)  # known before
 
 
 def _replayed(storm: Storm, registry: Registry, model: str) -> Iterator[str]:
@@ -369,6 +389,7 @@ def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]
     yield from (f"leftover: {run} never expires" for run in sorted(missing)[:3])
     if ledger.expire():
         yield "forgotten: runs expired before their time"
+    yield from _succeeded(storm, ledger, history)
     storm.clock.leap(FORGOTTEN_S * 1000)
     while ledger.expire():
         pass
@@ -386,13 +407,32 @@ def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]
         if not lasting:
             yield f"leftover: {part} ({storm.admin.type(name)}) after everything expired"
     collector = Collector(ledger, storm.plain, young_s=-1.0, grace_s=0.0)
-    for _ in range(3):
-        collector.collect()
+    collected = sum(collector.collect() for _ in range(3))
+    if storm.admin.exists(storm.keys("collecting")):
+        yield "leftover: a collector did not come to its end"
     garbage = {one for one, _, _ in storm.plain.digests()} - collector.live()
-    if garbage and not storm.admin.exists(storm.keys("collecting")):
+    if garbage:
         yield f"leftover: {len(garbage)} artifacts that nothing refers to"
+    if doomed := storm.admin.zrange(storm.keys("condemned"), 0, -1):
+        yield f"leftover: {len(doomed)} condemned, after all that is garbage was deleted"
+    if collected and storm.admin.zcount(storm.keys("deleted"), "-inf", storm.clock.now_ms() - REMEMBERED_MS):
+        yield "leftover: deletions are remembered for ever"
     if effects > registered:
         yield f"leftover: {effects} cached results that never expire, of {registered} effects"
+
+
+def _succeeded(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]:
+    """The latest run of a workflow is found by its name, also when an earlier one is forgotten."""
+    by_name: dict[str, list[str]] = {}
+    for run in history.run_ids():  # the latest first
+        by_name.setdefault(str(storm.admin.hget(storm.keys.run(run), "workflow")), []).append(run)
+    for name, runs in by_name.items():
+        if len(runs) > 1:
+            found = storm.admin.hget(storm.keys("workflows"), name)
+            storm.admin.zadd(storm.keys("expiring"), dict.fromkeys(set(runs) - {str(found)}, 0))
+            ledger.expire()
+            if found not in runs or storm.admin.hget(storm.keys("workflows"), name) != found:
+                yield f"forgotten: {name} leads to {found}, which is not forgotten"
 
 
 __all__ = ["FAILING", "check"]

@@ -107,11 +107,13 @@ def _run(
         if fields.get("stopping") and waiting and set(states) - TERMINAL != {"running"}:
             yield f"torn: {run} is being stopped: {sorted(set(states))}"
     for stage, record in records.items():
-        yield from _stage(f"{run}/{stage}", record, parts[2].count(stage), marks, "working" in fields)
+        yield from _stage(f"{run}/{stage}", record, parts[2].count(stage), marks, fields)
 
 
-def _stage(where: str, record: dict[str, Any], parked: int, marks: dict[str, set[str]], working: bool) -> Iterator[str]:
-    state, flying = record["state"], bool(record.get("flying"))
+def _stage(
+    where: str, record: dict[str, Any], parked: int, marks: dict[str, set[str]], fields: dict[str, str]
+) -> Iterator[str]:
+    state, flying, working = record["state"], bool(record.get("flying")), "working" in fields
     wanted = {
         "lease": state == "running",
         "bell": state == "ready" and flying,
@@ -125,7 +127,7 @@ def _stage(where: str, record: dict[str, Any], parked: int, marks: dict[str, set
         has.discard(member)
     backs_off = f"retry/{where}" in marks["timer"]
     marks["timer"].discard(f"retry/{where}")
-    if state == "ready" and (parked + backs_off + flying) != 1:
+    if state == "ready" and (parked + backs_off + flying) != 1 and not (working and "stopping" in fields):
         yield f"torn: {where} is ready, parked {parked}, flying {flying}, backing off {backs_off}"
     if state in ("ready", "held", "running") and record["pending"]:
         yield f"torn: {where} is {state}, and waits for {record['pending']}"

@@ -30,8 +30,8 @@ PASSES = 8  # of all storms, each with other seeds, until one is red
 STORMS: tuple[Blow, ...] = (
     (1, 18, 0, 0.06, 3, 0.0, ""),
     (2, 14, 0, 0.10, 3, 0.3, "chain fan tolerant growing"),
-    (3, 14, 0, 0.10, 3, 0.0, "approval release stopping asking"),
-    (4, 14, 0, 0.12, 3, 0.0, "growing failing tolerant"),
+    (3, 14, 0, 0.10, 3, 0.0, "approval release stopping asking contested questions"),
+    (4, 14, 0, 0.12, 3, 0.0, "growing failing tolerant required"),
     (5, 18, 0, 0.06, 3, 0.0, ""),
     (6, 1, 0, 0.12, 3, 0.0, "chain"),
     (7, 3, 1, 0.04, 500, 0.0, ""),

@@ -186,6 +186,19 @@ def approval(name: str, chance: random.Random) -> Workflow:
                     promote=chance.random() < 0.6)  # fmt: skip
 
 
+def contested(name: str, chance: random.Random) -> Workflow:
+    """A person is asked while gates judge: both may say no, and the first is heard."""
+    how = chance.choice(["rejected", "rejected", "approved", None])
+    hold = Hold(deadline_s=chance.choice([20.0, 60.0]), otherwise="reject") if how is None else Hold()
+    calls = [
+        stage("work", salt=name),
+        stage("ask", after=("work",), task="release.approve", act="fail", key=False, hold=hold),
+        stage("gates", "work", salt=name, task="evaluate.gates", act=chance.choice(["refuse", "refuse", "pass"])),
+        stage("register", "work", after=("ask", "gates"), task="release.register", salt=name),
+    ]
+    return Workflow(_plan(name, *calls), "contested", verdict=how, promote=chance.random() < 0.6)
+
+
 def asking(name: str, chance: random.Random) -> Workflow:
     """A person is asked first; much waits for the answer."""
     hold = Hold(deadline_s=1e6)
@@ -194,13 +207,22 @@ def asking(name: str, chance: random.Random) -> Workflow:
     return Workflow(_plan(name, *calls), "asking", verdict="approved", cancel=chance.random() < 0.2)
 
 
+def questions(name: str, chance: random.Random) -> Workflow:
+    """Several people are asked first; what waits for nobody goes on meanwhile."""
+    hold = Hold(deadline_s=1e6)
+    calls = [stage(f"ask{i}", task="release.approve", act="fail", key=False, hold=hold) for i in range(4)]
+    calls += [stage(f"t{i}", salt=f"{name}{i}", key=False) for i in range(chance.randrange(2, 9))]
+    return Workflow(_plan(name, *calls), "questions", verdict="approved")
+
+
 def release(name: str, chance: random.Random) -> Workflow:
     """Gates that may refuse the model, before a person is asked and it is registered."""
-    refused = chance.random() < 0.5
+    acts = [chance.choice(["refuse", "pass"]) for _ in range(2)]
     calls = [
         stage("work", salt=f"shared work {chance.randrange(3)}"),
-        stage("gates", "work", salt=name, task="evaluate.gates", act="refuse" if refused else "pass", key=refused),
-        stage("ask", after=("gates",), task="release.approve", act="fail", key=False, hold=Hold()),
+        stage("gates", "work", salt=name, task="evaluate.gates", act=acts[0], key=acts[0] == "refuse"),
+        stage("again", "work", after=("gates",), salt=name, task="evaluate.gates", act=acts[1], key=False),
+        stage("ask", after=("again",), task="release.approve", act="fail", key=False, hold=Hold()),
         stage("register", "work", after=("ask",), task="release.register", salt=name),
     ]
     return Workflow(_plan(name, *calls), "release", verdict="approved", retry=chance.random() < 0.4,
@@ -216,7 +238,7 @@ def required(name: str, chance: random.Random) -> Workflow:
         *(stage(f"t{i}", after=("require",), salt=f"{name}{i}", tolerate=True) for i in range(chance.randrange(1, 6))),
     ]
     calls.append(stage("join", *(one.id for one in calls[2:]), salt=name, min_success=1))
-    return Workflow(_plan(name, *calls), "required", retry=chance.random() < 0.3)
+    return Workflow(_plan(name, *calls), "required", cancel=chance.random() < 0.4, retry=chance.random() < 0.3)
 
 
 def growing(name: str, chance: random.Random) -> Workflow:
@@ -235,7 +257,8 @@ def growing(name: str, chance: random.Random) -> Workflow:
 
 SHAPES: tuple[Callable[[str, random.Random], Workflow], ...] = (
     chain, chain, diamonds, fan, roots, tolerant, tolerant, failing, failing, stopping, approval, approval, release,
-    release, required, growing, growing, asking,
+    release, required, growing, growing, asking, contested,
+    questions,
 )  # fmt: skip
 
 

@@ -69,8 +69,10 @@ class Book:
     cancel_tried: bool = False
     retry_tried: Workflow | None = None
     decided: set[tuple[int, str]] = field(default_factory=set)
+    deciding: set[tuple[int, str]] = field(default_factory=set)  # said, and not answered
     promoted: bool = False
     heard: tuple[int, str] | None = None  # that it has ended, by whoever tried to cancel it
+    lingering: bool = False  # a stage of it is about to tell of its end, and waits for the cancel
 
     def advance(self) -> None:
         """The retry was accepted."""
@@ -401,8 +403,11 @@ class Storm:
         self.clock.leap(int(leap_s * 1000))
         collector = Collector(Ledger(self.admin, self.settings), self.plain, young_s=-1.0, grace_s=0.0)
         with contextlib.suppress(LedgerBehind):
-            if self.chance.random() < 0.3:  # one that is killed after its last look
+            fate = self.chance.random()
+            if fate < 0.3:  # one that is killed after its last look
                 collector._last_look(collector.live())
+            elif fate < 0.6:  # one that is killed when it has deleted
+                self.counts["collected"] += _deleted(collector)
             else:
                 self.counts["collected"] += collector.collect() + collector.collect()
         self.wire.durable = self.wire.size()
@@ -427,6 +432,34 @@ class Storm:
             if record.get("worker") != worker and record.get("state") == "running":
                 self.counts["overtaken"] += 1
                 return
+
+    def linger(self, run: str) -> None:
+        """Now and then a stage does its last step when its run is being cancelled, and has not heard of it."""
+        book = next((one for one in self.accepted if one.id == run and one.workflow.cancel), None)
+        if book is None or book.cancelled or book.generation > 1 or self.chance.random() > 4 * self.rate:
+            return
+        book.lingering = True
+        for _ in range(200):
+            self.hub.pause()
+            if book.cancelled:
+                self.counts["lingered"] += 1
+                break
+        book.lingering = False
+
+    def returned(self, lease: Lease, report: Callable[[], Settled]) -> Settled:
+        """A worker that shuts down gives its stage back: nobody has died."""
+        before = self._record(lease.run, lease.stage).get("deaths", 0)
+        settled = report()
+        record = self._record(lease.run, lease.stage)
+        if settled.answer == "returned" and record.get("fence") == lease.fence and record.get("deaths", 0) != before:
+            self.violations.append(f"told: {lease} was given back, which counts as a death")
+        return settled
+
+    def refused_to_decide(self, run: str, stage: str, note: str) -> None:
+        """Somebody heard that it is too late to decide: not by a decision of the same person."""
+        record = self._record(run, stage)
+        if f'"{note}"' in record.get("decision", ""):
+            self.violations.append(f"told: the decision on {stage} of {run} was refused, and it stands")
 
     def shutting(self, pid: int) -> bool:
         """Whether this process was asked to end."""
@@ -542,6 +575,20 @@ class Storm:
             if waiting and status is not None:
                 found.append(f"{book.id} to be retried")
         return found
+
+
+def _deleted(collector: Collector) -> int:
+    """A round as far as its deletions, and no further."""
+    ended = f"deleted {id(collector)}"
+
+    def dies(_live: set[str]) -> None:
+        raise InterruptedError(ended)
+
+    collector._condemn = dies  # type: ignore[method-assign]
+    before = sum(1 for _ in collector.store.digests())
+    with contextlib.suppress(InterruptedError):
+        collector.collect()
+    return before - sum(1 for _ in collector.store.digests())
 
 
 def _memory() -> str | None:

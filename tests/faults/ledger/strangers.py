@@ -33,18 +33,33 @@ _RESTORED: tuple[tuple[str, tuple[Any, ...]], ...] = (
 def intruders(storm: Storm) -> list[str]:
     """Whatever was not refused, or raised, or changed something."""
     runs = cast("list[str]", storm.admin.zrange(storm.keys("runs"), 0, -1))
-    run = storm.chance.choice(runs) if runs else NOBODY
+    active = sorted(cast("set[str]", storm.admin.smembers(storm.keys("active"))))
+    run = storm.chance.choice(active if active and storm.chance.random() < 0.7 else runs or [NOBODY])
     before = _state(storm, run)
     found = [line for name, args, wanted in _steps(storm, run) if (line := _tried(storm, name, args, wanted))]
     if not storm.full_for:
         storm.admin.set(storm.keys("restoring"), "1")
         found += [line for name, args in _RESTORED if (line := _tried(storm, name, args, "restoring"))]
         storm.admin.delete(storm.keys("restoring"))
+        storm.admin.zadd(storm.keys("condemned"), {"sha256:young": storm.clock.now_ms()})
+        found += [line for line in [_tried(storm, "condemn", (60_000, "sha256:young"), [])] if line]
+        storm.admin.zrem(storm.keys("condemned"), "sha256:young")
+        found += _collecting(storm)
         storm.wire.durable = storm.wire.size()  # no power loss brings it back
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")
     if _state(storm, run) != before:
         found.append(f"stranger: {run} was changed")
     return found
+
+
+def _collecting(storm: Storm) -> Iterator[str]:
+    """Whoever collects goes on to be alone with it for as long as it says so."""
+    key = storm.keys("collecting")
+    if storm.admin.set(key, "mine", nx=True, px=1000):
+        yield from [line for line in [_tried(storm, "deleting", ("mine", 60_000), 1)] if line]
+        if cast("int", storm.admin.pttl(key)) < 30_000:
+            yield "stranger: whoever collects is not alone for long"
+        storm.admin.delete(key)
 
 
 def _tried(storm: Storm, name: str, args: tuple[Any, ...], wanted: object) -> str | None:
@@ -77,14 +92,14 @@ def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], objec
     yield "archive", (NOBODY, 1, 1), 0
     yield "cancel", (NOBODY, "x"), "gone"
     yield "decide", (NOBODY, "s", "approved", "{}", "", "{}"), "gone"
-    yield "claim", (NOBODY, "s", "n", "w", "h", 1, "", 1000, ""), "gone"
+    yield "claim", (NOBODY, "s", "n", "w", "h", 1, "0", 1000, ""), "gone"
     yield "sweep", (NOBODY,), "gone"
     yield "submit", ("n", NOBODY, "none", 0, 2, epoch, "{}", ""), "gone"
     yield "submit", ("n", NOBODY, "none", 0, 1, "another", '{"total": 1}', ""), "collected"
     yield "submit", ("n", NOBODY, "none", 0, 1, epoch, '{"total": 1}', ""), "staging lost"
     yield "expire", (0,), 0
-    yield "condemn", (0,), None
-    yield "deleting", ("none", 1000, "sha256:none"), 0
+    yield "condemn", (0, "sha256:none"), []
+    yield "deleting", ("none", 1000), 0
     yield "deleted", ("sha256:none", REMEMBERED_MS), 1
     yield "tick", (0, 8, 2000, 20_000), 0
     yield "drained", (-1, 0), 0
@@ -100,40 +115,45 @@ def _owned(run: str, stage: str, fence: str) -> Iterator[tuple[str, tuple[Any, .
     yield "complete", (run, stage, fence, "{}", "", 1, "{}", 0, 0, "", 0), "lost"
     yield "fail", (run, stage, fence, "{}", "data", "", 0, 1, ""), "lost"
     yield "give_back", (run, stage, fence, 1, 8), "lost"
-    yield "refuse", (run, stage, "", fence, "", 1000, 16_000, 10), "lost"
+    yield "refuse", (run, stage, "", fence, "0", 1000, 16_000, 10), "lost"
     yield "renew", (1000, run, stage, fence, ""), "lost"
 
 
 def _real(storm: Storm, run: str, epoch: str) -> Iterator[tuple[str, tuple[Any, ...], object]]:
     """A run that is there, of whatever state."""
     status, generation = storm.admin.hmget(storm.keys.run(run), "status", "generation")
-    records = cast("dict[str, str]", storm.admin.hgetall(storm.keys.run(run, "stages")))
-    stage = storm.chance.choice(sorted(records))
-    record = json.loads(records[stage])
+    texts = cast("dict[str, str]", storm.admin.hgetall(storm.keys.run(run, "stages")))
+    records = {one: json.loads(texts[one]) for one in storm.chance.sample(sorted(texts), len(texts))}
     open_ = status in ("running", "held")
     later = int(generation) + 1
-    yield from _owned(run, stage, "nobody:0")
     yield from _owned(run, "none", "nobody:0")
     yield "archive", (run, later, 1), 0
-    yield "claim", (run, "none", "n", "w", "h", 1, "", 1000, ""), "gone"
-    yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, "none"), "another task"
-    yield "refuse", (run, stage, "none", "", "", 1000, 16_000, 10), "lost"
-    if not record.get("flying") or record["state"] != "ready":
-        yield "refuse", (run, stage, record["task"], "", "", 1000, 16_000, 10), "lost"
-    if not (record["state"] == "ready" and record.get("flying")):
-        state = "parked" if record["state"] == "ready" else record["state"]
-        yield "claim", (run, stage, "n", "w", "h", 1, "", 1000, record["task"]), state
-        yield "claim", (run, stage, "n", "w", "h", 1, "", 1000), state
-    if record.get("fence") and record["state"] not in ("running", "done"):
-        yield from _owned(run, stage, record["fence"])
-    if record["state"] == "running":
-        nonce = record["fence"].partition(":")[0]
-        yield "claim", (run, stage, nonce, "w", "h", 1, "", 1000, record["task"]), "claimed"
-    if record["state"] != "held":
-        yield "decide", (run, stage, "approved", "{}", "", "{}"), record["state"]
+    yield "claim", (run, "none", "n", "w", "h", 1, "0", 1000, ""), "gone"
     yield "decide", (run, "none", "approved", "{}", "", "{}"), "gone"
+    for stage, record in {(one["state"], "flying" in one): (name, one) for name, one in records.items()}.values():
+        yield from _stage(run, stage, record)
     if not open_:
         yield "cancel", (run, "x"), status
     yield "submit", ("n", run, "none", 1, 1, epoch, '{"total": 1}', ""), "exists"
     yield "submit", ("n", run, "none", 0, later, epoch, '{"total": 1}', ""), "open" if open_ else "staging lost"
     yield "submit", ("n", run, "none", 0, later + 1, epoch, '{"total": 1}', ""), "open" if open_ else "exists"
+
+
+def _stage(run: str, stage: str, record: dict[str, Any]) -> Iterator[tuple[str, tuple[Any, ...], object]]:
+    """One of its stages: where it is ready to be claimed, only with a task that it has not."""
+    state, task = record["state"], record["task"]
+    yield from _owned(run, stage, "nobody:0")
+    yield "claim", (run, stage, "n", "w", "h", 1, "0", 1000, "none"), "another task"
+    yield "refuse", (run, stage, "none", "", "0", 1000, 16_000, 10), "lost"
+    if not (state == "ready" and record.get("flying")):
+        why = "parked" if state == "ready" else state
+        yield "refuse", (run, stage, task, "", "0", 1000, 16_000, 10), "lost"
+        yield "claim", (run, stage, "n", "w", "h", 1, "0", 1000, task), why
+        yield "claim", (run, stage, "n", "w", "h", 1, "0", 1000, ""), why
+    if record.get("fence") and state not in ("running", "done"):
+        yield from _owned(run, stage, record["fence"])
+    if state == "running":
+        nonce = record["fence"].partition(":")[0]
+        yield "claim", (run, stage, nonce, "w", "h", 1, "0", 1000, task), "claimed"
+    if state != "held":
+        yield "decide", (run, stage, "approved", "{}", "", "{}"), state
