@@ -23,11 +23,11 @@ else
   record.tries = (record.tries or 0) + 1
   tried, most = record.tries, record.attempts
 end
-if family == 'transient' and tried < most and fields.stopping then  -- it would be tried again, but for that
-  settle(id, record, fields.stopping)
-  return conclude('failed')
-end
 if family == 'transient' and tried < most then
+  if fields.stopping then
+    settle(id, record, fields.stopping)
+    return conclude('failed')
+  end
   local wait = math.min(first * 2 ^ (math.min(tried, 20) - 1), 60000) * tonumber(ARGV[8])
   land(record)
   enter(id, record, 'ready')

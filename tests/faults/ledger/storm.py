@@ -47,6 +47,7 @@ from tests.faults.ledger.promises import broken_promises
 from tests.faults.ledger.shapes import Workflow, workflows
 from tests.faults.ledger.strangers import intruders
 from tests.faults.ledger.wire import Wire
+from tests.faults.ledger.witness import witnessed
 from tests.servers import RedisServer
 
 MAX_DEATHS = 8
@@ -222,6 +223,7 @@ class Storm:
     def _blow(self) -> None:
         self.rate = self.plot.rate
         self.wire.lose, self.wire.die = self.rate, self.rate / 2
+        self.violations += witnessed(self)
         while any(person.work for person in self.people) or not self._over():
             if (
                 self.hub.turns > (1600 if self.plot.halts else 400) * self.plot.count

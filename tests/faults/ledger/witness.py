@@ -1,0 +1,337 @@
+"""A few runs done by hand in the midst of a storm, in one go, by somebody who looks at all that each step wrote.
+
+Others see whether what must come of a run does; a witness sees how: pauses, limits, who had it, what is remembered.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, cast
+
+from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
+from orchestrator.contracts.records import Decision, StageError
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Bell, Claim, Completion, encode_error
+from orchestrator.engine.scripts import run_script
+from orchestrator.engine.submission import Submission
+from tests.faults.ledger.shapes import stage
+
+if TYPE_CHECKING:
+    from tests.faults.ledger.storm import Storm
+
+SLACK_MS = 900  # between a step and the look at what it wrote
+GRACE_MS = 2000
+GONE = object()
+ERROR = encode_error(StageError(family="data", message="as asked"))
+LOG = ArtifactRef(kind=Kind.FILE, digest=f"sha256:{'0' * 64}", size=1)
+
+
+def witnessed(storm: Storm) -> list[str]:
+    """Whatever a step wrote that it should not have, or has not written."""
+    found: list[str] = []
+    for scene in (_claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results):
+        found += [f"witness: {line}" for line in scene(Hand(storm, scene.__name__.strip("_")))]
+    storm.wire.durable = storm.wire.size()  # no power loss brings it back
+    return found
+
+
+class Hand:
+    """One run, and what is written of it."""
+
+    def __init__(self, storm: Storm, name: str) -> None:
+        self.storm, self.admin, self.keys = storm, storm.admin, storm.keys
+        self.ledger = Ledger(storm.admin, storm.settings)
+        self.name = f"witness-{name}"
+        self.run = ""
+
+    def submit(self, **policy: Any) -> Bell | None:
+        """A run of one stage, `a`."""
+        call = stage("a", salt=self.name, key=False, **policy)
+        if "hold" in policy:
+            call = call.model_copy(update={"task": "release.approve"})
+        self.name += "x"
+        accepted = self.ledger.submit(Submission(Plan(workflow=self.name, stages=(call,)), new=True))
+        self.run = accepted.run
+        return accepted.bells[0] if accepted.bells else None
+
+    def claim(self) -> Claim:
+        """Take the stage."""
+        claim = self.ledger.claim(self.run, "a", worker="ops@here", host="here", pid=7, task=self.record()["task"])
+        assert claim is not None, f"{self.name} cannot be claimed: {self.record()}"
+        return claim
+
+    def step(self, name: str, *arguments: Any) -> Any:
+        """A step with arguments of one's own."""
+        return run_script(self.admin, name, self.keys.prefix, *arguments)
+
+    def tick(self, limit: int = 200) -> None:
+        """One look of whoever repairs."""
+        self.ledger.repair(limit, GRACE_MS)
+
+    def record(self) -> dict[str, Any]:
+        """The stage as it is written."""
+        return cast("dict[str, Any]", json.loads(cast("str", self.admin.hget(self.keys.run(self.run, "stages"), "a"))))
+
+    def write(self, **fields: Any) -> None:
+        """Another past for the stage."""
+        text = json.dumps({**self.record(), **fields})
+        self.admin.hset(self.keys.run(self.run, "stages"), "a", text)
+
+    def score(self, name: str, prefix: str = "") -> float | None:
+        """When something of the stage is due."""
+        return cast("float | None", self.admin.zscore(self.keys(name), f"{prefix}{self.run}/a"))
+
+    def due(self, name: str, prefix: str = "") -> None:
+        """Its time has come; and somebody looks."""
+        self.admin.zadd(self.keys(name), {f"{prefix}{self.run}/a": 0})
+        self.tick()
+
+    def events(self) -> list[tuple[str, str]]:
+        """What watchers heard."""
+        told = cast("Any", self.admin.xrange(f"{self.keys.run(self.run)}:events"))
+        return [(event["kind"], event["state"]) for _, event in told]
+
+    def field(self, name: str) -> str | None:
+        """One of the run's own."""
+        return cast("str | None", self.admin.hget(self.keys.run(self.run), name))
+
+    def is_(self, what: str, **wanted: Any) -> Iterator[str]:
+        """The stage's record has these fields so; GONE: not at all."""
+        record = self.record()
+        for name, value in wanted.items():
+            if record.get(name, GONE) != value:
+                yield f"{what}: {name} is {record.get(name)}, not {'gone' if value is GONE else value}"
+
+    def near(self, what: str, at: float | None, ms: float) -> Iterator[str]:
+        """A moment so many milliseconds from now."""
+        now = self.storm.clock.now_ms()
+        if at is None or not -SLACK_MS < at - now - ms < SLACK_MS:
+            yield f"{what}: in {None if at is None else at - now} ms, not {ms}"
+
+    def end(self) -> None:
+        """Nothing is left under way."""
+        self.ledger.cancel(self.run, "witness")
+        if self.record()["state"] == "running":
+            record = self.record()
+            self.step("fail", self.run, "a", record["fence"], "{}", "cancelled", "", 0, 1, "")
+
+
+def same(what: str, got: object, wanted: object) -> Iterator[str]:
+    """What is not as it should be."""
+    if got != wanted:
+        yield f"{what}: {got}, not {wanted}"
+
+
+def _claims(hand: Hand) -> Iterator[str]:
+    bell = hand.submit(timeout_s=5.0)
+    assert bell is not None
+    lease_ms = hand.storm.settings.lease_s * 1000
+    yield from hand.is_("submitted", state="ready", flying=1000, attempt=0)
+    hand.write(finished=1, progress=0.5)
+    claim = hand.ledger.claim(
+        hand.run, "a", worker="ops@here", host="here", pid=7, stamp=bell.stamp, task=bell.task, nonce="n"
+    )
+    assert claim is not None
+    heard = hand.admin.zscore(hand.keys("heard"), "ops")
+    yield from hand.is_("claimed", state="running", attempt=1, worker="ops@here", host="here", pid="7", nonce="n",
+                        finished=GONE, progress=GONE)  # fmt: skip
+    yield from hand.near("claimed", hand.record()["started"], 0)
+    yield from hand.near("leased", hand.score("leases"), lease_ms)
+    yield from same("rings on", hand.score("bells:ops"), None)
+    yield from same("heard", int(heard or 0) >= int(bell.stamp), True)
+    beat = hand.ledger.heartbeat
+    for progress, told in ((0.25, 1), (0.25, 1), (None, 1), (0.5, 2)):
+        yield from same("beat", beat({claim.lease: progress}), {claim.lease: "held"})
+        yield from same("progress told", [kind for kind, _ in hand.events()].count("progress"), told)
+    yield from hand.is_("beaten", progress=0.5)
+    hand.write(spared=claim.lease.fence, started=hand.record()["started"] - 10_000)
+    beat({claim.lease: None})
+    yield from hand.is_("beaten", spared=GONE)
+    yield from same("leased", hand.score("leases"), hand.record()["started"] + 5000 + lease_ms)
+    hand.end()
+    yield from same("told", [state for kind, state in hand.events() if kind != "progress"],
+                    ["running", "running", "cancelling", "cancelled", "cancelled"])  # fmt: skip
+    yield from same("cancelled by", hand.field("cancelled_by"), "witness")
+
+
+def _fails(hand: Hand, answer: str, family: str = "transient", outage: str = "", log: str = "") -> Iterator[str]:
+    lease = hand.claim().lease
+    said = hand.step("fail", hand.run, "a", lease.fence, ERROR, family, log, 0.5, 1, outage)
+    yield from same(f"failed of {family}", said[0], answer)
+    yield from hand.is_(f"failed of {family}", seconds=0.5, error=ERROR)
+    yield from same("leased", hand.score("leases"), None)
+
+
+def _failures(hand: Hand) -> Iterator[str]:
+    hand.submit(timeout_s=50.0, attempts=40, backoff_s=2.0)
+    yield from _fails(hand, "retry", log=LOG.model_dump_json(exclude_none=True))
+    yield from hand.is_(
+        "failed", state="ready", tries=1, outages=GONE, flying=GONE, log=LOG.model_dump_json(exclude_none=True)
+    )
+    yield from same("told", hand.events()[-1], ("stage", "ready"))
+    yield from same("in flight, busy", (hand.field("flight"), hand.field("busy")), ("0", "1"))
+    yield from hand.near("tried again", hand.score("timers", "retry/"), 2000)
+    hand.due("timers", "retry/")
+    yield from hand.is_("rung again", flying=1000)
+    for tries, pause in ((1, 4000), (30, 60_000)):
+        hand.write(tries=tries)
+        yield from _fails(hand, "retry")
+        yield from hand.is_(
+            "failed", tries=tries + 1, log=LOG.model_dump_json(exclude_none=True)
+        )  # an end without a log says nothing of it
+        yield from hand.near("tried again", hand.score("timers", "retry/"), pause)
+        hand.due("timers", "retry/")
+    hand.write(tries=39)
+    yield from _fails(hand, "failed")
+    yield from same("ended", (hand.field("status"), hand.field("failed")), ("failed", "a"))
+    hand.submit(attempts=40)
+    yield from _fails(hand, "failed", "data")
+    yield from hand.is_("failed", state="failed", log=GONE)
+    yield from hand.near("finished", hand.record()["finished"], 0)
+    for family, state in (("transient", "cancelled"), ("data", "failed")):
+        hand.submit(attempts=40)
+        lease = hand.claim().lease
+        hand.ledger.cancel(hand.run, "witness")
+        hand.step("fail", hand.run, "a", lease.fence, ERROR, family, "", 0.5, 1, "")
+        yield from hand.is_("failed in a run that is being stopped", state=state)
+
+
+def _outages(hand: Hand) -> Iterator[str]:
+    hand.submit(attempts=2, backoff_s=0.05)
+    for outages, pause in ((1, 1000), (2, 2000), (3, 4000)):
+        yield from _fails(hand, "retry", outage="outage")
+        yield from hand.is_("an outage", outages=outages, tries=GONE, deaths=GONE)
+        yield from hand.near("tried again", hand.score("timers", "retry/"), pause)
+        hand.due("timers", "retry/")
+    hand.step("fail", hand.run, "a", hand.claim().lease.fence, "{}", "cancelled", "", 0.5, 1, "")
+    yield from hand.is_("stopped though nobody asked", state="ready", flying=1000, deaths=GONE)
+    hand.ledger.give_back(hand.claim().lease)
+    yield from hand.is_("given back", state="ready", flying=1000, deaths=GONE)
+    hand.ledger.bury(hand.claim().lease)
+    yield from hand.is_("buried", state="ready", flying=1000, deaths=1)
+    hand.end()
+
+
+def _refusals(hand: Hand) -> Iterator[str]:
+    bell = hand.submit(timeout_s=50.0)
+    assert bell is not None
+    for refused, pause in ((0, 1000), (1, 2000), (3, 8000), (9, 16_000)):
+        hand.write(refused=refused, rings=3)
+        hand.ledger.refuse(hand.run, "a", bell.task, bell.stamp)
+        yield from hand.is_("refused", state="ready", flying=1000, refused=refused + 1, rings=GONE)
+        yield from hand.near("rung again", (hand.score("bells:ops") or 0) / 1000, pause)
+    hand.write(refused=1)
+    for often, says in ((1, True), (9, True), (10, False)):
+        hand.write(refused=often)
+        lease = hand.claim().lease
+        yield from same("refused", hand.ledger._refuse(hand.run, "a", fence=lease.fence), says)
+        yield from hand.is_("refused", state="ready" if says else "running", flying=1000)
+        yield from same("leased", hand.score("leases") is None, says)
+        if says:
+            yield from same("told", hand.events()[-1], ("stage", "ready"))
+            yield from hand.near("rung again", (hand.score("bells:ops") or 0) / 1000, min(1000 * 2**often, 16_000))
+    hand.end()
+    hand.submit()
+    lease = hand.claim().lease
+    hand.ledger.cancel(hand.run, "witness")
+    hand.ledger._refuse(hand.run, "a", fence=lease.fence)
+    yield from hand.is_("refused in a run that is being stopped", state="cancelled")
+
+
+def _rings(hand: Hand) -> Iterator[str]:
+    bell = hand.submit(timeout_s=50.0)
+    assert bell is not None
+    queue = hand.keys.broker("ops")
+    for rings, pause in ((GONE, 1), (1, 3), (7, 255), (30, 255)):
+        if rings is not GONE:
+            hand.write(rings=rings)
+        before, stamp = hand.admin.llen(queue), int(cast("str", hand.admin.get(hand.keys("stamp"))))
+        hand.admin.zadd(hand.keys("heard"), {"ops": stamp}, gt=True)
+        hand.due("bells:ops")
+        yield from hand.is_("rung again", rings=(0 if rings is GONE else cast("int", rings)) + 1)
+        yield from same("messages", cast("int", hand.admin.llen(queue)) > cast("int", before), True)
+        yield from hand.near("missed", (hand.score("bells:ops") or 0) / 1000, GRACE_MS * pause)
+    hand.claim()
+    hand.admin.zadd(hand.keys("bells:ops"), {f"{hand.run}/a": 0})
+    hand.tick()
+    yield from same("a bell of what runs", hand.score("bells:ops"), None)
+    hand.end()
+
+
+def _leases(hand: Hand) -> Iterator[str]:
+    lease_ms = hand.storm.settings.lease_s * 1000
+    ticked, now = hand.keys("ticked"), hand.storm.clock.now_ms()
+    hand.tick()
+    yield from hand.near("looked", float(hand.admin.hget(ticked, "at") or 0), 0)
+    hand.admin.hdel(ticked, "sparing")
+    hand.submit(timeout_s=50.0)
+    hand.claim()
+    hand.due("leases")
+    yield from hand.is_("lost", state="ready", flying=1000, deaths=1)
+    fence = hand.claim().lease.fence
+    hand.admin.hset(ticked, "at", str(int(now - lease_ms)))
+    hand.due("leases")
+    yield from hand.is_("spared", state="running", spared=fence)
+    yield from hand.near("spared", hand.score("leases"), lease_ms)
+    yield from hand.near("sparing", float(hand.admin.hget(ticked, "sparing") or 0), lease_ms / 2)
+    hand.due("leases")
+    yield from hand.is_("lost", state="ready", deaths=2)
+    hand.admin.hdel(ticked, "sparing")
+    hand.claim()
+    hand.write(started=hand.record()["started"] - 60_000)
+    hand.due("leases")
+    yield from hand.is_("out of time", state="failed", deaths=2, flying=GONE)
+    yield from same("out of time", '"timeout"' in hand.record()["error"], True)
+    hand.admin.zadd(hand.keys("leases"), {f"{hand.run}/a": 0, "nobody-000000/a": 0})
+    hand.tick()
+    yield from same(
+        "leases of nothing",
+        (hand.score("leases"), hand.admin.zscore(hand.keys("leases"), "nobody-000000/a")),
+        (None, None),
+    )
+
+
+def _holds(hand: Hand) -> Iterator[str]:
+    for otherwise, state in (("approve", "done"), ("reject", "rejected")):
+        hand.submit(hold=Hold(deadline_s=30.0, otherwise=otherwise))
+        yield from hand.is_("held", state="held")
+        yield from hand.near("held", hand.record()["started"], 0)
+        yield from hand.near("deadline", hand.score("timers", "deadline/"), 30_000)
+        yield from same("marked", hand.admin.zscore(hand.keys("holds"), hand.run) is None, False)
+        hand.due("timers", "deadline/")
+        yield from hand.is_("nobody decided", state=state)
+        decision = json.loads(hand.record()["decision"])
+        yield from same("decided", (decision["by"], decision["note"]), ("deadline", "nobody decided in time"))
+        yield from hand.near("decided", decision["at"] * 1000, 0)
+        entry = json.loads(cast("list[str]", hand.admin.lrange(hand.keys("audit:outbox"), -1, -1))[0])
+        yield from same("audit", (entry["event"], entry["run"], entry["stage"], entry["by"]),
+                        (decision["verdict"], hand.run, "a", "deadline"))  # fmt: skip
+        yield from same("refusal", hand.field("refusal"), None if state == "done" else "nobody approved it in time")
+    hand.submit(hold=Hold(deadline_s=30.0))
+    for answer in ("decided", "again"):
+        said = hand.ledger.decide(hand.run, "a", Decision(verdict="approved", by="ann", at=1.0, note=hand.run))
+        yield from same("decided", said.answer, answer)
+    yield from same("deadline", hand.score("timers", "deadline/"), None)
+    yield from same("ended", hand.field("status"), "succeeded")
+
+
+def _results(hand: Hand) -> Iterator[str]:
+    hand.submit(timeout_s=50.0, backoff_s=0.05)
+    yield from _fails(hand, "retry")
+    hand.due("timers", "retry/")
+    claim = hand.claim()
+    hand.ledger.heartbeat({claim.lease: 0.5})
+    key, expires = f"sha256:{'1' * 64}", hand.storm.settings.cache_expire_s * 1000
+    done = Completion({}, 0.25, {"by": "ops@here"}, LOG, cached=True, keys=(key,))
+    for answer in ("done", "again"):
+        yield from same("done", hand.ledger.complete(claim.lease, done).answer, answer)
+    yield from hand.is_("done", state="done", seconds=0.25, cached=True, progress=GONE, error=GONE, flying=GONE,
+                        measured='{"by": "ops@here"}', log=LOG.model_dump_json(exclude_none=True))  # fmt: skip
+    yield from hand.near("done", hand.record()["finished"], 0)
+    left = cast("int", hand.admin.pttl(hand.keys("cache", key)))
+    yield from same("remembered", expires - SLACK_MS < left <= expires, True)
+    hand.admin.delete(hand.keys("cache", key))
+    yield from same(
+        "counted", [hand.field(one) for one in ("left", "done", "busy", "held", "flight")], ["0", "1", "0", None, "0"]
+    )
