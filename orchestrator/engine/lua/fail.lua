@@ -10,8 +10,7 @@ drop_lease(id)
 record.seconds = tonumber(ARGV[7])
 if ARGV[6] ~= '' then record.log = ARGV[6] end
 if family == 'cancelled' then
-  if fields.stopping then settle(id, record, fields.stopping)
-  else lose(id, record, 0, false) end  -- Redis has lost the cancel again, with its power: nobody was told of it
+  lose(id, record, 0, false)  -- ready again where Redis has lost the cancel, with its power: nobody was told of it
   return conclude('failed')
 end
 record.error = ARGV[4]

@@ -263,7 +263,7 @@ class Worker:
         fate = chance.random()
         if fate < self.storm.rate * 2:
             return None  # popped, and never heard of again
-        if fate < self.storm.rate * 4:
+        if fate < self.storm.rate * 4 and not self.storm.full_for:
             self.storm.admin.lpush(self.storm.keys.broker(queue), text)
         named = json.loads(message["body"])[1]
         header = message["headers"]
