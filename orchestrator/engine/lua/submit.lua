@@ -3,11 +3,11 @@
 -- Answers {'accepted' | 'again' | 'attached' | 'exists' | 'collected' | 'open' | …, more or run, bells…}.
 local nonce, id, digest, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local known = open(id)
-if known and fields.nonce == nonce then return conclude_again() end
+if fields.nonce == nonce then return conclude_again() end
 if call('EXISTS', key('restoring')) == 1 then return {'restoring', id} end
 if generation == 1 then
   local active = call('GET', key('identity:') .. digest)
-  if ARGV[4] == '0' and active and call('SISMEMBER', key('active'), active) == 1 then
+  if ARGV[4] == '0' and active then
     settled()
     return {'attached', active}
   end

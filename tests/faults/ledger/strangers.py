@@ -44,6 +44,10 @@ def intruders(storm: Storm) -> list[str]:
         storm.admin.zadd(storm.keys("condemned"), {"sha256:young": storm.clock.now_ms()})
         found += [line for line in [_tried(storm, "condemn", (60_000, "sha256:young"), [])] if line]
         storm.admin.zrem(storm.keys("condemned"), "sha256:young")
+        storm.admin.sadd(storm.keys("deleting"), "sha256:young")
+        names = ("n", NOBODY, "none", 0, 1, storm.admin.get(storm.keys("epoch")) or "0", "{}", "", "sha256:young")
+        found += [line for line in [_tried(storm, "submit", names, "deleting")] if line]
+        storm.admin.srem(storm.keys("deleting"), "sha256:young")
         found += _collecting(storm)
         storm.wire.durable = storm.wire.size()  # no power loss brings it back
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")

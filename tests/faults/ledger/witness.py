@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
+from orchestrator.contracts.errors import CycleryError, InvalidInput
 from orchestrator.contracts.records import Decision, StageError
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Bell, Claim, Completion, encode_error
 from orchestrator.engine.scripts import run_script
-from orchestrator.engine.submission import Submission
+from orchestrator.engine.submission import PARTS, Submission
+from orchestrator.store.format import FORMAT
 from tests.faults.ledger.shapes import stage
 
 if TYPE_CHECKING:
@@ -30,14 +32,12 @@ LOG = ArtifactRef(kind=Kind.FILE, digest=f"sha256:{'0' * 64}", size=1)
 def witnessed(storm: Storm) -> list[str]:
     """Whatever a step wrote that it should not have, or has not written."""
     found: list[str] = []
-    for scene in (_claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results):
+    for scene in (_submissions, _claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results):
         hand = Hand(storm, scene.__name__.strip("_"))
         try:
             found.extend(f"witness: {line}" for line in scene(hand))
-        except (
-            AssertionError,
-            LookupError,
-        ) as error:  # where a step did other than it must, the next one cannot follow
+        except (AssertionError, LookupError, TypeError, CycleryError) as error:
+            # where a step did other than it must, the next one cannot follow
             found.append(f"witness: {hand.name} came no further: {error!r}")
     storm.wire.durable = storm.wire.size()  # no power loss brings it back
     return found
@@ -128,6 +128,90 @@ def same(what: str, got: object, wanted: object) -> Iterator[str]:
     """What is not as it should be."""
     if got != wanted:
         yield f"{what}: {got}, not {wanted}"
+
+
+def _submissions(hand: Hand) -> Iterator[str]:
+    call = stage("a", salt=hand.name, key=False, attempts=1).model_copy(update={"inputs": {"file": LOG}})
+    plan = Plan(workflow=hand.name, stages=(call,))
+    hand.admin.zadd(hand.keys("condemned"), {LOG.digest: 0})
+    hand.run = f"{hand.name}-000001"
+    first = Submission(plan, new=True, run=hand.run, author="ann", seed=7)
+    hand.admin.delete(hand.keys("format"))
+    hand.ledger.submit(first)
+    yield from same("condemned", hand.admin.zscore(hand.keys("condemned"), LOG.digest), None)
+    yield from _submitted(hand, first)
+    hand.ledger.submit(first)  # as one whose answer was lost
+    hand.ledger._unstage(first)
+    yield from _submitted(hand, first)
+    yield from same("attached", hand.ledger.submit(Submission(plan, seed=7)).run, hand.run)
+    yield from _under_way(hand, plan)
+    created, base = hand.field("created"), hand.keys.run(hand.run)
+    _fail_it(hand)
+    hand.ledger.archive(hand.run, 1)
+    expires = hand.storm.settings.expire_s * 1000
+    yield from hand.near("expires", hand.admin.zscore(hand.keys("expiring"), hand.run), expires)
+    for left in ("parked", "work"):
+        hand.admin.rpush(f"{base}:{left}", "left")
+    hand.admin.hset(f"{base}:outputs", "a", "{}")
+    hand.admin.sadd(f"{base}:extra", f"{base}:grown:a")
+    hand.admin.rpush(f"{base}:grown:a", "left")
+    second = Submission(plan, run=hand.run, generation=2, attempts={"a": 1}, author="bob", seed=8)
+    hand.ledger.submit(second)
+    yield from _submitted(hand, second)
+    yield from same("created", hand.field("created"), created)
+    rest = [one for one in ("parked", "work", "outputs", "extra", "grown:a") if hand.admin.exists(f"{base}:{one}")]
+    yield from same("left of the first time", (hand.field("failed"), hand.field("finished"), rest), (None, None, []))
+    _fail_it(hand)
+
+
+def _under_way(hand: Hand, plan: Plan) -> Iterator[str]:
+    """Nobody begins a run again that has not ended; another one of the same plan may run beside it."""
+    try:
+        hand.ledger.submit(Submission(plan, run=hand.run, generation=2))
+        yield "retried while it is under way"
+    except InvalidInput:
+        pass
+    run = hand.run
+    hand.run = hand.ledger.submit(Submission(plan, new=True, seed=7)).run
+    yield from same("beside", hand.run != run, True)
+    hand.end()
+    hand.run = run
+
+
+def _fail_it(hand: Hand) -> None:
+    hand.step("fail", hand.run, "a", hand.claim().lease.fence, ERROR, "data", "", 0.5, 1, "")
+
+
+def _submitted(hand: Hand, request: Submission) -> Iterator[str]:
+    """All that is written of a run that was just accepted."""
+    run, generation = hand.run, request.generation
+    wanted = {
+        "status": "running", "generation": str(generation), "left": "1", "total": "1", "done": "0", "stopping": None,
+        "author": request.author, "seed": str(request.seed), "workflow": hand.name, "identity": request.identity(),
+        "nonce": request.nonce, "on_failure": request.plan.on_failure,
+    }  # fmt: skip
+    yield from same("submitted", {name: hand.field(name) for name in wanted}, wanted)
+    created = hand.admin.zscore(hand.keys("runs"), run)
+    yield from hand.near("created", created, 0)
+    yield from same("created", hand.field("created"), f"{created or 0:.0f}")
+    yield from hand.near("submitted", hand.admin.zscore(hand.keys("submitted"), f"{run}@{generation}"), 0)
+    found = {
+        "active": hand.admin.sismember(hand.keys("active"), run),
+        "by name": hand.admin.hget(hand.keys("workflows"), hand.name),
+        "by what it does": hand.admin.get(hand.keys("identity", request.identity())),
+        "ended": hand.admin.zscore(hand.keys("ended"), run),
+        "expiring": hand.admin.zscore(hand.keys("expiring"), run),
+        "format": hand.admin.get(hand.keys("format")),
+        "staged": list(hand.admin.scan_iter(f"*staging:{request.nonce}:*", count=1000)),
+        "dated": [name for name in PARTS if cast("int", hand.admin.pttl(hand.keys.run(run, name))) >= 0],
+    }
+    yield from same("submitted", found, {"active": 1, "by name": run, "by what it does": run, "ended": None,
+                    "expiring": None, "format": str(FORMAT), "staged": [], "dated": []})  # fmt: skip
+    told = [json.loads(one) for one in cast("list[str]", hand.admin.lrange(hand.keys("audit:outbox"), 0, -1))]
+    entries = [(one["by"], one["generation"]) for one in told if one["event"] == "submitted" and one["run"] == run]
+    yield from same("audit", entries[-1:], [(request.author, generation)])
+    yield from same("audit", len(entries), generation)
+    yield from same("told", hand.events().count(("run", "running")), generation)
 
 
 def _claims(hand: Hand) -> Iterator[str]:
@@ -318,6 +402,12 @@ def _holds(hand: Hand) -> Iterator[str]:
                         (decision["verdict"], hand.run, "a", "deadline"))  # fmt: skip
         yield from same("refusal", hand.field("refusal"), None if state == "done" else "nobody approved it in time")
     hand.submit(hold=Hold(deadline_s=30.0))
+    try:
+        plan = Plan(workflow=hand.name, stages=(stage("a"),))
+        hand.ledger.submit(Submission(plan, run=hand.run, generation=2))
+        yield "retried while it is held"
+    except InvalidInput:
+        pass
     for answer in ("decided", "again"):
         said = hand.ledger.decide(hand.run, "a", Decision(verdict="approved", by="ann", at=1.0, note=hand.run))
         yield from same("decided", said.answer, answer)
@@ -333,11 +423,21 @@ def _results(hand: Hand) -> Iterator[str]:
     hand.ledger.heartbeat({claim.lease: 0.5})
     key, expires = f"sha256:{'1' * 64}", hand.storm.settings.cache_expire_s * 1000
     done = Completion({}, 0.25, {"by": "ops@here"}, LOG, cached=True, keys=(key,))
+    hand.admin.sadd(hand.keys("deleting"), LOG.digest)
+    yield from same("under deletion", hand.ledger.complete(claim.lease, done).answer, "deleting")
+    hand.admin.srem(hand.keys("deleting"), LOG.digest)
+    started = hand.record()["started"]
+    hand.admin.zadd(hand.keys("deleted"), {LOG.digest: started})
+    yield from same("deleted since it began", hand.ledger.complete(claim.lease, done).answer, "deleting")
+    hand.admin.zadd(hand.keys("deleted"), {LOG.digest: started - 1})
+    hand.admin.zadd(hand.keys("condemned"), {LOG.digest: 0})
     for answer in ("done", "again"):
         yield from same("done", hand.ledger.complete(claim.lease, done).answer, answer)
     yield from hand.is_("done", state="done", seconds=0.25, cached=True, progress=GONE, error=GONE, flying=GONE,
                         measured='{"by": "ops@here"}', log=LOG.model_dump_json(exclude_none=True))  # fmt: skip
     yield from hand.near("done", hand.record()["finished"], 0)
+    hand.admin.zrem(hand.keys("deleted"), LOG.digest)
+    yield from same("condemned", hand.admin.zscore(hand.keys("condemned"), LOG.digest), None)
     left = cast("int", hand.admin.pttl(hand.keys("cache", key)))
     yield from same("remembered", expires - SLACK_MS < left <= expires, True)
     hand.admin.delete(hand.keys("cache", key))
