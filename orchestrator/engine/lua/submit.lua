@@ -1,5 +1,5 @@
 -- Makes a staged submission visible: the one flip. ARGV: staging nonce, run, plan digest, new (0 | 1), generation, epoch of
--- collection that the hits were read in, fields of the run as JSON, audit entry or '', then the digests that its calls name…
+-- collection that the hits were read in, fields of the run as JSON, audit entry, then the digests that its calls name…
 -- Answers {'accepted' | 'again' | 'attached' | 'exists' | 'collected' | 'open' | …, more or run, bells…}.
 local nonce, id, digest, generation = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[5])
 local known = open(id)
@@ -51,7 +51,7 @@ call('ZREM', key('ended'), id)
 call('ZREM', key('expiring'), id)
 call('SET', key('identity:') .. digest, id)
 call('HSET', key('workflows'), fields.workflow, id)
-if ARGV[8] ~= '' then call('RPUSH', key('audit:outbox'), ARGV[8]) end
+call('RPUSH', key('audit:outbox'), ARGV[8])
 emit('run', '', 'running')
 queue_work('start/')
 return conclude('accepted')

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
 from orchestrator.contracts.errors import CycleryError, InvalidInput
-from orchestrator.contracts.records import Decision, StageError
+from orchestrator.contracts.records import Decision, ModelVersion, StageError
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Bell, Claim, Completion, encode_error
 from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
+from orchestrator.store.models import UNNUMBERED, Registry
+from orchestrator.store.steps import step
 from tests.faults.ledger.shapes import stage
 
 if TYPE_CHECKING:
@@ -32,7 +34,7 @@ LOG = ArtifactRef(kind=Kind.FILE, digest=f"sha256:{'0' * 64}", size=1)
 def witnessed(storm: Storm) -> list[str]:
     """Whatever a step wrote that it should not have, or has not written."""
     found: list[str] = []
-    for scene in (_submissions, _claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results):
+    for scene in (_submissions, _claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results, _models):
         hand = Hand(storm, scene.__name__.strip("_"))
         try:
             found.extend(f"witness: {line}" for line in scene(hand))
@@ -150,6 +152,7 @@ def _submissions(hand: Hand) -> Iterator[str]:
     hand.ledger.archive(hand.run, 1)
     expires = hand.storm.settings.expire_s * 1000
     yield from hand.near("expires", hand.admin.zscore(hand.keys("expiring"), hand.run), expires)
+    hand.admin.zadd(hand.keys("ended"), {hand.run: 1})
     for left in ("parked", "work"):
         hand.admin.rpush(f"{base}:{left}", "left")
     hand.admin.hset(f"{base}:outputs", "a", "{}")
@@ -444,3 +447,63 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from same(
         "counted", [hand.field(one) for one in ("left", "done", "busy", "held", "flight")], ["0", "1", "0", None, "0"]
     )
+
+
+def _models(hand: Hand) -> Iterator[str]:
+    registry = Registry(hand.admin, hand.storm.settings)
+    base, entry = f"{hand.keys.prefix}model:{hand.name}", "registered"
+    for key, number, kind in (
+        ("k1", 1, "candidate"),
+        ("k1", 1, "candidate"),
+        ("k2", 2, "refused"),
+        ("k3", 3, "candidate"),
+    ):
+        draft = ModelVersion(
+            model=hand.name, version=UNNUMBERED, stage=kind, run=f"{hand.name}-{key}", created=1.0, digest=LOG.digest,
+            bundle=LOG, rows=LOG, signature=LOG, evaluation=LOG, ranking=LOG, candidate="c",
+        )  # fmt: skip
+        version = registry.register(draft, key)
+        yield from same(
+            "registered", (version.name, version.stage, version.run), (f"{hand.name}@{number}", kind, draft.run)
+        )
+    live: int | None = None
+    for reference, to, answer, now in (
+        (1, "production", "", 1), (1, "production", "", 1), (2, "production", "refused", 1), (3, "production", "", 3),
+        (3, "staging", "live", 3), (1, "staging", "", 3), (9, "staging", "no version", 3), (None, "", "", 1),
+        (None, "", "nothing", 1),
+    ):  # fmt: skip
+        told, settled = _told(hand), int(cast("str", hand.admin.get(hand.keys("settled")) or 0))
+        try:
+            if reference is None:
+                registry.rollback(hand.name, by="witness")
+            else:
+                registry.promote(f"{hand.name}@{reference}", to=to, by="witness", note=to)
+            yield from same(f"{reference} to {to}", answer, "")
+        except CycleryError:
+            yield from same(f"{reference} to {to}", answer == "", False)
+        new = _told(hand)[len(told) :]
+        if answer or (reference == now == live):
+            yield from same("an entry", new, [])
+        else:
+            yield from same("entries", [one["live_before"] for one in new], [live])
+        if not answer and not new:  # durable: it has written something
+            yield from same("settled", int(cast("str", hand.admin.get(hand.keys("settled")) or 0)) > settled, True)
+        live = now
+        yield from same("live", hand.admin.hget(base, "production"), str(now))
+    stages = hand.admin.hgetall(f"{base}:stages")
+    yield from same("stages", stages, {"1": "production", "2": "refused", "3": "archived"})
+    yield from same("earlier ones", hand.admin.lrange(f"{base}:history", 0, -1), [])
+    for name, arguments in (("register", ("k1", "candidate", "{}", "{}")), ("rollback", ("n", "{}"))):
+        before = hand.admin.get(hand.keys("settled"))
+        hand.admin.hset(f"{base}:keys", "rollback/n", "1")
+        yield from same(
+            f"{name} again", step(hand.admin, name, hand.keys, hand.name, *arguments) in ("none", "restoring"), False
+        )
+        yield from same(f"{name} again", hand.admin.get(hand.keys("settled")) != before, True)
+    yield from same(entry, [one["version"] for one in _told(hand) if one["event"] == entry], [1, 2, 3])
+
+
+def _told(hand: Hand) -> list[dict[str, Any]]:
+    """Entries of the witness's model that wait for the store."""
+    told = [json.loads(one) for one in cast("list[str]", hand.admin.lrange(hand.keys("audit:outbox"), 0, -1))]
+    return [one for one in told if one.get("model") == hand.name]
