@@ -6,8 +6,8 @@ local at, acted, bells = clock(), 0, {}
 
 -- Nobody looked for half a lease: Redis was away, or the service was. Meanwhile no living worker could renew, and what
 -- has ended waits to be recorded: each lease that ran out is spared once, until its owner had the time to speak.
-local lease, looked = tonumber(ARGV[4] or '0'), tonumber(call('HGET', key('ticked'), 'at') or whole(at))
-if at - looked > lease / 2 and lease > 0 then call('HSET', key('ticked'), 'sparing', whole(at + lease / 2)) end
+local lease, looked = tonumber(ARGV[4]), tonumber(call('HGET', key('ticked'), 'at') or whole(at))
+if at - looked > lease / 2 then call('HSET', key('ticked'), 'sparing', whole(at + lease / 2)) end
 call('HSET', key('ticked'), 'at', whole(at))
 local sparing = at < tonumber(call('HGET', key('ticked'), 'sparing') or '0')
 
@@ -20,14 +20,13 @@ local function ended()  -- one repaired run: its graph work, its window, its rec
   close()
 end
 
-local fire = {}
+local fire = {}  -- a timer goes with what it waits for: whoever moves the stage takes it away
 
 function fire.retry(id, record)
-  if record.state == 'ready' and not record.flying then park(id, record) end
+  park(id, record)
 end
 
 function fire.deadline(id, record)
-  if record.state ~= 'held' then return end
   local verdict = record.otherwise == 'approve' and 'approved' or 'rejected'
   local note = 'nobody decided in time'
   record.decision = cjson.encode({verdict = verdict, by = 'deadline', at = at / 1000, note = note})

@@ -49,6 +49,10 @@ def intruders(storm: Storm) -> list[str]:
         found += [line for line in [_tried(storm, "submit", names, "deleting")] if line]
         storm.admin.srem(storm.keys("deleting"), "sha256:young")
         found += _collecting(storm)
+        storm.admin.sadd(storm.keys("work"), NOBODY)
+        found += [line for line in [_tried(storm, "sweep", (NOBODY,), "gone")] if line]
+        if storm.admin.srem(storm.keys("work"), NOBODY):
+            found.append("stranger: the work of a run that is gone stays")
         storm.wire.durable = storm.wire.size()  # no power loss brings it back
     storm.admin.zrem(storm.keys("deleted"), "sha256:none")
     if _state(storm, run) != before:

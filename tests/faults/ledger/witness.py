@@ -24,7 +24,6 @@ from tests.faults.ledger.shapes import stage
 if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
 
-SLACK_MS = 900  # between a step and the look at what it wrote
 GRACE_MS = 2000
 GONE = object()
 ERROR = encode_error(StageError(family="data", message="as asked"))
@@ -50,9 +49,16 @@ class Hand:
 
     def __init__(self, storm: Storm, name: str) -> None:
         self.storm, self.admin, self.keys = storm, storm.admin, storm.keys
-        self.ledger = Ledger(storm.admin, storm.settings)
+        self._ledger = Ledger(storm.admin, storm.settings)
+        self.begun = self.since = storm.clock.now_ms()
         self.name = f"witness-{name}"
         self.run = ""
+
+    @property
+    def ledger(self) -> Ledger:
+        """For the next step, whose moment is taken."""
+        self.since = self.storm.clock.now_ms()
+        return self._ledger
 
     def submit(self, **policy: Any) -> Bell | None:
         """A run of one stage, `a`."""
@@ -72,6 +78,7 @@ class Hand:
 
     def step(self, name: str, *arguments: Any) -> Any:
         """A step with arguments of one's own."""
+        self.since = self.storm.clock.now_ms()
         return run_script(self.admin, name, self.keys.prefix, *arguments)
 
     def tick(self, limit: int = 200) -> None:
@@ -113,10 +120,10 @@ class Hand:
                 yield f"{what}: {name} is {record.get(name)}, not {'gone' if value is GONE else value}"
 
     def near(self, what: str, at: float | None, ms: float) -> Iterator[str]:
-        """A moment so many milliseconds from now."""
+        """A moment so many milliseconds from the last step."""
         now = self.storm.clock.now_ms()
-        if at is None or not -SLACK_MS < at - now - ms < SLACK_MS:
-            yield f"{what}: in {None if at is None else at - now} ms, not {ms}"
+        if at is None or not self.since - 1 <= at - ms <= now + 1:
+            yield f"{what}: {None if at is None else at - now} ms from now, not {ms}"
 
     def end(self) -> None:
         """Nothing is left under way."""
@@ -195,6 +202,7 @@ def _submitted(hand: Hand, request: Submission) -> Iterator[str]:
     }  # fmt: skip
     yield from same("submitted", {name: hand.field(name) for name in wanted}, wanted)
     created = hand.admin.zscore(hand.keys("runs"), run)
+    hand.since = hand.begun
     yield from hand.near("created", created, 0)
     yield from same("created", hand.field("created"), f"{created or 0:.0f}")
     yield from hand.near("submitted", hand.admin.zscore(hand.keys("submitted"), f"{run}@{generation}"), 0)
@@ -442,7 +450,7 @@ def _results(hand: Hand) -> Iterator[str]:
     hand.admin.zrem(hand.keys("deleted"), LOG.digest)
     yield from same("condemned", hand.admin.zscore(hand.keys("condemned"), LOG.digest), None)
     left = cast("int", hand.admin.pttl(hand.keys("cache", key)))
-    yield from same("remembered", expires - SLACK_MS < left <= expires, True)
+    yield from hand.near("remembered", hand.storm.clock.now_ms() + left, expires)
     hand.admin.delete(hand.keys("cache", key))
     yield from same(
         "counted", [hand.field(one) for one in ("left", "done", "busy", "held", "flight")], ["0", "1", "0", None, "0"]
