@@ -57,7 +57,7 @@ SAMPLE = (
     "_library.lua without land(record)",
     "complete.lua without drop_lease(id)",
     "claim.lua without silence(id, record)",
-    "tick.lua record.state == 'ready' and not record.flying taken for false",
+    "tick.lua without park(id, record)",
 )
 
 
