@@ -49,17 +49,19 @@ end
 for _, member in ipairs(due('leases')) do
   local owner, id = string.match(member, '^([^/]+)/(.+)$')
   local record = open(owner) and load(id)
-  if record and record.state == 'running' and sparing and record.spared ~= record.fence then
-    record.spared = record.fence
-    save(id)
-    call('ZADD', key('leases'), at + lease, member)
-    ended()
-  elseif record and record.state == 'running' then
-    if record.timeout and at >= record.started + record.timeout then out_of_time(id, record)
-    else lose(id, record, max_deaths, true) end
-    ended()
-  else
+  if not record or record.state ~= 'running' then
     call('ZREM', key('leases'), member)
+  else
+    if sparing and record.spared ~= record.fence then
+      record.spared = record.fence
+      save(id)
+      call('ZADD', key('leases'), at + lease, member)
+    elseif record.timeout and at >= record.started + record.timeout then
+      out_of_time(id, record)
+    else
+      lose(id, record, max_deaths, true)
+    end
+    ended()
   end
 end
 

@@ -21,7 +21,6 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     ("complete.lua", "fields.refusal shortened to not fields.refusal", "what is not said stays unsaid"),
     ("complete.lua", "shortened to call('ZCARD'", "without a name nothing is staged, and nothing is asked for"),
     ("complete.lua", "')) == 1 taken for true", "a shortcut past digests of which none is there"),
-    ("tick.lua", "age alone rings again", "a bell more is dropped: it only costs messages in a backlog"),
     (
         "ledger.py",
         "epoch not looked at",

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
-from orchestrator.contracts.errors import CycleryError, InvalidInput
+from orchestrator.contracts.errors import CycleryError, InvalidInput, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion, StageError
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Bell, Claim, Completion, encode_error
@@ -18,7 +18,7 @@ from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
 from orchestrator.store.models import UNNUMBERED, Registry
-from orchestrator.store.steps import step
+from orchestrator.store.steps import process_of, settle, step
 from tests.faults.ledger.shapes import stage
 
 if TYPE_CHECKING:
@@ -33,7 +33,19 @@ LOG = ArtifactRef(kind=Kind.FILE, digest=f"sha256:{'0' * 64}", size=1)
 def witnessed(storm: Storm) -> list[str]:
     """Whatever a step wrote that it should not have, or has not written."""
     found: list[str] = []
-    for scene in (_submissions, _claims, _failures, _outages, _refusals, _rings, _leases, _holds, _results, _models):
+    for scene in (
+        _submissions,
+        _claims,
+        _failures,
+        _outages,
+        _refusals,
+        _rings,
+        _leases,
+        _holds,
+        _results,
+        _processes,
+        _models,
+    ):
         hand = Hand(storm, scene.__name__.strip("_"))
         try:
             found.extend(f"witness: {line}" for line in scene(hand))
@@ -356,9 +368,15 @@ def _rings(hand: Hand) -> Iterator[str]:
         yield from hand.is_("rung again", rings=(0 if rings is GONE else cast("int", rings)) + 1)
         yield from same("messages", cast("int", hand.admin.llen(queue)) > cast("int", before), True)
         yield from hand.near("missed", (hand.score("bells:ops") or 0) / 1000, GRACE_MS * pause)
+    hand.admin.zrem(hand.keys("heard"), "ops")
+    hand.due("bells:ops")
+    yield from same("rung again in a backlog", hand.score("bells:ops"), 0)
+    hand.admin.delete(queue)
+    hand.due("bells:ops")
+    yield from same("rung again where nothing waits", hand.score("bells:ops") == 0, False)
     hand.claim()
-    hand.admin.zadd(hand.keys("bells:ops"), {f"{hand.run}/a": 0})
-    hand.tick()
+    hand.admin.delete(queue)
+    hand.due("bells:ops")
     yield from same("a bell of what runs", hand.score("bells:ops"), None)
     hand.end()
 
@@ -412,6 +430,7 @@ def _holds(hand: Hand) -> Iterator[str]:
         yield from same("audit", (entry["event"], entry["run"], entry["stage"], entry["by"]),
                         (decision["verdict"], hand.run, "a", "deadline"))  # fmt: skip
         yield from same("refusal", hand.field("refusal"), None if state == "done" else "nobody approved it in time")
+    yield from _first_refusals(hand)
     hand.submit(hold=Hold(deadline_s=30.0))
     try:
         plan = Plan(workflow=hand.name, stages=(stage("a"),))
@@ -424,6 +443,24 @@ def _holds(hand: Hand) -> Iterator[str]:
         yield from same("decided", said.answer, answer)
     yield from same("deadline", hand.score("timers", "deadline/"), None)
     yield from same("ended", hand.field("status"), "succeeded")
+
+
+def _first_refusals(hand: Hand) -> Iterator[str]:
+    """Whoever refuses first is told of."""
+    base = hand.keys.run
+    for earlier in (None, "earlier"):
+        for by in ("deadline", "ann", "gates"):
+            hand.submit(**({} if by == "gates" else {"hold": Hold(deadline_s=30.0, otherwise="reject")}))
+            if earlier:
+                hand.admin.hset(base(hand.run), "refusal", earlier)
+            if by == "deadline":
+                hand.due("timers", "deadline/")
+            elif by == "ann":
+                hand.ledger.decide(hand.run, "a", Decision(verdict="rejected", by="ann", at=1.0))
+            else:
+                hand.ledger.complete(hand.claim().lease, Completion({}, 0.25, refusal="gates say so"))
+            why = {"deadline": "nobody approved it in time", "ann": "rejected by ann", "gates": "gates say so"}
+            yield from same("refusal", (hand.field("refusal"), hand.field("status")), (earlier or why[by], "refused"))
 
 
 def _results(hand: Hand) -> Iterator[str]:
@@ -455,6 +492,15 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from same(
         "counted", [hand.field(one) for one in ("left", "done", "busy", "held", "flight")], ["0", "1", "0", None, "0"]
     )
+
+
+def _processes(hand: Hand) -> Iterator[str]:
+    settle(hand.admin, hand.keys, process_of(hand.admin))
+    try:
+        settle(hand.admin, hand.keys, "of another process")
+        yield "what a Redis told that is no more was taken for settled"
+    except TransientError:
+        pass
 
 
 def _models(hand: Hand) -> Iterator[str]:
