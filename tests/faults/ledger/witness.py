@@ -286,6 +286,9 @@ def _failures(hand: Hand) -> Iterator[str]:
     yield from same("told", hand.events()[-1], ("stage", "ready"))
     yield from same("in flight, busy", (hand.field("flight"), hand.field("busy")), ("0", "1"))
     yield from hand.near("tried again", hand.score("timers", "retry/"), 2000)
+    hand.admin.delete(hand.keys.broker("ops"))
+    hand.due("bells:ops")
+    yield from same("a bell of what backs off", hand.score("bells:ops"), None)
     hand.due("timers", "retry/")
     yield from hand.is_("rung again", flying=1000)
     for tries, pause in ((1, 4000), (30, 60_000)):
