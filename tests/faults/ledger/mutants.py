@@ -61,6 +61,12 @@ SAMPLE = (
 )
 
 
+# A storm that is red for this one is wrong itself.
+UNCHANGED = Mutant(
+    "orchestrator/engine/lua/sweep.lua", 0, "return conclude('swept')", "return conclude('swept')", "unchanged"
+)
+
+
 def all_mutants() -> list[Mutant]:
     """The generated ones and the hand-written orderings, but for those that change nothing."""
     steps = (
@@ -194,12 +200,15 @@ def main(words: Sequence[str] | None = None) -> int:
     options.add_argument("--every", type=int, default=1, help="only each so-manieth, for a sample")
     options.add_argument("--storms", type=int, default=len(STORMS), help="only so many in each pass")
     options.add_argument("--passes", type=int, default=PASSES, help="with other seeds each, until one is red")
+    options.add_argument("--unchanged", action="store_true", help="an engine as it is, which must survive every pass")
     options.add_argument("--sample", action="store_true", help="the few that `make test` looks at")
     options.add_argument("--json", type=Path, help="write all verdicts there")
     given = options.parse_args(words)
     chosen = [one for one in all_mutants() if given.only in one.name][:: given.every]
     if given.sample:
         chosen = [next(one for one in all_mutants() if one.placeless == name) for name in SAMPLE]
+    if given.unchanged:
+        chosen = [UNCHANGED]
     verdicts = []
     for verdict in judge(chosen, given.jobs, STORMS[: given.storms], given.passes):
         verdicts.append(verdict)
@@ -207,6 +216,8 @@ def main(words: Sequence[str] | None = None) -> int:
     if given.json:
         given.json.write_text(json.dumps([asdict(one) for one in verdicts], indent=1))
     print(row(verdicts))
+    if given.unchanged:
+        return 0 if verdicts[0].end == "survived" else 1
     return 1 if any(one.end in ("survived", "broken") for one in verdicts) else 0
 
 
