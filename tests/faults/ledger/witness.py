@@ -482,10 +482,12 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from same("deleted since it began", hand.ledger.complete(claim.lease, done).answer, "deleting")
     hand.admin.zadd(hand.keys("deleted"), {LOG.digest: started - 1})
     hand.admin.zadd(hand.keys("condemned"), {LOG.digest: 0})
+    since = hand.storm.clock.now_ms()
     for answer in ("done", "again"):
         yield from same("done", hand.ledger.complete(claim.lease, done).answer, answer)
     yield from hand.is_("done", state="done", seconds=0.25, cached=True, progress=GONE, error=GONE, flying=GONE,
                         measured='{"by": "ops@here"}', log=LOG.model_dump_json(exclude_none=True))  # fmt: skip
+    hand.since = since
     yield from hand.near("done", hand.record()["finished"], 0)
     hand.admin.zrem(hand.keys("deleted"), LOG.digest)
     yield from same("condemned", hand.admin.zscore(hand.keys("condemned"), LOG.digest), None)
