@@ -127,7 +127,7 @@ local function queue_work(item) todo[#todo + 1] = item end
 
 -- A stage's end. Where the whole run is being stopped its successors are stopped by that, not one by one.
 local function settle(id, record, state)
-  if record.state ~= 'running' then silence(id, record) end
+  silence(id, record)
   land(record)
   record.finished = clock()
   enter(id, record, state)
