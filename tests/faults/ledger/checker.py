@@ -227,6 +227,9 @@ def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Ite
         yield f"times: {book.id} never finished"
     if any(one == other for one, other in pairwise(said)):
         yield f"events: watchers of {book.id} heard the same again: {said}"
+    first = _first_failed(storm, book, record)
+    if record.generation == 1 and storm.admin.hget(storm.keys.run(book.id), "failed") != first:
+        yield f"events: {first} of {book.id} failed first"
     asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
     if asked and "held" not in said:
         yield f"events: {book.id} was held, and nobody heard of it"
@@ -236,6 +239,15 @@ def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Ite
         by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
         if by != "ann" or "cancelling" not in said:
             yield f"events: {book.id} was cancelled by {by}, and watchers heard {said}"
+
+
+def _first_failed(storm: Storm, book: Book, record: RunRecord) -> str | None:
+    """The stage that watchers heard of first that it failed, and that nobody tolerates."""
+    tolerated = {call.id for call in book.workflow.plan.stages if call.policy.tolerate}
+    for _, event in cast("Any", storm.admin.xrange(f"{storm.keys.run(book.id)}:events")):
+        if event["state"] == "failed" and event["stage"] and event["stage"] not in tolerated:
+            return str(event["stage"])
+    return None
 
 
 def _progress(run: str, events: Any) -> Iterator[str]:

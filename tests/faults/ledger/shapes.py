@@ -153,7 +153,10 @@ def failing(name: str, chance: random.Random) -> Workflow:
         stage("after", "bad", salt=name),
         stage("beside", "a", salt=f"{name}beside"),
         stage("later", "beside", salt=f"{name}later", act="flaky"),
+        *(stage(f"later{i}", f"later{i - 1}" if i else "later", salt=f"{name}later{i}") for i in range(5)),
     ]
+    if chance.random() < 0.5:
+        calls.append(stage("worse", "later", salt=name, act="fail"))
     on_failure = chance.choice(["stop", "continue"])
     return Workflow(_plan(name, *calls, on_failure=on_failure), f"failing {act}", retry=chance.random() < 0.5,
                     cancel=chance.random() < 0.2)  # fmt: skip

@@ -72,13 +72,15 @@ class Hand:
         self.since = self.storm.clock.now_ms()
         return self._ledger
 
-    def submit(self, **policy: Any) -> Bell | None:
+    def submit(self, on_failure: Any = "continue", **policy: Any) -> Bell | None:
         """A run of one stage, `a`."""
         call = stage("a", salt=self.name, key=False, **policy)
         if "hold" in policy:
             call = call.model_copy(update={"task": "release.approve"})
         self.name += "x"
-        accepted = self.ledger.submit(Submission(Plan(workflow=self.name, stages=(call,)), new=True))
+        accepted = self.ledger.submit(
+            Submission(Plan(workflow=self.name, stages=(call,), on_failure=on_failure), new=True)
+        )
         self.run = accepted.run
         return accepted.bells[0] if accepted.bells else None
 
@@ -307,11 +309,12 @@ def _failures(hand: Hand) -> Iterator[str]:
     yield from hand.is_("failed", state="failed", log=GONE)
     yield from hand.near("finished", hand.record()["finished"], 0)
     for family, state in (("transient", "cancelled"), ("data", "failed")):
-        hand.submit(attempts=40)
+        hand.submit("stop", attempts=40)
         lease = hand.claim().lease
         hand.ledger.cancel(hand.run, "witness")
         hand.step("fail", hand.run, "a", lease.fence, ERROR, family, "", 0.5, 1, "")
         yield from hand.is_("failed in a run that is being stopped", state=state)
+        yield from same("ended", hand.field("status"), "cancelled")
 
 
 def _outages(hand: Hand) -> Iterator[str]:
