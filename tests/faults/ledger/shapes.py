@@ -137,9 +137,11 @@ def tolerant(name: str, chance: random.Random) -> Workflow:
     calls = [
         stage(f"t{i}", salt=f"{name}{i}", act="fail" if i in failing else "ok", tolerate=True) for i in range(width)
     ]
+    if chance.random() < 0.4:  # one without which there is no join, however many others there are
+        calls.append(stage("strict", salt=f"{name}strict", act=chance.choice(["fail", "fail", "ok"])))
     calls.append(stage("join", *(one.id for one in calls), salt=name, **limits))
     calls.append(stage("end", "join", salt=name))
-    on_failure = chance.choice(["stop", "continue"])
+    on_failure = chance.choice(["stop", "continue", "continue"])
     return Workflow(_plan(name, *calls, on_failure=on_failure), "tolerant", retry=chance.random() < 0.3)
 
 
