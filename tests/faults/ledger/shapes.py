@@ -139,6 +139,7 @@ def tolerant(name: str, chance: random.Random) -> Workflow:
     ]
     if chance.random() < 0.4:  # one without which there is no join, however many others there are
         calls.append(stage("strict", salt=f"{name}strict", act=chance.choice(["fail", "fail", "ok"])))
+        limits = {"min_success": 1}
     calls.append(stage("join", *(one.id for one in calls), salt=name, **limits))
     calls.append(stage("end", "join", salt=name))
     on_failure = chance.choice(["stop", "continue", "continue"])
