@@ -491,6 +491,7 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from hand.is_("done", state="done", seconds=0.25, cached=True, progress=GONE, error=GONE, flying=GONE,
                         measured='{"by": "ops@here"}', log=LOG.model_dump_json(exclude_none=True))  # fmt: skip
     hand.since = since
+    yield from same("told", hand.events().count(("run", "succeeded")), 1)
     yield from hand.near("done", hand.record()["finished"], 0)
     hand.admin.zrem(hand.keys("deleted"), LOG.digest)
     yield from same("condemned", hand.admin.zscore(hand.keys("condemned"), LOG.digest), None)
