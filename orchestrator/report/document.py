@@ -30,6 +30,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "search": _search(evidence),
         "champion": _champion(evidence),
         "feasibility": _feasibility(evidence),
+        "segments": _segments(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
         "report": report,
         "error": error_of(record),
@@ -165,6 +166,15 @@ def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
     if found is None:
         return None
     return found.model_dump(mode="json", include={"verdict", "metric", "target", "reasons"})
+
+
+def _segments(evidence: Evidence) -> dict[str, Any] | None:
+    """How segments came to models of their own, and what test rows say of them; None where there are none."""
+    summary = evidence.ranking.segments if evidence.ranking else None
+    if summary is None:
+        return None
+    judged = evidence.evaluation.segments if evidence.evaluation else None
+    return summary.model_dump(mode="json") | {"evidence": judged.model_dump(mode="json") if judged else None}
 
 
 def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:

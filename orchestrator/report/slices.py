@@ -37,18 +37,19 @@ def slice_tables(evaluation: Evaluation, metric: str | None) -> list[SliceTable]
     tables = []
     if evaluation.slices:
         legend = f"The intervals hold for all {plural(len(evaluation.slices), 'slice')} at once"
-        tables.append(_table("Slices", legend, evaluation.slices, evaluation, metric))
+        tables.append(slice_table("Slices", legend, evaluation.slices, evaluation, metric))
     if evaluation.weakest:
         legend = (
             f"The weakest of {plural(evaluation.searched, 'slice')} that were looked at; the intervals allow for all"
         )
-        tables.append(_table("The weakest slices", legend, evaluation.weakest, evaluation, metric))
+        tables.append(slice_table("The weakest slices", legend, evaluation.weakest, evaluation, metric))
     return tables
 
 
-def _table(
+def slice_table(
     title: str, legend: str, slices: tuple[SliceEvidence, ...], evaluation: Evaluation, metric: str
 ) -> SliceTable:
+    """Slices with the metric on them; the legend goes on with the level of the intervals and what the mark is."""
     whole = evaluation.metrics.get(metric)
     mark = whole.value if whole is not None else None
     found = [one.metrics[metric] for one in slices if metric in one.metrics]
