@@ -188,7 +188,7 @@ def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
 
 def _segment_lines(record: RunRecord, now: float, width: int) -> list[Text]:
     stages = [stage for stage in record.stages if stage.task == "train.segment"]
-    return _bar_lines("models of segments", stages, now, width)
+    return _bar_lines("segment", stages, now, width)
 
 
 def _bar_lines(name: str, trials: list[StageRecord], now: float, width: int) -> list[Text]:

@@ -109,12 +109,12 @@ def _segments(output: Output, found: dict[str, Any] | None) -> None:
     if found is None:
         return
     why = [
-        f"{found['small']} have fewer than {found['min_rows']} training rows" if found["small"] else "",
-        f"{found['thin']} have too little to be judged by" if found["thin"] else "",
-        f"{found['failed']} failed" if found["failed"] else "",
+        f"{found['small']} with fewer than {found['min_rows']} training rows" if found["small"] else "",
+        f"{found['thin']} with too little to be judged by" if found["thin"] else "",
+        f"{found['failed']} whose fits failed" if found["failed"] else "",
     ]
     others = ", ".join(filter(None, why))
-    output.show(f"{found['own']} of {found['segments']} values have their own{f' ({others})' if others else ''}")
+    output.show(f"{found['own']} of {found['segments']} values have their own{f'; not {others}' if others else ''}")
 
 
 def show_gates(output: Output, gates: list[dict[str, Any]]) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Evaluation, SegmentsEvidence, SliceEvidence
+from orchestrator.contracts.documents import SegmentsEvidence, SliceEvidence
 from orchestrator.contracts.segments import SegmentsSummary
 from orchestrator.report.charts import Chart, Line, Note
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Plot, domain
-from orchestrator.report.slices import SliceTable, slice_table
-from orchestrator.report.wording import number, percent, plural, short, whole
+from orchestrator.report.slices import Reference, SliceTable, slice_table
+from orchestrator.report.wording import number, percent, plural, short, spoken, whole
 
 FEW = 5  # judged segments, below which nothing is drawn of their spread
 
@@ -34,14 +35,13 @@ def segments_section(evidence: Evidence) -> Section | None:
     summary = evidence.ranking.segments if evidence.ranking else None
     if summary is None:
         return None
-    evaluation = evidence.evaluation
-    judged = evaluation.segments if evaluation else None
+    judged = evidence.evaluation.segments if evidence.evaluation else None
     return Section(
         lead=_lead(summary),
         gain=gain_words(judged) if judged else None,
         facts=_facts(summary, judged),
-        chart=_spread(judged, evaluation) if judged and evaluation else None,
-        tables=_tables(judged, evaluation) if judged and evaluation else [],
+        chart=_spread(judged) if judged else None,
+        tables=_tables(judged) if judged else [],
         champions=[
             (name, whole(count), percent(count / summary.own))
             for name, count in sorted(summary.champions.items(), key=lambda item: -item[1])
@@ -58,7 +58,9 @@ def _lead(summary: SegmentsSummary) -> str:
     values = plural(summary.segments, "value")
     have = "has a model of its own" if summary.own == 1 else "have models of their own"
     told = f"{whole(summary.own)} of {values} of {summary.column} {have}. "
-    others = f"the {plural(summary.others, 'other')}, for " if summary.others else ""
+    others = (
+        f"the {'other' if summary.others == 1 else f'{whole(summary.others)} others'}, for " if summary.others else ""
+    )
     return f"{told}One model of all rows answers for {others}values that training never saw and for rows without one."
 
 
@@ -96,31 +98,27 @@ def _facts(summary: SegmentsSummary, judged: SegmentsEvidence | None) -> list[tu
     return facts
 
 
-def _spread(judged: SegmentsEvidence, evaluation: Evaluation) -> Chart | None:
+def _spread(judged: SegmentsEvidence) -> Chart | None:
     """How many segments have which score."""
-    bars, metric = judged.histogram, short(judged.metric)
+    bars, metric, mark = judged.histogram, short(judged.metric), judged.routed
     if bars is None or judged.judged < FEW or not judged.means:
         return None
-    interval = evaluation.metrics.get(judged.metric)
-    mark = interval.value if interval is not None else None
-    ends = [*bars.x, *([mark] if mark is not None else [])]
-    plot = Plot(domain(ends), (0.0, max(bars.y) * 1.12), width=440, height=300)
-    steps = [f"M{plot.at_x(bars.x[0])} {plot.inner_bottom}"]
-    steps += [f"V{plot.at_y(count)}H{plot.at_x(edge)}" for count, edge in zip(bars.y[:-1], bars.x[1:], strict=True)]
-    outline = "".join(steps) + f"V{plot.inner_bottom}"
+    plot = Plot(domain([*bars.x, *([mark] if mark is not None else [])]), (0.0, max(bars.y) * 1.12), height=300)
+    steps = [f"V{plot.at_y(count)}H{plot.at_x(edge)}" for count, edge in zip(bars.y[:-1], bars.x[1:], strict=True)]
+    outline = f"M{plot.at_x(bars.x[0])} {plot.inner_bottom}{''.join(steps)}V{plot.inner_bottom}"
     lines, notes = [Line(f"{outline}Z", "area"), Line(outline, "line thin")], []
     if mark is not None:
         at = plot.at_x(mark)
         side = "end" if at > (plot.left + plot.inner_right) / 2 else "start"
         lines.append(Line(f"M{at} {plot.top}V{plot.inner_bottom}", "reference"))
-        notes.append(Note(at + (-6 if side == "end" else 6), plot.top + 10, f"all rows {number(mark)}", side))
+        notes.append(Note(at + (-6 if side == "end" else 6), plot.top + 10, f"all together {number(mark)}", side))
     low, middle, high = (judged.means[place] for place in (1, 3, 5))
     return Chart(
         key="segments",
         title="How the segments' scores spread",
         told=(
-            f"Of {plural(judged.judged, 'segment')} half have a {metric} below {number(middle)}, nine in ten lie "
-            f"between {number(low)} and {number(high)}. Few rows scatter by chance: models differ by less."
+            f"Of {plural(judged.judged, 'segment')} half have {spoken(judged.metric)} below {number(middle)}, nine in "
+            f"ten lie between {number(low)} and {number(high)}. Few rows scatter by chance: models differ by less."
         ),
         plot=plot,
         x_title=f"{metric} on a segment's own test rows",
@@ -130,33 +128,32 @@ def _spread(judged: SegmentsEvidence, evaluation: Evaluation) -> Chart | None:
     )
 
 
-def _tables(judged: SegmentsEvidence, evaluation: Evaluation) -> list[SliceTable]:
-    among = f"{whole(judged.judged)} segments that have {judged.least_rows} test rows or more"
-    tables = []
-    for title, word, found in (
-        ("The weakest segments", "weakest", judged.weakest),
-        ("The best segments", "best", judged.best),
-    ):
-        if found:
-            legend = (
-                f"The {word} of {among}. {_apart(judged, evaluation, found)}The intervals hold for all of them at once"
-            )
-            tables.append(slice_table(title, legend, found, evaluation, judged.metric))
-    return tables
+def _tables(judged: SegmentsEvidence) -> list[SliceTable]:
+    """Few are shown of many, so each says what being picked out explains."""
+    reference = Reference(judged.metric, judged.routed, "all rows that segments' own models answer")
+    shown = (*judged.weakest, *judged.best)
+    hold = f"The intervals hold for all {whole(judged.judged)} at once"
+    among = f"{plural(judged.judged, 'segment')} with {judged.least_rows} test rows or more"
+    return [
+        slice_table(title, f"{_picked(word, among, judged, found)} {hold}", found, reference, shown)
+        for title, word, found in (
+            ("The weakest segments", "weakest", judged.weakest),
+            ("The best segments", "best", judged.best),
+        )
+        if found
+    ]
 
 
-def _apart(judged: SegmentsEvidence, evaluation: Evaluation, found: tuple[SliceEvidence, ...]) -> str:
-    """How many of those that were picked out differ by more than picking out explains."""
-    interval = evaluation.metrics.get(judged.metric)
-    if interval is None or interval.value is None:
-        return ""
-    mark, count = interval.value, 0
-    for one in found:
-        ends = one.metrics.get(judged.metric)
-        if ends is not None and ends.low is not None and ends.high is not None:
-            count += not ends.low <= mark <= ends.high
-    picked = "Among so many some stand out by chance alone; "
-    if not count:
-        return f"{picked}none of these differs from all rows by more than that. "
-    differ = "differs" if count == 1 else "differ"
-    return f"{picked}{whole(count)} of these {differ} from all rows by more than that. "
+def _picked(word: str, among: str, judged: SegmentsEvidence, found: Sequence[SliceEvidence]) -> str:
+    """How many of those that were picked out differ from all together by more than picking them out explains."""
+    told = f"The {word} of {among}; among so many some stand out by chance alone."
+    if judged.routed is None:
+        return told
+    intervals = [one.metrics[judged.metric] for one in found if judged.metric in one.metrics]
+    known = [(one.low, one.high) for one in intervals if one.low is not None and one.high is not None]
+    apart = sum(not low <= judged.routed <= high for low, high in known)
+    if not apart:
+        return f"{told} None of these differs from all together by more than that."
+    return (
+        f"{told} {whole(apart)} of these {'differs' if apart == 1 else 'differ'} from all together by more than that."
+    )

@@ -52,12 +52,15 @@ def segments(frame: Artifact, rows: Artifact, *, params: SegmentsParams, context
 
 
 def _comparable(params: SegmentsParams) -> None:
-    """A metric of probabilities is taken over rows of all segments, so each must have them."""
+    """A metric of probabilities is taken over rows of all segments, so each must have them.
+
+    A team's own estimators are not asked: their code is in the stages that fit them alone.
+    """
     metric = params.objective.metric
     if METRICS[metric].needs != "probabilities":
         return
     for trial in params.trials:
-        if not hasattr(build(trial), "predict_proba"):
+        if ":" not in trial.estimator and not hasattr(build(trial), "predict_proba"):
             raise InvalidInput(
                 f"{describe(trial)} gives no probabilities, and {metric} compares rows of different segments by them: "
                 "calibrate it ({calibrated: {of: …}}), or choose another metric"
