@@ -76,5 +76,5 @@ def test_what_is_inside_it_is_judged_like_any_model(tmp_path):
 def test_a_model_of_more_parts_than_are_read_again_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(model_files, "_MANY", 1)
     tree = DecisionTreeRegressor(max_depth=2, random_state=0).fit([[0.0], [1.0]], [0, 1])
-    with pytest.raises(UserCodeError, match="would be a file of .* parts, and no more than 1 are read again"):
+    with pytest.raises(UserCodeError, match=r"would be a file of .* parts, and no more than 1 are read again"):
         save_model(RoutedModel.of([tree], tree), tmp_path / "model")

@@ -35,14 +35,18 @@ def test_a_column_by_itself_is_the_long_form_with_its_defaults(tmp_path):
         (
             "train: {per: city}\ncolumns: {group: city}\nsplit: {method: group}\n",
             [],
-            "3:14: a split by method group keeps whole values of 'city' for the test, whose models could not be judged: "
-            "choose another split",
+            (
+                "3:14: a split by method group keeps whole values of 'city' for the test, whose models could not be "
+                "judged: choose another split"
+            ),
         ),
         (
             "train: {per: city}\nfeatures: {columns: {city: categorical}}\n",
             [],
-            "3:14: 'city' divides the rows among models and is no feature: take it out of `features.columns` "
-            "(a copy may be one: `features: {derive: {NAME: city}}`)",
+            (
+                "3:14: 'city' divides the rows among models and is no feature: take it out of `features.columns` "
+                "(a copy may be one: `features: {derive: {NAME: city}}`)"
+            ),
         ),
         (
             "train: {per: city, search: {method: asha}}\n",

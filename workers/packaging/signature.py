@@ -10,6 +10,8 @@ from orchestrator.contracts.documents import Changes, Preparation, Signature, Si
 from orchestrator.contracts.release import PackageParams
 from workers.features.rowwise import sources
 
+_NULLABLE = {"integer": "Int64", "boolean": "boolean"}
+
 Type = Literal["number", "integer", "text", "boolean", "date"]
 
 
@@ -50,6 +52,13 @@ def _column(column: pd.Series[Any], *, may_lack: bool) -> SignatureColumn:
     """A row without what divides rows among models is answered by the model of all rows."""
     required = not may_lack and not bool(column.isna().any())
     return SignatureColumn(name=str(column.name), type=_type(column.dtype), required=required)
+
+
+def dtype_of(source: pd.Series[Any], column: SignatureColumn) -> str:
+    """The type that raw values are brought to: the source's, or its like with room for what may be missing."""
+    if column.required or bool(source.isna().any()):
+        return str(source.dtype)
+    return _NULLABLE.get(column.type, str(source.dtype))
 
 
 def _type(dtype: Any) -> Type:
