@@ -165,9 +165,8 @@ def segments(draft: Draft) -> None:
         code=draft.fingerprints.model_code,
         joins=("select",),
     )
-    after = ("require",) if draft.has("require") else ()
     inputs = {name: one for name, one in _prepared().items() if name in ("frame", "rows")}
-    draft.add("segments", "train.segments", params, inputs, after=after)
+    draft.add("segments", "train.segments", params, inputs)
     draft.notes.append(
         f"one model for each value of {per.column} with {per.min_rows} training rows or more, each the best of "
         f"{len(trials)} trial{'s' if len(trials) > 1 else ''}, in stages that the run brings into being; "

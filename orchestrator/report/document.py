@@ -199,7 +199,9 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "candidate": ranking.champion.candidate,
         "params": ranking.champion.params,
         "threshold": ranking.threshold and ranking.threshold.model_dump(mode="json", exclude={"curve"}),
-        "features": [column.name for column in preparation.features] if preparation else [],
+        "features": [column.name for column in preparation.features if column.name != preparation.segment]
+        if preparation
+        else [],
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation
         else {},

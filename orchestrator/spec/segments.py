@@ -27,6 +27,10 @@ def check_segments(review: Review) -> None:
     for problem in _column_problems(review.spec, per):
         review.note(_AT, problem)
     _check_search(review)
+    for key in ("target", "require"):
+        if getattr(review.spec.objective, key) is not None:
+            words = "what is in reach is judged for one model of all rows, not for `train.per`: write a `goal` instead"
+            review.note(("objective", key), words, key=True)
     for key in ("threshold", "costs"):
         if getattr(review.spec.objective, key) is not None:
             words = f"a decision threshold is not tuned segment by segment: take `{key}` out, or `train.per`"

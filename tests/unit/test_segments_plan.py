@@ -70,6 +70,12 @@ def test_what_cannot_be_done_segment_by_segment_is_refused_where_it_stands(tmp_p
     assert found(tmp_path, more, *sets) == [said]
 
 
+def test_a_target_that_one_model_would_be_judged_by_is_refused(tmp_path):
+    said = found(tmp_path, "train: {per: city}\n", "objective.target=0.8", "objective.require=realistic")
+    assert len(said) == 2
+    assert all("what is in reach is judged for one model of all rows" in line for line in said)
+
+
 def test_a_threshold_is_refused_by_name(tmp_path):
     said = found(tmp_path, "train: {per: city}\n", "objective.positive=1", "objective.threshold=f1")
     assert len(said) == 1
@@ -104,12 +110,6 @@ def test_without_segments_no_stage_is_told_anything_new():
     assert "segment" not in call(plan, "features").params
     assert "segmenting" not in call(plan, "select").params
     assert not {"segments", "models", "fitted"} & call(plan, "select").inputs.keys()
-
-
-def test_what_is_required_comes_before_the_segments():
-    objective = {"predict": "churn", "task": "classification", "positive": "yes", "target": 0.8, "require": "realistic"}
-    plan = plan_of(train=TRAIN, objective=objective)
-    assert call(plan, "segments").after == ("require",)
 
 
 def test_a_thousand_segments_share_a_few_stages_of_equal_work_in_their_order():

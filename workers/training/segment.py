@@ -57,7 +57,6 @@ def segment(
     bench = _Bench(names, segments, folds, preparation, context)
     bench.score()
     fitted = [bench.fit(number) for number in range(len(names))]
-    context.measure("fits", bench.fits)
     models = RoutedModel.of([model for model, _ in fitted if model is not None])
     return SegmentOutputs(models, SegmentResults(results=tuple(result for _, result in fitted)))
 
@@ -80,7 +79,6 @@ class _Bench:
         self.scores: list[list[dict[int, float]]] = [[{} for _ in plan.trials] for _ in names]  # by trial and fold
         self.errors: list[dict[int, str]] = [{} for _ in names]  # by trial
         self.estimators = [self._built(place) for place in range(len(plan.trials))]
-        self.fits = 0
 
     def score(self) -> None:
         """Every trial of every segment on every fold; fold by fold, since a large one may have to be prepared anew."""
@@ -158,7 +156,6 @@ class _Bench:
         self, place: int, features: NDArray[Any], target: NDArray[Any], weight: NDArray[Any] | None, where: str = ""
     ) -> BaseEstimator:
         trial = self.plan.trials[place]
-        self.fits += 1
         with warnings.catch_warnings(), blaming(describe(trial), where):
             warnings.simplefilter("ignore")  # of thousands of fits; the trials of the model of all rows tell theirs
             model = clone(self.estimators[place])
