@@ -158,7 +158,7 @@ def test_classes_are_told_apart_segment_by_segment_and_one_class_is_left_to_the_
     assert (found["own"], found["small"], found["thin"], found["failed"]) == (3, 1, 2, 0)
     reasons = {one["segment"]: one["reason"] for one in found["unserved"]}
     assert reasons["s0002"] == "all training rows are of one class"
-    assert reasons["s0004"].startswith("roc_auc is defined on fewer than 2 folds")
+    assert reasons["s0004"].startswith("roc_auc can be told on fewer than 2 folds: too few rows of a class")
     assert found["champions"] == {"logistic_regression": 3}
     verdicts = run.document("gates", "verdicts")
     assert verdicts["passed"], verdicts
@@ -234,13 +234,15 @@ def test_candidates_whose_answers_cannot_be_compared_between_segments_are_refuse
 
 def test_segments_are_judged_by_folds_in_time_where_the_split_is(tmp_path) -> None:
     table = sales(4, 120)
-    table["day"] = pd.date_range("2024-01-01", periods=120).strftime("%Y-%m-%d").tolist() * 3 + [
-        f"2024-0{1 + place // 5}-1{place}" for place in range(10)
-    ]
+    days = pd.date_range("2024-01-01", periods=120).strftime("%Y-%m-%d").tolist()
+    late = [days[75 + place * 45 // 120] for place in range(120)]  # a shop that opened in the last fold but one
+    table["day"] = [*days, *days, *late, *days[::12]]
     text = WORKFLOW.replace("data:", "columns: {time: day}\nsplit: {method: time}\ndata:")
     run = ran(tmp_path, table, text, until="evaluate")
     assert run.document("split", "summary")["scheme"] == "expanding"
     assert [len(one["trials"][0]["scores"]) for one in results(run, "segment[1]")] == [3]
+    (thin,) = run.document("select", "ranking")["segments"]["unserved"]
+    assert thin == {"segment": "s0002", "why": "thin", "reason": "rmse can be told on fewer than 2 folds: too few rows"}
 
 
 def test_a_thousand_segments_make_few_stages_a_small_model_and_a_short_summary(tmp_path) -> None:

@@ -188,10 +188,8 @@ class _Bench:
         if self._single(self.folds.matrix.target[self.of == number]):
             return {"why": "thin", "reason": "all training rows are of one class"}
         metric = self.plan.trials[0].objective.metric
-        return {
-            "why": "thin",
-            "reason": f"{metric} is defined on fewer than {FEWEST_FOLDS} folds: too few rows of a class",
-        }
+        few = "rows" if self.preparation.target_kind == "regression" else "rows of a class"
+        return {"why": "thin", "reason": f"{metric} can be told on fewer than {FEWEST_FOLDS} folds: too few {few}"}
 
     def _failed(self, number: int, place: int) -> SegmentTrial:
         trial = self.plan.trials[place]
