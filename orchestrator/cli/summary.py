@@ -95,7 +95,7 @@ def show_champion(output: Output, champion: dict[str, Any] | None, segments: dic
     params = settings_of(champion["params"])
     name = champion["model"] or "not registered yet"
     who = f"{champion['candidate']}{f' ({params})' if params else ''}"
-    if segments is not None:
+    if segments is not None and segments["own"]:
         who = f"one model per {segments['column']}, else {who}"
     output.show(f"\nChampion: {who} — {name}")
     _segments(output, segments)

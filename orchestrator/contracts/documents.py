@@ -238,11 +238,14 @@ class Ranking(Value):
     segments: SegmentsSummary | None = Field(None, exclude_if=unsaid)
 
     @property
+    def per(self) -> str | None:
+        """The column whose values have models of their own; None where one model answers for all."""
+        return self.segments.column if self.segments is not None and self.segments.own else None
+
+    @property
     def who(self) -> str:
         """The champion in a few words."""
-        if self.segments is None or not self.segments.own:
-            return self.champion.candidate
-        return f"One model per {self.segments.column}"
+        return self.champion.candidate if self.per is None else f"One model per {self.per}"
 
 
 class Interval(Value):

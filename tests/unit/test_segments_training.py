@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents import Preparation, Ranking
 from orchestrator.contracts.errors import InvalidInput, StageFailed
 from orchestrator.contracts.segments import SegmentPlan, SegmentResult, SegmentResults, SegmentTrial
 from orchestrator.contracts.training import Segmenting
@@ -220,6 +220,8 @@ def test_where_no_segment_is_large_enough_one_model_answers_for_all(tmp_path) ->
     run = ran(tmp_path, sales(3, 60), WORKFLOW.replace("min_rows: 40", "min_rows: 500"))
     found = run.document("select", "ranking")["segments"]
     assert (found["own"], found["small"]) == (0, 3)
+    ranking = Ranking.model_validate(run.document("select", "ranking"))
+    assert (ranking.per, ranking.who) == (None, ranking.champion.candidate)
     assert "segments" not in run.document("evaluate", "evaluation")
     assert not isinstance(run.bundle().pipeline.named_steps["model"], RoutedModel)
 

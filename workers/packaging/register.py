@@ -52,7 +52,7 @@ def register(
         metric=chosen.metric,
         metrics={name: interval.model_dump(mode="json") for name, interval in evidence.metrics.items()},
         candidate=chosen.who,
-        params=chosen.champion.params if chosen.segments is None else {},
+        params=chosen.champion.params if chosen.per is None else {},
         reasons=reasons,
         threshold=chosen.threshold and chosen.threshold.model_dump(mode="json", exclude={"curve"}),
     )

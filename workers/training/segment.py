@@ -56,7 +56,8 @@ def segment(
     folds = prepared_folds(frame, rows, preparation, summary, context)
     bench = _Bench(names, segments, folds, preparation, context)
     bench.score()
-    fitted = [bench.fit(number) for number in range(len(names))]
+    features = folds.whole()
+    fitted = [bench.fit(number, features) for number in range(len(names))]
     models = RoutedModel.of([model for model, _ in fitted if model is not None])
     return SegmentOutputs(models, SegmentResults(results=tuple(result for _, result in fitted)))
 
@@ -90,8 +91,11 @@ class _Bench:
                 self._score(number, fold, train[number], validation[number])
             self.context.progress(done / (self.folds.count + 1))
 
-    def fit(self, number: int) -> tuple[BaseEstimator | None, SegmentResult]:
-        """The model of a segment, with what its trials came to; None where there is no model."""
+    def fit(self, number: int, features: NDArray[Any]) -> tuple[BaseEstimator | None, SegmentResult]:
+        """The model of a segment, with what its trials came to; None where there is no model.
+
+        `features` are those of all training rows, prepared.
+        """
         if self.context.cancelled:
             raise StageCancelled
         rows = np.flatnonzero(self.of == number)
@@ -109,7 +113,7 @@ class _Bench:
         weight = None if matrix.weight is None else matrix.weight[rows]
         place = next(place for place, one in enumerate(self.plan.trials) if _same(one, chosen))
         try:
-            return self._fitted(place, self.folds.whole()[rows], matrix.target[rows], weight), result
+            return self._fitted(place, features[rows], matrix.target[rows], weight), result
         except CycleryError as error:
             return None, result.model_copy(update={"why": "failed", "reason": str(error)})
 
