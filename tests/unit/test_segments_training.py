@@ -18,7 +18,7 @@ from tests.unit.segment_case import WORKFLOW, sales
 from tests.unit.whole_case import Whole, whole
 from workers.features.preparation import feature_columns, learned
 from workers.routing import RoutedModel
-from workers.training.routing import LOST, summary_of
+from workers.training.routing import summary_of
 
 SHOPS = 8
 
@@ -211,7 +211,10 @@ def test_segments_of_a_stage_that_failed_count_as_failed() -> None:
     done = SegmentResults(results=tuple(SegmentResult(segment=one, rows=50, trials=(trial,)) for one in "ab"))
     found = summary_of(plan, [done], Segmenting(column="shop", max_failed=0.5), rows=200)
     assert (found.own, found.failed, found.rows, found.other_rows, found.others) == (2, 2, 100, 100, 3)
-    assert [(one.segment, one.reason) for one in found.unserved] == [("c", LOST), ("d", LOST)]
+    assert [(one.segment, one.reason) for one in found.unserved] == [
+        ("c", "its stage segment[2] failed"),
+        ("d", "its stage segment[2] failed"),
+    ]
     with pytest.raises(StageFailed, match="2 of 4 segments failed"):
         summary_of(plan, [done], Segmenting(column="shop", max_failed=0.4), rows=200)
 

@@ -25,8 +25,6 @@ from workers.features.preparation import feature_columns, learned
 from workers.routing import RoutedModel
 from workers.training.matrix import Matrix
 
-LOST = "the stage that was to fit it failed"  # its error stands with the stage
-
 
 def routed(
     pipeline: Pipeline,
@@ -55,8 +53,13 @@ def summary_of(plan: SegmentPlan, fitted: Sequence[SegmentResults], asked: Segme
     Raises StageFailed where the fits of a larger share of the segments failed than is borne.
     """
     found = {one.segment: one for results in fitted for one in results.results}
-    lost = [name for batch in plan.batches for name in batch if name not in found]
-    results = [*found.values(), *(SegmentResult(segment=name, rows=0, why="failed", reason=LOST) for name in lost)]
+    lost = [
+        SegmentResult(segment=name, rows=0, why="failed", reason=f"its stage segment[{number}] failed")
+        for number, batch in enumerate(plan.batches, start=1)
+        for name in batch
+        if name not in found
+    ]
+    results = [*found.values(), *lost]
     own = [one for one in results if one.why is None]
     unserved = sorted((one for one in results if one.why is not None), key=lambda one: (one.why or "", one.segment))
     failed = [one for one in unserved if one.why == "failed"]
