@@ -19,6 +19,8 @@ FUNCTIONS: dict[str, str] = {
     "train.require": "workers.feasibility.require:require",
     "train.trial": "workers.training.trial:trial",
     "train.search": "workers.training.search:search",
+    "train.segments": "workers.training.segments:segments",
+    "train.segment": "workers.training.segment:segment",
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
     "evaluate.gates": "workers.evaluation.gates:gates",

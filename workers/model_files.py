@@ -42,6 +42,12 @@ def save_model(
             f"{_title(model)} holds types that a model file may not hold: {', '.join(sorted(strange))}; "
             "use other parameters, or declare classes of your own code in the workflow"
         )
+    parts = len(zipfile.ZipFile(io.BytesIO(written)).namelist())
+    if parts > _MANY:
+        raise UserCodeError(
+            f"{_title(model)} would be a file of {parts:,} parts, and no more than {_MANY:,} are read again: "
+            "use simpler candidates, or let fewer segments have models of their own (train.per.min_rows)"
+        )
     path.write_bytes(_normal(written))
 
 

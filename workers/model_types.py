@@ -30,6 +30,8 @@ _BY_MODULE: dict[str, str] = {
     "sklearn._loss.loss": "HalfTweedieLoss HalfTweedieLossIdentity",
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
+    # our own: it holds estimators, each of which is judged by itself
+    "workers.routing": "RoutedModel",
     # other libraries: a booster's state is bytes that its own reader parses
     "collections": "OrderedDict",
     "lightgbm.basic": "Booster",

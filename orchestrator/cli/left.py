@@ -34,7 +34,8 @@ class TimeLeft:
                 if stage.task == "train.trial":
                     return None
                 continue  # short beside the trials, of which something is known
-            share = max(1, self._slots.get(stage.queue, 1)) if stage.task == "train.trial" else 1
+            wide = stage.task in ("train.trial", "train.segment")
+            share = max(1, self._slots.get(stage.queue, 1)) if wide else 1
             total += _remaining(stage, expected) / share
         return total if any(stage.task in known for stage in open_stages) else None
 

@@ -113,12 +113,12 @@ def tree(record: RunRecord, left_s: float | None, waiting: Sequence[str] = ()) -
         head.append(f"  about {duration(left_s)} left", "dim")
     lines: list[RenderableType] = [head]
     width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), NAME)
-    searched_already = False
-    for searched, group in groupby(record.stages, lambda stage: stage.task in ("train.trial", "train.search")):
-        if searched:
-            if not searched_already:
-                lines += _search_lines(record, now, width)
-            searched_already = True
+    shown: set[str] = set()
+    for many, group in groupby(record.stages, lambda stage: _TOGETHER.get(stage.task)):
+        if many is not None:
+            if many not in shown:
+                lines += _search_lines(record, now, width) if many == "search" else _segment_lines(record, now, width)
+            shown.add(many)
             continue
         for folded in _folded(list(group), len(record.stages) > MANY):
             lines.append(_stage_line(folded[0], now, width))
@@ -139,6 +139,7 @@ def _folded(stages: list[StageRecord], many: bool) -> Iterator[list[StageRecord]
             yield from ([stage] for stage in group)
 
 
+_TOGETHER = {"train.trial": "search", "train.search": "search", "train.segment": "segments"}  # shown together
 _WORTH_A_LINE = frozenset({StageState.RUNNING, StageState.HELD, StageState.FAILED, StageState.REJECTED})
 
 
@@ -171,7 +172,7 @@ def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
 
     trials = [stage for stage in record.stages if stage.task == "train.trial"]
     steps = [stage for stage in record.stages if stage.task == "train.search"]
-    lines = _trial_lines(trials, now, width) if trials else []
+    lines = _bar_lines("train", trials, now, width) if trials else []
     if not steps:
         return lines
     over = sum(step.state.terminal for step in steps)
@@ -185,7 +186,12 @@ def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
     return [line, *lines]
 
 
-def _trial_lines(trials: list[StageRecord], now: float, width: int) -> list[Text]:
+def _segment_lines(record: RunRecord, now: float, width: int) -> list[Text]:
+    stages = [stage for stage in record.stages if stage.task == "train.segment"]
+    return _bar_lines("segment", stages, now, width)
+
+
+def _bar_lines(name: str, trials: list[StageRecord], now: float, width: int) -> list[Text]:
     from rich.text import Text
 
     counts: dict[str, int] = {}
@@ -197,7 +203,7 @@ def _trial_lines(trials: list[StageRecord], now: float, width: int) -> list[Text
     ended = "done" if done else "failed" if failed else "skipped"
     sign = ended if over == total else "running" if over or counts.get("running") else "waiting"
     line = Text("  ", no_wrap=True, overflow="ellipsis")
-    line.append(SIGNS[sign], STYLES[sign]).append(f" {'train':<{width - 2}}").append("━" * filled, "green")
+    line.append(SIGNS[sign], STYLES[sign]).append(f" {name:<{width - 2}}").append("━" * filled, "green")
     line.append("━" * (BAR - filled), "dim")
     cached = sum(trial.cached for trial in trials)
     line.append(f" {done}/{total}" + (f"  {cached} cached" if cached else ""))

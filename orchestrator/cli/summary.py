@@ -25,10 +25,10 @@ def exit_code(record: RunRecord) -> int:
 
 
 def _borne(record: RunRecord, stage: str) -> bool:
-    """Whether a failed trial is one of those that a search bears."""
-    found = record.stage(stage)
-    select = record.stage("select")
-    return found is not None and found.task == "train.trial" and select is not None and select.state is StageState.DONE
+    """Whether a failed trial, or stage of segments, is one of those that a search bears."""
+    found, select = record.stage(stage), record.stage("select")
+    tolerated = found is not None and found.task in ("train.trial", "train.segment")
+    return tolerated and select is not None and select.state is StageState.DONE
 
 
 def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> None:
@@ -42,7 +42,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     output.show(head + Text(f" in {duration(document['seconds'])}{words}"))
     _feasibility(output, document.get("feasibility"))
     show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
-    show_champion(output, document["champion"])
+    show_champion(output, document["champion"], document.get("segments"))
     show_gates(output, document["gates"])
     _errors(output, record, document)
     for note in document.get("notes", ()):
@@ -88,16 +88,33 @@ def _rung(trial: dict[str, Any]) -> str:
     return f"{rung['number'] + 1}/{rung['of']}" if rung else ""
 
 
-def show_champion(output: Output, champion: dict[str, Any] | None) -> None:
+def show_champion(output: Output, champion: dict[str, Any] | None, segments: dict[str, Any] | None = None) -> None:
     """The chosen model with its metrics on the test rows."""
     if champion is None:
         return
     params = settings_of(champion["params"])
     name = champion["model"] or "not registered yet"
-    output.show(f"\nChampion: {champion['candidate']}{f' ({params})' if params else ''} — {name}")
+    who = f"{champion['candidate']}{f' ({params})' if params else ''}"
+    if segments is not None and segments["own"]:
+        who = f"one model per {segments['column']}, else {who}"
+    output.show(f"\nChampion: {who} — {name}")
+    _segments(output, segments)
     if champion["metrics"]:
         rows = [(metric, interval(value)) for metric, value in champion["metrics"].items()]
         output.table(("on the test rows", ""), rows)
+
+
+def _segments(output: Output, found: dict[str, Any] | None) -> None:
+    """How many segments have models of their own, and why the others have none."""
+    if found is None:
+        return
+    why = [
+        f"{found['small']} with fewer than {found['min_rows']} training rows" if found["small"] else "",
+        f"{found['thin']} with too little to be judged by" if found["thin"] else "",
+        f"{found['failed']} whose fits failed" if found["failed"] else "",
+    ]
+    others = ", ".join(filter(None, why))
+    output.show(f"{found['own']} of {found['segments']} values have their own{f'; not {others}' if others else ''}")
 
 
 def show_gates(output: Output, gates: list[dict[str, Any]]) -> None:

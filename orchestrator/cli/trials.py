@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from orchestrator.cli.connecting import client_for, run_argument
 from orchestrator.cli.output import Output, verb
+from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.training import ROWS
+
+if TYPE_CHECKING:
+    from orchestrator.report.evidence import Evidence
 
 LARGEST_FIRST = frozenset({"seconds", "fit_s", "score_s", "memory_mb", "std"})  # what costs most, or varies most
 
@@ -30,10 +34,17 @@ LARGEST_FIRST = frozenset({"seconds", "fit_s", "score_s", "memory_mb", "std"})  
     metavar="CONDITION",
     help="Only those: 'candidate=ridge', 'score>0.8', 'C!=1', 'status=failed'.",
 )
+@click.option("--segment", metavar="VALUE", help="Those of the model of one segment, where segments have their own.")
 @click.option("--limit", "--top", type=click.IntRange(min=1), help="Only so many.")
 @verb
 def trials(
-    output: Output, run: str, sort: str, ascending: bool | None, conditions: tuple[str, ...], limit: int | None
+    output: Output,
+    run: str,
+    sort: str,
+    ascending: bool | None,
+    conditions: tuple[str, ...],
+    segment: str | None,
+    limit: int | None,
 ) -> None:
     """List the trials of a run, best first."""
     from orchestrator.cli.choosing import choose, order
@@ -41,7 +52,8 @@ def trials(
 
     found = client_for(output).run(run)
     evidence = found.evidence()
-    rows: list[Any] = choose(trial_rows(evidence), conditions)
+    known = trial_rows(evidence) if segment is None else _of_segment(evidence, segment)
+    rows: list[Any] = choose(known, conditions)
     if sort != "score" or ascending is not None:
         rows = order(rows, sort, descending=sort in LARGEST_FIRST if ascending is None else not ascending)
     shown = with_warnings(rows[:limit], evidence)
@@ -51,6 +63,18 @@ def trials(
         _show(output, shown, len(rows))
     else:
         output.show(f"{found.id} has no {'such trial' if conditions else 'trials yet'}")
+
+
+def _of_segment(evidence: Evidence, segment: str) -> list[dict[str, Any]]:
+    from orchestrator.report.trials import segment_rows
+
+    found = segment_rows(evidence, segment)
+    if found is None:
+        raise InvalidInput(
+            f"no trials of a segment {segment!r} are known: it is no value of the column, has too few training rows, "
+            "or its stage is not done"
+        )
+    return found
 
 
 def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:

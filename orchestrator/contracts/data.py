@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from orchestrator.contracts.roles import Columns, Objective
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 
 Format = Literal["csv", "tsv", "json", "jsonl", "parquet"]
 Scalar = str | int | float | bool
@@ -124,3 +124,4 @@ class FeaturesParams(Value):
     columns: dict[str, ColumnPreparation] = Field(default_factory=dict)
     objective: Objective
     roles: Columns = Columns()
+    segment: str | None = Field(None, exclude_if=unsaid)  # the column each of whose values gets a model of its own

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.data import Cast, ColumnPreparation
+from orchestrator.contracts.segments import SegmentsSummary
 from orchestrator.contracts.training import Rung
 from orchestrator.contracts.values import Value, unsaid
 
@@ -97,6 +98,8 @@ class Preparation(Value):
     target_kind: Literal["binary", "multiclass", "regression"]
     classes: tuple[Scalar, ...] = ()  # in the order of the model's probabilities
     positive: Scalar = None
+    # among `features` as text, but none: its values divide the rows among models
+    segment: str | None = Field(None, exclude_if=unsaid)
 
 
 class TrialResult(Value):
@@ -231,6 +234,18 @@ class Ranking(Value):
     # None: the estimator decides as it always does
     threshold: DecisionThreshold | None = Field(None, exclude_if=unsaid)
     weights: Literal["balanced"] | None = Field(None, exclude_if=unsaid)
+    # the ranking is then that of the model of all rows, which answers where a segment has none of its own
+    segments: SegmentsSummary | None = Field(None, exclude_if=unsaid)
+
+    @property
+    def per(self) -> str | None:
+        """The column whose values have models of their own; None where one model answers for all."""
+        return self.segments.column if self.segments is not None and self.segments.own else None
+
+    @property
+    def who(self) -> str:
+        """The champion in a few words."""
+        return self.champion.candidate if self.per is None else f"One model per {self.per}"
 
 
 class Interval(Value):
@@ -261,6 +276,37 @@ class SliceEvidence(Value):
     metrics: dict[str, Interval]  # at a confidence that allows for how many slices were looked at
 
 
+class Gain(Value):
+    """What one model scores more than another on the same rows; above 0 it is the better one."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    confidence: float
+    method: str
+
+
+class SegmentsEvidence(Value):
+    """A routed model on the test rows, segment by segment."""
+
+    column: str
+    metric: str
+    own_rows: int  # test rows that a segment's own model answered
+    other_rows: int  # those of small, failed and unknown segments and without a value: the model of all rows
+    unknown: int  # segments that no training row has
+    judged: int  # segments with a model of their own and test rows enough
+    unjudged: int  # others with a model of their own that test rows have
+    least_rows: int  # of a segment that is judged
+    means: tuple[float, ...] = ()  # QUANTILES of the judged segments' values
+    histogram: Curve | None = None  # lower edges of equal bins, and the last upper one; how many segments, 0 at the end
+    best: tuple[SliceEvidence, ...] = ()  # the best first, at a confidence that allows for all that were judged
+    weakest: tuple[SliceEvidence, ...] = ()  # the weakest first
+    # on `own_rows`
+    routed: float | None = None
+    single: float | None = None  # the model of all rows by itself
+    gain: Gain | None = None
+
+
 class Evaluation(Value):
     """The champion on the test rows."""
 
@@ -278,6 +324,7 @@ class Evaluation(Value):
     # found among all values of all columns with few, worst first
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
+    segments: SegmentsEvidence | None = Field(None, exclude_if=unsaid)  # of a routed model
 
 
 class Verdict(Value):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from orchestrator.contracts import data, evaluation, feasibility, release, training
+from orchestrator.contracts import data, evaluation, feasibility, release, segments, training
 from orchestrator.contracts.calls import PLAN_VERSION, Purity, StageCall
 from orchestrator.contracts.values import Value
 
@@ -65,7 +65,10 @@ TASKS: dict[str, Task] = {
         Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
-        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?", "search?"), ("model", "ranking")),
+        Task("train.segments", 1, Queue.TRAIN, Purity.PURE, segments.SegmentsParams, ("frame", "rows"), ("segments",), expands=True),
+        Task("train.segment", 1, Queue.TRAIN, Purity.PURE, segments.SegmentParams, (*_ROWS, "summary", "segments"), ("models", "fitted")),
+        Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams,
+             ("results", *_ROWS, "summary?", "search?", "segments?", "models?", "fitted?"), ("model", "ranking")),
         Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),

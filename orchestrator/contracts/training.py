@@ -9,7 +9,7 @@ from pydantic import Field
 from orchestrator.contracts.calls import Code, Input, Policy
 from orchestrator.contracts.roles import Columns, Costs, Objective, Threshold
 from orchestrator.contracts.spaces import Space
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 
 Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
 ROWS = "rows"  # the resource that is a share of each fold's training rows
@@ -44,6 +44,14 @@ class TrialParams(Value):
     weights: Weights | None = None  # of training rows, beside the weight column
 
 
+class Segmenting(Value):
+    """A column each of whose values gets a model of its own."""
+
+    column: str  # after `prepare`, or derived
+    min_rows: int = 100  # training rows: a value with fewer is answered by the model of all rows
+    max_failed: float = 0.1  # share of the segments that were tried whose fits may fail
+
+
 class SelectParams(Value):
     """How the champion is chosen among the trials, and refitted on all training rows."""
 
@@ -56,6 +64,7 @@ class SelectParams(Value):
     costs: Costs | None = None
     trials: int | None = None  # how many were planned, so that the reason can say how many failed; None: a search tells
     candidates: tuple[str, ...] = ()  # in the order of the spec, where trials come in the order of a search
+    segmenting: Segmenting | None = Field(None, exclude_if=unsaid)
 
 
 class SearchCandidate(Value):

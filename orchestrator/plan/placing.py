@@ -20,6 +20,7 @@ SPINE = (
     "feasibility",
     "require",
     "train",
+    "segments",
     "select",
     "evaluate",
     "gates",
@@ -33,6 +34,7 @@ _ABSENT = {
     "check": "data has no checks",
     "feasibility": "the objective has no target",
     "require": "the objective requires nothing",
+    "segments": "train has no `per`",
     "gates": "it has no gates",
     "approve": "it has no approve section",
 }

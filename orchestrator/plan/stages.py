@@ -10,15 +10,16 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
 from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
+from orchestrator.contracts.segments import SegmentsParams
 from orchestrator.contracts.tasks import NoParams
-from orchestrator.contracts.training import SearchParams, SelectParams, TrialParams
+from orchestrator.contracts.training import SearchParams, Segmenting, SelectParams, TrialParams
 from orchestrator.plan import policies, search
-from orchestrator.plan.candidates import expand
+from orchestrator.plan.candidates import Trial, expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.rivals import named_rivals, rival_of
 from orchestrator.spec.headers import format_of
-from orchestrator.spec.models import Approve, Source, Spec, Train
+from orchestrator.spec.models import Approve, Per, Source, Spec, Train
 
 
 def ingest(draft: Draft) -> None:
@@ -78,7 +79,11 @@ def features(draft: Draft) -> None:
     """Derived columns, and the rules of preparation resolved from training rows."""
     spec = draft.spec
     params = data.FeaturesParams(
-        derive=spec.features.derive, columns=spec.features.columns, objective=_target(spec), roles=_roles(spec)
+        derive=spec.features.derive,
+        columns=spec.features.columns,
+        objective=_target(spec),
+        roles=_roles(spec),
+        segment=spec.train.per.column if spec.train.per else None,
     )
     draft.add("features", "features.build", params, {"table": draft.table, "rows": _split("rows")})
 
@@ -123,20 +128,54 @@ def train(draft: Draft) -> None:
     policy = policies.trial_policy(spec.train, len(trials), size)
     inputs = {**_prepared(), "summary": _split("summary")}
     for trial in trials:
-        params = TrialParams(
-            candidate=trial.candidate.name,
-            estimator=trial.candidate.estimator,
-            index=trial.index,
-            params=trial.params,
-            objective=_objective(spec),
-            roles=_roles(spec),
-            seed=spec.seed,
-            weights=spec.train.weights,
-        )
+        params = _trial(spec, trial)
         code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
         draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
     _check_success(spec.train, len(trials))
+
+
+def _trial(spec: Spec, trial: Trial) -> TrialParams:
+    return TrialParams(
+        candidate=trial.candidate.name,
+        estimator=trial.candidate.estimator,
+        index=trial.index,
+        params=trial.params,
+        objective=_objective(spec),
+        roles=_roles(spec),
+        seed=spec.seed,
+        weights=spec.train.weights,
+    )
+
+
+def segments(draft: Draft) -> None:
+    """The stage that knows the segments, and brings those into being that fit their models."""
+    spec, per = draft.spec, draft.spec.train.per
+    if per is None:
+        return
+    trials = tuple(_trial(spec, trial) for trial in expand(spec.train))
+    params = SegmentsParams(
+        segmenting=_segmenting(per),
+        objective=_objective(spec),
+        trials=trials,
+        folds=spec.train.search.folds,
+        rule=spec.train.select,
+        inputs={**_prepared(), "summary": _split("summary")},
+        policy=policies.segment_policy(spec.train),
+        code=draft.fingerprints.model_code,
+        joins=("select",),
+    )
+    inputs = {name: one for name, one in _prepared().items() if name in ("frame", "rows")}
+    draft.add("segments", "train.segments", params, inputs)
+    draft.notes.append(
+        f"one model for each value of {per.column} with {per.min_rows} training rows or more, each the best of "
+        f"{len(trials)} trial{'s' if len(trials) > 1 else ''}, in stages that the run brings into being; "
+        "the trials of the plan are those of the model of all rows, which answers for the other values"
+    )
+
+
+def _segmenting(per: Per) -> Segmenting:
+    return Segmenting(**per.model_dump())
 
 
 def _search(draft: Draft) -> None:
@@ -199,12 +238,16 @@ def select(draft: Draft) -> None:
         costs=spec.objective.costs,
         trials=None if grown else len(draft.groups["train"]),
         candidates=tuple(candidate.name for candidate in spec.train.candidates) if grown else (),
+        segmenting=_segmenting(spec.train.per) if spec.train.per else None,
     )
     inputs = {"results": draft.output("train", "result"), **_prepared()}
     if params.threshold is not None:  # tuned on the folds
         inputs["summary"] = _split("summary")
     if grown:
         inputs["search"] = Output(stage=draft.groups["train"][-1], output="search")
+    if spec.train.per:
+        inputs["segments"] = Output(stage="segments", output="segments")
+        inputs |= {name: Gather(stages=(), output=name) for name in ("models", "fitted")}
     draft.add(
         "select",
         "train.select",
@@ -316,6 +359,7 @@ BUILDERS: dict[str, Callable[[Draft], None]] = {
     "feasibility": feasibility,
     "require": require,
     "train": train,
+    "segments": segments,
     "select": select,
     "evaluate": evaluate,
     "gates": gates,
@@ -331,6 +375,7 @@ def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
         "check": not spec.data.checks and spec.data.rows is None,
         "feasibility": spec.objective.target is None and not feasibility,
         "require": spec.objective.require is None,
+        "segments": spec.train.per is None,
         "gates": not spec.gates,
         "approve": spec.approve is None,
     }

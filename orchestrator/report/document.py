@@ -30,6 +30,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "search": _search(evidence),
         "champion": _champion(evidence),
         "feasibility": _feasibility(evidence),
+        "segments": _segments(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
         "report": report,
         "error": error_of(record),
@@ -167,6 +168,15 @@ def _feasibility(evidence: Evidence) -> dict[str, Any] | None:
     return found.model_dump(mode="json", include={"verdict", "metric", "target", "reasons"})
 
 
+def _segments(evidence: Evidence) -> dict[str, Any] | None:
+    """How segments came to models of their own, and what test rows say of them; None where there are none."""
+    summary = evidence.ranking.segments if evidence.ranking else None
+    if summary is None:
+        return None
+    judged = evidence.evaluation.segments if evidence.evaluation else None
+    return summary.model_dump(mode="json") | {"evidence": judged.model_dump(mode="json") if judged else None}
+
+
 def best_first(results: Iterable[TrialResult]) -> list[TrialResult]:
     """Trials by their mean, in the direction of their metric; those with more of their resource before the others."""
     return sorted(
@@ -189,7 +199,9 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "candidate": ranking.champion.candidate,
         "params": ranking.champion.params,
         "threshold": ranking.threshold and ranking.threshold.model_dump(mode="json", exclude={"curve"}),
-        "features": [column.name for column in preparation.features] if preparation else [],
+        "features": [column.name for column in preparation.features if column.name != preparation.segment]
+        if preparation
+        else [],
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation
         else {},

@@ -24,6 +24,7 @@ from orchestrator.contracts.documents import (
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.feasibility import Feasibility
 from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.segments import SegmentResult, SegmentResults
 from orchestrator.contracts.values import Value
 
 Read = Callable[[ArtifactRef], bytes]
@@ -120,6 +121,14 @@ class Evidence:
         """What one trial left, by the id of its stage."""
         found = self._by_id.get(stage)
         return self._output(found, "result", TrialResult) if found is not None else None
+
+    def segment(self, name: str) -> tuple[StageRecord, SegmentResult] | None:
+        """What came of one segment, and the stage that it was in; None where no stage that is done had it."""
+        for stage, found in self._documents("train.segment", "fitted", SegmentResults):
+            for one in found.results:
+                if one.segment == name:
+                    return stage, one
+        return None
 
     @cached_property
     def search(self) -> SearchState | None:

@@ -89,6 +89,8 @@ def graph_of(record: RunRecord) -> Graph:
 
 
 def _group(stage: StageRecord) -> str:
+    if stage.task == "train.segment":
+        return "segment"
     return stage.id.split("#")[0] + "]" if stage.task == "train.trial" and "#" in stage.id else stage.id
 
 

@@ -73,7 +73,7 @@ def _claim(evidence: Evidence) -> str | None:
     ranking, evaluation = evidence.ranking, evidence.evaluation
     if ranking is None:
         return None
-    who, target = ranking.champion.candidate, target_of(evidence)
+    who, target = ranking.who, target_of(evidence)
     if evaluation is None:
         return f"{who} was the best of {plural(len(ranking.trials), 'trial')} at predicting {target}."
     found = evaluation.metrics.get(ranking.metric)
@@ -109,7 +109,7 @@ def _refusal(evidence: Evidence, claim: str | None) -> Headline:
 
 
 def _refused(evidence: Evidence) -> str:
-    who = evidence.ranking.champion.candidate if evidence.ranking else "The model"
+    who = evidence.ranking.who if evidence.ranking else "The model"
     failing = [one.gate for one in evidence.verdicts.verdicts if not one.passed] if evidence.verdicts else []
     named = f": {', '.join(failing)}" if failing else ""
     return f"{who} was refused. {_gates(evidence)[:-1] or 'A gate did not pass'}{named}."

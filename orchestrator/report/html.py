@@ -31,6 +31,7 @@ from orchestrator.report.sections import (
     rule_words,
     trial_warnings,
 )
+from orchestrator.report.segments import segments_section
 from orchestrator.report.slices import slice_tables
 
 LOG_LINES = 25  # of the stage that failed
@@ -98,6 +99,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "confusion": confusion_of(evaluation) if evaluation else None,
         "importance": importance_table(evaluation.importance) if evaluation else None,
         "slices": slice_tables(evaluation, main) if evaluation else [],
+        "segments": segments_section(evidence),
         "metric": main,
         "graph": graph_of(record),
         "failed": failed,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.contracts.documents import Evaluation, SliceEvidence
@@ -30,33 +31,51 @@ class SliceTable:
     rows: list[SliceRow]
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """What slices are compared with: a metric's value on many rows."""
+
+    metric: str
+    value: float | None
+    rows: str  # in words: "all test rows"
+
+
 def slice_tables(evaluation: Evaluation, metric: str | None) -> list[SliceTable]:
     """Those that the spec names, then the weakest that were found."""
     if metric is None:
         return []
     tables = []
+    whole = evaluation.metrics.get(metric)
+    reference = Reference(metric, whole.value if whole is not None else None, "all test rows")
     if evaluation.slices:
         legend = f"The intervals hold for all {plural(len(evaluation.slices), 'slice')} at once"
-        tables.append(_table("Slices", legend, evaluation.slices, evaluation, metric))
+        tables.append(slice_table("Slices", legend, evaluation.slices, reference))
     if evaluation.weakest:
         legend = (
             f"The weakest of {plural(evaluation.searched, 'slice')} that were looked at; the intervals allow for all"
         )
-        tables.append(_table("The weakest slices", legend, evaluation.weakest, evaluation, metric))
+        tables.append(slice_table("The weakest slices", legend, evaluation.weakest, reference))
     return tables
 
 
-def _table(
-    title: str, legend: str, slices: tuple[SliceEvidence, ...], evaluation: Evaluation, metric: str
+def slice_table(
+    title: str,
+    legend: str,
+    slices: Sequence[SliceEvidence],
+    reference: Reference,
+    scale: Sequence[SliceEvidence] | None = None,
 ) -> SliceTable:
-    whole = evaluation.metrics.get(metric)
-    mark = whole.value if whole is not None else None
-    found = [one.metrics[metric] for one in slices if metric in one.metrics]
+    """Slices with the metric on them; the legend goes on with the level of the intervals and what the mark is.
+
+    Strips are drawn on the scale of these slices, or of more.
+    """
+    metric, mark = reference.metric, reference.value
+    found = [one.metrics[metric] for one in scale or slices if metric in one.metrics]
     ends = [end for one in found for end in (one.value, one.low, one.high) if end is not None]
     within = domain([*ends, *([mark] if mark is not None else [])]) if ends else (0.0, 1.0)
     level = {f"{100 * one.confidence:.6g} %" for one in found}
     told = f" (each is one of {' and '.join(sorted(level))})" if level else ""
-    where = f"; the vertical mark is the {short(metric)} on all test rows" if mark is not None else ""
+    where = f"; the vertical mark is the {short(metric)} on {reference.rows}" if mark is not None else ""
     return SliceTable(title, f"{legend}{told}{where}.", [_row(one, metric, within, mark) for one in slices])
 
 

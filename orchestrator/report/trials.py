@@ -47,13 +47,41 @@ def _in_order(evidence: Evidence) -> tuple[Sequence[Scored], Sequence[Scored]]:
     return list(scored.values()), [one for one in known if _identity(one) not in places]
 
 
+def segment_rows(evidence: Evidence, segment: str) -> list[Row] | None:
+    """The trials of one segment, the chosen one first; None where it was not tried.
+
+    Scores are those of the folds that could be scored within the segment. What a trial took is known of the whole
+    stage only, which is that of all its segments.
+    """
+    found = evidence.segment(segment)
+    if found is None:
+        return None
+    stage, result = found
+    return [
+        {
+            "rank": None if trial.error else place,
+            "candidate": trial.candidate,
+            "index": trial.index,
+            "params": trial.params,
+            "score": trial.mean,
+            "std": trial.std,
+            "scores": list(trial.scores),
+            **_measured(None),
+            "stage": stage.id,
+            "status": "failed" if trial.error else "done",
+            "error": trial.error,
+        }
+        for place, trial in enumerate(result.trials, 1)
+    ]
+
+
 def with_warnings(rows: list[Row], evidence: Evidence) -> list[Row]:
     """The rows with what each trial warned of: a document of the store is read for each row."""
     return [{**row, "warnings": list(_warnings(row, evidence))} for row in rows]
 
 
 def _warnings(row: Row, evidence: Evidence) -> tuple[str, ...]:
-    result = evidence.result(row["stage"]) if row["stage"] else None
+    result = evidence.result(row["stage"]) if row["stage"] else None  # none of a stage of segments
     return result.warnings if result is not None else ()
 
 

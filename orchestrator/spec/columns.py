@@ -8,6 +8,7 @@ from orchestrator.contracts.data import ColumnPreparation
 from orchestrator.contracts.expressions import Expression
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
+from orchestrator.spec.segments import segment_column
 from orchestrator.spec.slices import sliced_columns
 from orchestrator.spec.stages import changes_table
 from orchestrator.spec.written import Step
@@ -26,7 +27,7 @@ def check_columns(review: Review, source: tuple[str, ...] | None) -> None:
     _check_roles(review, known)
     _check_derived(review, known)
     _check_overrides(review, known)
-    for name, location in sliced_columns(review):
+    for name, location in (*sliced_columns(review), *segment_column(review)):
         known.require(name, location, more=review.spec.features.derive)
 
 

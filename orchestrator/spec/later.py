@@ -9,7 +9,7 @@ from orchestrator.spec.written import Step, Written
 _NOT_YET = "is not yet available in this version"
 _IDENTITY = "needs verified identities, which are not yet available in this version"
 
-_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments")
+_SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
 _GATE_KEYS = ("latency", "stability", "when")
 _GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "memory_mb", "drift")

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateA
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
-from orchestrator.contracts.training import Weights
+from orchestrator.contracts.training import Segmenting, Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -250,6 +250,14 @@ class Search(Value):
     seed: int = Field(0, ge=0, description="the workflow's seed by default")
 
 
+class Per(Segmenting):
+    """One model for each value of a column."""
+
+    column: str = Field(description="after `prepare`, or derived; it becomes no feature")
+    min_rows: int = Field(100, ge=20, description="training rows that a value needs for a model of its own")
+    max_failed: Share = Field(0.1, ge=0, le=1, description="share of these models whose fits may fail")
+
+
 class Train(Value):
     """What is tried, and how the champion is chosen."""
 
@@ -258,6 +266,9 @@ class Train(Value):
         BeforeValidator(shorthand.candidates_form, json_schema_input_type=tuple[CandidateForm, ...] | PresetName),
     ] = Field((), description="a list, or fast, balanced, thorough; by default a linear model and gradient boosting")
     search: Search = Search()
+    per: Annotated[Per | None, BeforeValidator(shorthand.per_form, json_schema_input_type=Per | str)] = Field(
+        None, description="a column: each of its values with rows enough gets a model of its own"
+    )
     select: Literal["best", "one_standard_error"] = "best"
     weights: Weights | None = Field(None, description="balanced: every class weighs the same in training, as a whole")
     timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")

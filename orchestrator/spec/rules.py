@@ -13,6 +13,7 @@ from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
 from orchestrator.spec.search import check_search
+from orchestrator.spec.segments import check_segments
 from orchestrator.spec.slices import check_slices
 from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
@@ -41,6 +42,7 @@ def check(review: Review) -> Spec:
     check_columns(review, columns)
     check_stages(review)
     check_search(review)
+    check_segments(review)
     return check_candidates(review)
 
 

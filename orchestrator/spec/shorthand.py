@@ -90,6 +90,11 @@ def source_form(value: Any) -> Any:
     return {"file": value} if isinstance(value, str) else value
 
 
+def per_form(value: Any) -> Any:
+    """`COLUMN` stands for `{column: COLUMN}`."""
+    return {"column": value} if isinstance(value, str) else value
+
+
 def approve_form(value: Any) -> Any:
     """`true` stands for `{}`, `false` for leaving it out."""
     if isinstance(value, bool):

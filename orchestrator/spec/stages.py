@@ -12,7 +12,7 @@ from orchestrator.spec.signatures import NotFoundError, Signature, function_sign
 from orchestrator.spec.written import Step
 
 STANDARD = (
-    *("ingest", "check", "prepare", "split", "features", "feasibility", "require", "train", "select"),
+    *("ingest", "check", "prepare", "split", "features", "feasibility", "require", "train", "segments", "select"),
     *("evaluate", "gates", "package", "approve", "register"),
 )
 

@@ -1,4 +1,4 @@
-"""Three small workflows that send every pure task of Cyclery's own through most of what it can do."""
+"""Small workflows that send every pure task of Cyclery's own through most of what it can do."""
 
 from __future__ import annotations
 
@@ -94,7 +94,18 @@ train:
   search: {method: asha, trials: 9, batch: 4, folds: 2}
 """
 
-WORKFLOWS = {"tumours": _TUMOURS, "wines": _WINES, "visits": _VISITS, "cellars": _CELLARS}
+_WARDS = """
+objective: {predict: costs, task: regression, metric: mae}
+data: {sources: {visits: {file: visits.csv}}}
+prepare: {drop: [Visit, day, seen, active, score]}
+split: {test: 0.2, method: hash}
+train:
+  candidates: [{ridge: {grid: {alpha: [0.1, 10]}}}, {decision_tree: {fixed: {max_depth: 3, random_state: 1}}}]
+  search: {method: grid, folds: 3}
+  per: {column: ward, min_rows: 20}
+"""
+
+WORKFLOWS = {"tumours": _TUMOURS, "wines": _WINES, "visits": _VISITS, "cellars": _CELLARS, "wards": _WARDS}
 
 
 def write(folder: Path) -> list[Path]:

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar, SliceEvidence
+from orchestrator.contracts.documents import (
+    Evaluation,
+    Importance,
+    Preparation,
+    Scalar,
+    SegmentsEvidence,
+    SliceEvidence,
+)
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
@@ -20,6 +29,7 @@ from workers.evaluation.intervals import intervals, names_of
 from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, part, units_of, weights_of
 from workers.evaluation.sample import Sample, sample_from
+from workers.evaluation.segments import Judged, segments_evidence, single_model
 from workers.evaluation.slices import Columns, columns_of, named_slices, weakest_slices
 from workers.runtime.context import StageContext
 
@@ -53,8 +63,8 @@ def evaluate(
     features = test[[column.name for column in preparation.features]]
     predictions = predicted(model, features, test[TARGET], preparation)
     classes = all_classes(preparation, test[TARGET])
-    sample = sample_from(
-        predictions,
+    taken = partial(
+        sample_from,
         kind=preparation.target_kind,
         classes=classes,
         positive=preparation.positive,
@@ -62,6 +72,7 @@ def evaluate(
         weights=weights_of(test),
         costs=params.costs,
     )
+    sample = taken(predictions)
     importance = _importance(model, features, test, preparation, params)
     slices = _slices(sample, columns_of(prepared, test, params.slices), params)
     evaluation = Evaluation(
@@ -78,8 +89,25 @@ def evaluate(
         slices=slices.named,
         weakest=slices.weakest,
         searched=slices.searched,
+        segments=_segments(model, Judged(features, test[TARGET], sample), taken, train, preparation, params),
     )
     return EvaluateOutputs(evaluation, predictions)
+
+
+def _segments(
+    model: Any,
+    judged: Judged,
+    taken: Callable[[pd.DataFrame], Sample],
+    train: pd.DataFrame,
+    preparation: Preparation,
+    params: EvaluateParams,
+) -> SegmentsEvidence | None:
+    """Segment by segment, where they have models of their own."""
+    single = single_model(model) if preparation.segment is not None else None
+    if single is None:
+        return None
+    alone = taken(predicted(single, judged.features, judged.truth, preparation))
+    return segments_evidence(model, judged, alone, train[preparation.segment], preparation, params)
 
 
 class _Slices(NamedTuple):

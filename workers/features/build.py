@@ -75,6 +75,7 @@ def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
         if column is not None and column not in table.columns:
             raise DataError(f"columns: {role}: there is no column {column!r}{suggestion(column, table.columns)}")
     known = [*table.columns, *params.derive]
+    _check_segment(params.segment, known)
     for name in params.columns:
         if name not in known:
             raise DataError(f"features: columns: there is no column {name!r}{suggestion(name, known)}")
@@ -84,9 +85,14 @@ def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
             )
 
 
+def _check_segment(name: str | None, known: list[str]) -> None:
+    if name is not None and name not in known:
+        raise DataError(f"train: per: there is no column {name!r}{suggestion(name, known)}")
+
+
 def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesParams) -> Preparation:
     """The rule of every column, from training rows."""
-    reserved = params.roles.reserved() | {params.objective.predict}
+    reserved = params.roles.reserved() | {params.objective.predict, params.segment}
     names = [str(name) for name in training.columns if name not in reserved]
     resolved = {name: resolve(training[name], params.columns.get(name, ColumnPreparation())) for name in names}
     if all(each.rule is None for each in resolved.values()):
@@ -96,6 +102,8 @@ def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesPa
     if not features:
         why = "; ".join(f"{name}: {reason}" for name, reason in list(dropped.items())[:5])
         raise DataError(f"features: no column is left to predict from ({why or 'the table has no other'})")
+    if params.segment is not None:
+        features.append(_segment(params.segment, params))
     dates = {name: tuple(map(str, each.parts)) for name, each in resolved.items() if each.parts and each.rule}
     made_of = [*(column.name for column in features), *dates]
     kind, classes, positive = _classes(target, params.objective)
@@ -108,6 +116,17 @@ def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesPa
         target_kind=kind,
         classes=classes,
         positive=positive,
+        segment=params.segment,
+    )
+
+
+def _segment(name: str, params: FeaturesParams) -> PreparedColumn:
+    """The column that divides the rows among models: carried with the features, as text, and none of them."""
+    return PreparedColumn(
+        name=name,
+        source="derived" if name in params.derive else "data",
+        rule=ColumnPreparation(type="categorical"),
+        reason="no feature: each of its values may have a model of its own",
     )
 
 

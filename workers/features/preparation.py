@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -19,16 +21,17 @@ _SCALERS = {"standard": StandardScaler, "robust": RobustScaler, "minmax": MinMax
 
 
 def feature_columns(preparation: Preparation) -> list[str]:
-    """The frame's columns that the transformer takes, in the frame's order."""
+    """The frame's columns that the transformer is given, in the frame's order."""
     return [column.name for column in preparation.features]
 
 
-def learned(preparation: Preparation) -> ColumnTransformer:
+def learned(preparation: Preparation, segments: Sequence[str] | None = None) -> ColumnTransformer:
     """The unfitted transformer of a frame's feature columns into one dense float64 matrix.
 
     Columns of one rule share a step; the order of steps is that of their first columns. It holds classes of
     scikit-learn only, so that a model file needs no code of ours. Indicators are there even where a fold
-    has no gap, and a column that is empty in a fold becomes a constant.
+    has no gap, and a column that is empty in a fold becomes a constant. With `segments` a last column says which of
+    them a row belongs to, -1 where it is none.
     """
     steps: list[tuple[str, object, object]] = []
     for rule, columns in _by_rule(preparation):
@@ -39,13 +42,27 @@ def learned(preparation: Preparation) -> ColumnTransformer:
         steps.append((name, _values(rule), columns))
         if rule.missing == "indicator":
             steps.append((f"{name}_missing", MissingIndicator(features="all", error_on_new=False), columns))
+    if segments is not None:
+        steps.append(("segment", _numbered(segments), [preparation.segment]))
     return ColumnTransformer(steps, remainder="drop", sparse_threshold=0.0)
+
+
+def _numbered(segments: Sequence[str]) -> OrdinalEncoder:
+    return OrdinalEncoder(
+        categories=[np.array(segments, dtype=object)],
+        handle_unknown="use_encoded_value",
+        unknown_value=-1,
+        encoded_missing_value=-1,
+        dtype=np.float64,
+    )
 
 
 def _by_rule(preparation: Preparation) -> list[tuple[ColumnPreparation, list[str]]]:
     """Columns with equal rules, together."""
     groups: dict[bytes, tuple[ColumnPreparation, list[str]]] = {}
     for column in preparation.features:
+        if column.name == preparation.segment:
+            continue
         key = canonical(column.rule.model_dump(mode="json", exclude={"parts"}))
         groups.setdefault(key, (column.rule, []))[1].append(column.name)
     return list(groups.values())

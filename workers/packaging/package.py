@@ -16,7 +16,7 @@ from workers.packaging.bundle import write_bundle
 from workers.packaging.manifest import Manifest
 from workers.packaging.own_code import gather, own_modules
 from workers.packaging.proof import prove
-from workers.packaging.signature import sign
+from workers.packaging.signature import dtype_of, sign
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.tables import read_table
@@ -49,7 +49,7 @@ def package(
         model=params.model,
         objective=params.objective,
         signature=signature,
-        dtypes={column.name: str(table[column.name].dtype) for column in signature.inputs},
+        dtypes={column.name: dtype_of(table[column.name], column) for column in signature.inputs},
         changes=changes,
         preparation=preparation,
         custom=params.custom,

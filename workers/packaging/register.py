@@ -51,8 +51,8 @@ def register(
         verdicts=None if verdicts is None else verdicts.ref,
         metric=chosen.metric,
         metrics={name: interval.model_dump(mode="json") for name, interval in evidence.metrics.items()},
-        candidate=chosen.champion.candidate,
-        params=chosen.champion.params,
+        candidate=chosen.who,
+        params=chosen.champion.params if chosen.per is None else {},
         reasons=reasons,
         threshold=chosen.threshold and chosen.threshold.model_dump(mode="json", exclude={"curve"}),
     )

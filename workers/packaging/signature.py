@@ -10,6 +10,8 @@ from orchestrator.contracts.documents import Changes, Preparation, Signature, Si
 from orchestrator.contracts.release import PackageParams
 from workers.features.rowwise import sources
 
+_NULLABLE = {"integer": "Int64", "boolean": "boolean"}
+
 Type = Literal["number", "integer", "text", "boolean", "date"]
 
 
@@ -25,9 +27,10 @@ def sign(source: pd.DataFrame, preparation: Preparation, changes: Changes, param
         original = {new: old for old, new in changes.rename.items()}
         wanted = {original.get(name, name) for name in sources(preparation)}
         needed = [name for name in source.columns if name in wanted]
+    divides = {name for name in source.columns if changes.rename.get(name, name) == preparation.segment}
     reason = why_not_servable(params)
     return Signature(
-        inputs=tuple(_column(source[name]) for name in needed),
+        inputs=tuple(_column(source[name], may_lack=name in divides) for name in needed),
         output="value" if preparation.target_kind == "regression" else "class",
         classes=preparation.classes,
         servable=reason is None,
@@ -45,8 +48,17 @@ def why_not_servable(params: PackageParams) -> str | None:
     return None
 
 
-def _column(column: pd.Series[Any]) -> SignatureColumn:
-    return SignatureColumn(name=str(column.name), type=_type(column.dtype), required=not bool(column.isna().any()))
+def _column(column: pd.Series[Any], *, may_lack: bool) -> SignatureColumn:
+    """A row without what divides rows among models is answered by the model of all rows."""
+    required = not may_lack and not bool(column.isna().any())
+    return SignatureColumn(name=str(column.name), type=_type(column.dtype), required=required)
+
+
+def dtype_of(source: pd.Series[Any], column: SignatureColumn) -> str:
+    """The type that raw values are brought to: the source's, or its like with room for what may be missing."""
+    if column.required or bool(source.isna().any()):
+        return str(source.dtype)
+    return _NULLABLE.get(column.type, str(source.dtype))
 
 
 def _type(dtype: Any) -> Type:

@@ -33,6 +33,7 @@ class PreparedFold:
     truth: NDArray[Any]
     truth_weight: NDArray[Any] | None
     warnings: tuple[str, ...]  # of the preparation: every trial on this fold repeats them
+    rows: Fold  # positions in the matrix
 
     @property
     def size(self) -> int:
@@ -48,6 +49,31 @@ class PreparedFolds:
         self._plan = list(matrix.folds(summary))
         self._kept: dict[int, PreparedFold] = {}
         self._room = kept_bytes
+        self._whole: NDArray[Any] | None = None
+
+    @property
+    def matrix(self) -> Matrix:
+        """The training rows that they are folds of."""
+        return self._matrix
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(self._plan)
+
+    def whole(self) -> NDArray[Any]:
+        """All training rows, by a preparation that was fitted on all of them; kept where there is room."""
+        if self._whole is not None:
+            return self._whole
+        made = _sealed(
+            learned(self._preparation).fit_transform(
+                self._matrix.frame[feature_columns(self._preparation)], self._matrix.target
+            )
+        )
+        if made.nbytes <= self._room:
+            self._room -= made.nbytes
+            self._whole = made
+        return made
 
     def __iter__(self) -> Iterator[PreparedFold]:
         for fold in self._plan:
@@ -79,6 +105,7 @@ def prepare(matrix: Matrix, preparation: Preparation, fold: Fold) -> PreparedFol
         truth=_sealed(matrix.target[fold.validation]),
         truth_weight=None if weight is None else _sealed(weight[fold.validation]),
         warnings=texts(caught),
+        rows=fold,
     )
 
 

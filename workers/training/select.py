@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -21,15 +20,18 @@ from orchestrator.contracts.documents import (
 )
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.segments import SegmentPlan, SegmentResults
 from orchestrator.contracts.training import SelectParams, TrialParams
 from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
+from workers.training.choice import best_first, chosen_of, standard_error
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import prepared_folds, texts
 from workers.training.matrix import training_matrix
 from workers.training.progress import sentence, told
+from workers.training.routing import routed, summary_of
 from workers.training.threshold import decide, with_threshold
 
 
@@ -40,13 +42,16 @@ class SelectOutputs(NamedTuple):
     ranking: Ranking
 
 
-def select(
+def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     results: list[TrialResult],
     frame: Artifact,
     rows: Artifact,
     preparation: Preparation,
     summary: SplitSummary | None = None,
     search: SearchState | None = None,
+    segments: SegmentPlan | None = None,
+    models: list[BaseEstimator] | None = None,
+    fitted: list[SegmentResults] | None = None,
     *,
     params: SelectParams,
     context: StageContext,
@@ -55,6 +60,7 @@ def select(
 
     The model is Pipeline([("prepare", ColumnTransformer), ("model", estimator)]). Where the workflow sets a decision
     threshold, it is chosen on the folds, and the last step is the estimator inside a FixedThresholdClassifier.
+    Where segments have models of their own, that model is of all rows, and stands beside theirs in a RoutedModel.
     """
     ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
@@ -71,6 +77,10 @@ def select(
             threshold = decide(build(chosen), folds, preparation, params)
             pipeline = with_threshold(pipeline, threshold, preparation)
             ranking = ranking.model_copy(update={"threshold": threshold})
+    if params.segmenting is not None and segments is not None:
+        told_of = summary_of(segments, fitted or [], params.segmenting, len(matrix.target))
+        pipeline = routed(pipeline, preparation, matrix, models or [], fitted or [])
+        ranking = ranking.model_copy(update={"segments": told_of})
     for line in texts(caught):
         context.log.warning("%s", line)
     return SelectOutputs(pipeline, ranking)
@@ -82,25 +92,16 @@ def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchSta
     Of a search that halves only trials in full are ranked: a mean on fewer rows says nothing about the champion. The
     other settings follow in `stopped`.
 
-    one_standard_error takes, among the trials within one standard error of the best mean, the simplest: of the
-    candidate that stands first in the spec, the one with the best mean. People list simple candidates first; nothing
-    measured enters, so that the choice is the same on every machine.
+    `choice` says what one_standard_error takes.
     """
     if not results:
         raise DataError("no trial came to an end, so there is no model to choose: see the errors of the trials")
     metric = METRICS[params.objective.metric]
-    sign = 1.0 if metric.greater_is_better else -1.0
-    ordered = sorted(in_order(results, params.candidates), key=lambda result: -sign * result.mean)  # stable: ties stay
-    ordered, stopped = parted(ordered)
+    spec_order = in_order(results, params.candidates)
+    ordered, stopped = parted(best_first(spec_order, metric.name))
     if not ordered:
         raise DataError("no trial in full came to an end, so there is no model to choose: see the errors of the trials")
-    best = chosen = ordered[0]
-    if params.rule == "one_standard_error":
-        error = standard_error(best)
-        near = {id(result) for result in ordered if sign * (best.mean - result.mean) <= error}
-        spec_order = in_order(results, params.candidates)
-        first = next(result.candidate for result in spec_order if id(result) in near)
-        chosen = next(result for result in ordered if id(result) in near and result.candidate == first)
+    best, chosen = ordered[0], chosen_of(ordered, spec_order, metric.name, params.rule)
     places = [chosen, *(result for result in ordered if result is not chosen)]
     trials = tuple(_ranked(place, result) for place, result in enumerate(places, 1))
     return Ranking(
@@ -135,12 +136,6 @@ def parted(ordered: Sequence[TrialResult]) -> tuple[list[TrialResult], list[Tria
             settled.add((one.candidate, one.index))
             stopped.append(one)
     return full, stopped
-
-
-def standard_error(result: TrialResult) -> float:
-    """Of the mean of the fold scores; 0 for a single fold."""
-    count = len(result.scores)
-    return float(np.std(result.scores, ddof=1) / math.sqrt(count)) if count > 1 else 0.0
 
 
 def _ranked(place: int, result: TrialResult) -> RankedTrial:
