@@ -233,7 +233,7 @@ def _of_run(storm: Storm, book: Book, record: RunRecord, said: list[str]) -> Ite
     asked = book.workflow.shape in ("approval", "release", "asking") and any(one.decision for one in record.stages)
     if asked and "held" not in said:
         yield f"events: {book.id} was held, and nobody heard of it"
-    if book.workflow.shape == "questions" and said.count("held") > 1:
+    if book.workflow.shape == "questions" and ("held", "running") in pairwise(said):
         yield f"events: {book.id} had begun, and watchers heard {said}"
     if record.generation == book.generation and book.cancelled:
         by = storm.admin.hget(storm.keys.run(book.id), "cancelled_by")
