@@ -107,7 +107,7 @@ def fan(name: str, chance: random.Random) -> Workflow:
     calls = [stage("root", salt=name)]
     calls += [stage(f"t{i}", "root", salt=f"{name}{i}", batch=batch, queue="train") for i in range(width)]
     calls.append(stage("join", *(f"t{i}" for i in range(width)), salt=name))
-    bound = chance.choice([None, None, 1, 3])
+    bound = chance.choice([None, 1, 3])
     return Workflow(_plan(name, *calls, max_parallel=bound), "fan", retry=chance.random() < 0.3)
 
 

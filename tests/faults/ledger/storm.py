@@ -252,6 +252,7 @@ class Storm:
             for turns in range(30):
                 for _ in range(40 * len(self.hub.actors)):
                     self.hub.turn()
+                    self._look(resting=1)
                 self._look(resting=turns)
                 if self.violations:
                     return

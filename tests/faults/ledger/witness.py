@@ -40,6 +40,7 @@ def witnessed(storm: Storm) -> list[str]:
         _outages,
         _refusals,
         _rings,
+        _batches,
         _leases,
         _holds,
         _results,
@@ -387,6 +388,16 @@ def _rings(hand: Hand) -> Iterator[str]:
     hand.end()
 
 
+def _batches(hand: Hand) -> Iterator[str]:
+    names = ("a", "b", "c", "d", "e", "f")
+    plan = Plan(workflow=hand.name, stages=tuple(stage(one, salt=one, key=False, batch=6) for one in names))
+    accepted = hand.ledger.submit(Submission(plan, new=True))
+    hand.run = accepted.run
+    yield from same("rung", sorted(one for bell in accepted.bells for one in bell.stages), list(names))
+    yield from same("rung together", max(len(bell.stages) for bell in accepted.bells) > 1, True)
+    hand.end()
+
+
 def _leases(hand: Hand) -> Iterator[str]:
     lease_ms = hand.storm.settings.lease_s * 1000
     ticked, now = hand.keys("ticked"), hand.storm.clock.now_ms()
@@ -410,6 +421,7 @@ def _leases(hand: Hand) -> Iterator[str]:
     hand.write(started=hand.record()["started"] - 60_000)
     hand.due("leases")
     yield from hand.is_("out of time", state="failed", deaths=2, flying=GONE)
+    yield from same("leased", hand.score("leases"), None)
     yield from same("out of time", '"timeout"' in hand.record()["error"], True)
     hand.admin.zadd(hand.keys("leases"), {f"{hand.run}/a": 0, "nobody-000000/a": 0})
     hand.tick()
