@@ -33,7 +33,11 @@ class Between:
             drawn = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         else:
             drawn = self.low + share * (self.high - self.low)
-        bounded = float(min(max(float(f"{drawn:.6g}"), self.low), self.high))
+        return self.nearest(drawn)
+
+    def nearest(self, number: float) -> float | int:
+        """What is drawn in the place of a number: of six significant digits, within the ends, whole if asked."""
+        bounded = float(min(max(float(f"{number:.6g}"), self.low), self.high))
         return min(max(round(bounded), math.ceil(self.low)), math.floor(self.high)) if self.whole else bounded
 
 

@@ -13,6 +13,8 @@ from orchestrator.contracts.values import Value
 
 Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
 ROWS = "rows"  # the resource that is a share of each fold's training rows
+SearchMethod = Literal["grid", "random", "bayesian", "halving", "asha", "hyperband"]
+HALVING = ("halving", "asha", "hyperband")  # methods that give most settings a share of the resource only
 
 
 class Rung(Value):
@@ -74,7 +76,7 @@ class SearchParams(Value):
     what it asks for depends on nothing that differs from machine to machine, unless there is a budget of time.
     """
 
-    method: Literal["random", "halving", "asha"]
+    method: SearchMethod
     candidates: tuple[SearchCandidate, ...]
     step: int  # from 1
     steps: int  # that the plan has

@@ -6,19 +6,20 @@ import math
 from collections.abc import Mapping
 
 from orchestrator.contracts.calls import Code
-from orchestrator.contracts.training import ROWS, SearchCandidate, SearchParams
+from orchestrator.contracts.training import HALVING, ROWS, SearchCandidate, SearchParams
 from orchestrator.plan.candidates import expand, space_of
 from orchestrator.spec.models import Candidate, Search, Train
 
 STEPS = 50  # of a search with many trials: a step costs a message and reads all that is known
 LEAST_BATCH = 8
+INFORMED_BATCH = 4  # of a Bayesian search, which is the better the more of its trials it knows when it asks
 SPARE = 2  # more attempts at a trial in full, where all of them failed
 
 
 def grows(search: Search) -> bool:
     """Whether its trials are asked for step by step; the others all stand in the plan."""
     budgets = (search.time, search.worker_time, search.patience)
-    return search.method in ("halving", "asha") or any(budget is not None for budget in budgets)
+    return search.method in (*HALVING, "bayesian") or any(budget is not None for budget in budgets)
 
 
 def settings_of(train: Train) -> int:
@@ -28,7 +29,8 @@ def settings_of(train: Train) -> int:
 
 def batch_of(train: Train) -> int:
     """Trials that one step asks for."""
-    return train.search.batch or max(LEAST_BATCH, math.ceil(train.search.trials / STEPS))
+    least = INFORMED_BATCH if train.search.method == "bayesian" else LEAST_BATCH
+    return train.search.batch or max(least, math.ceil(train.search.trials / STEPS))
 
 
 def steps_of(train: Train, settings: int) -> tuple[int, int]:
@@ -41,7 +43,7 @@ def steps_of(train: Train, settings: int) -> tuple[int, int]:
     search, batch, rungs = train.search, batch_of(train), len(shares_of(train, settings))
     if search.method == "halving":
         return rungs + 1 + SPARE, 1
-    if search.method == "random":
+    if search.method not in HALVING:
         return math.ceil(settings / batch) + 2, 2
     jobs = settings + 2 * sum(settings // search.factor**rung for rung in range(1, rungs))
     return math.ceil(jobs / batch) + 2 * (rungs + 1) + 2 * SPARE, 2
@@ -53,7 +55,7 @@ def shares_of(train: Train, settings: int) -> tuple[float, ...]:
     As many rungs as the least resource and the number of settings allow, so that one at least comes to the last.
     """
     search = train.search
-    if search.method not in ("halving", "asha"):
+    if search.method not in HALVING:
         return (1.0,)
     least = search.factor**-2.0 if search.min_resource is None else search.min_resource
     if search.min_resource is not None and search.resource != ROWS:
@@ -101,7 +103,7 @@ def note(params: SearchParams) -> str:
     """What a person should know about the plan."""
     trials = params.trials
     words = f"up to {trials} trial{'s' if trials > 1 else ''}, as the search goes"
-    if params.method == "random":
+    if params.method not in HALVING:
         return f"{words}: {params.batch} at a time"
     rungs = ", ".join(f"{share:.2g}" for share in params.shares)
     what = "training rows" if params.resource == ROWS else params.resource

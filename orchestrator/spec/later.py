@@ -13,7 +13,7 @@ _SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify", "segments")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
 _GATE_KEYS = ("latency", "stability", "when")
 _GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "memory_mb", "drift")
-_SEARCH_METHODS = ("hyperband", "bayesian", "optuna", "tpe")
+_SEARCH_METHODS = ("hyperband",)
 
 
 def refuse_later(document: Written, problems: Problems) -> None:
@@ -51,7 +51,8 @@ def _refuse_search(document: Written, problems: Problems) -> None:
     method = document.at(path).value if document.find(path) == path else None
     if method in _SEARCH_METHODS:
         problems.add(
-            document.place_of(path), f"the search method `{method}` {_NOT_YET} (there are: grid, random, halving, asha)"
+            document.place_of(path),
+            f"the search method `{method}` {_NOT_YET} (there are: grid, random, bayesian, halving, asha)",
         )
         document.remove(path)
 

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateA
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
-from orchestrator.contracts.training import Weights
+from orchestrator.contracts.training import SearchMethod, Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -230,9 +230,7 @@ CandidateForm = Annotated[
 class Search(Value):
     """How parameters are drawn, and how trials are scored."""
 
-    method: Literal["grid", "random", "halving", "asha"] = Field(
-        "grid", description="random by default where a candidate has a range"
-    )
+    method: SearchMethod = Field("grid", description="random by default where a candidate has a range")
     trials: PositiveInt = Field(
         20, description="draws over all candidates together; 1000 at most by default where there is a budget of time"
     )
@@ -240,7 +238,9 @@ class Search(Value):
     worker_time: Duration | None = Field(None, gt=0, description="nothing new is tried after so much of workers' time")
     patience: PositiveInt | None = Field(None, description="the search ends after so many trials without improvement")
     tolerance: float = Field(0.0, ge=0, description="what is no improvement, in units of the metric")
-    batch: PositiveInt | None = Field(None, description="trials decided together; 8, or a fiftieth of `trials`")
+    batch: PositiveInt | None = Field(
+        None, description="trials decided together; 8 (bayesian: 4), or a fiftieth of `trials`"
+    )
     factor: int = Field(3, ge=2, le=100, description="halving, asha: one of so many goes up a rung")
     resource: str = Field("rows", description="halving, asha: rows, or a parameter such as max_iter or n_estimators")
     min_resource: float | None = Field(

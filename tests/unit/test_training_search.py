@@ -16,6 +16,7 @@ from workers.training.progress import told
 
 METHODS = [
     {"method": "random", "trials": 20, "patience": 9},
+    {"method": "bayesian", "trials": 24},
     {"method": "halving", "trials": 27},
     {"method": "halving", "trials": 27, "resource": "max_iter", "min_resource": 5},
     {"method": "asha", "trials": 40, "batch": 5},
@@ -43,9 +44,10 @@ def test_the_same_trials_are_asked_for_in_whatever_order_they_end(wanted, score)
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("trials", [1, 2, 8, 27, 90])
-@pytest.mark.parametrize("method", ["halving", "asha", "random"])
+@pytest.mark.parametrize("method", ["halving", "asha", "random", "bayesian"])
 def test_a_search_ends_within_its_steps_and_has_tried_every_setting(method, trials, seed):
-    more = {"patience": 1000} if method == "random" else {"factor": 2 + seed, "min_resource": 0.02}
+    more = {"factor": 2 + seed, "min_resource": 0.02}
+    more = {"patience": 1000} if method == "random" else {} if method == "bayesian" else more
     found = run(steps(method=method, trials=trials, seed=seed, **more), flaky)
     assert found.state.ended == f"all {trials} settings were tried"
     assert len({one.index for one in found.state.trials}) == trials
