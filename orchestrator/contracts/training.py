@@ -91,6 +91,7 @@ class SearchParams(Value):
     factor: int = 3  # one of so many goes up a rung
     resource: str = ROWS
     shares: tuple[float, ...] = (1.0,)  # of the whole resource, rung by rung
+    brackets: tuple[int, ...] = ()  # Hyperband: how many settings begin at each rung; others begin at the first
     objective: Objective
     roles: Columns = Columns()
     model_seed: int = 0

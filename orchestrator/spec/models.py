@@ -241,10 +241,14 @@ class Search(Value):
     batch: PositiveInt | None = Field(
         None, description="trials decided together; 8 (bayesian: 4), or a fiftieth of `trials`"
     )
-    factor: int = Field(3, ge=2, le=100, description="halving, asha: one of so many goes up a rung")
-    resource: str = Field("rows", description="halving, asha: rows, or a parameter such as max_iter or n_estimators")
+    factor: int = Field(3, ge=2, le=100, description="halving, asha, hyperband: one of so many goes up a rung")
+    resource: str = Field(
+        "rows", description="halving, asha, hyperband: rows, or a parameter such as max_iter or n_estimators"
+    )
     min_resource: float | None = Field(
-        None, gt=0, description="halving, asha: at the lowest rung, a share of the rows or a value of the parameter"
+        None,
+        gt=0,
+        description="halving, asha, hyperband: at the lowest rung, a share of the rows or a value of the parameter",
     )
     folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, description="the workflow's seed by default")

@@ -8,7 +8,7 @@ from orchestrator.spec.review import Review
 from orchestrator.spec.written import Step
 
 _AT = ("train", "search")
-_HALVING = "is for `method: halving` and `method: asha`"
+_HALVING = "is for the methods halving, asha and hyperband"
 _DRAWN = "is for searches that draw: set `method: random`"
 _RUNGS = "is not for halving, which decides rung by rung (`method: asha` takes it)"
 
@@ -20,6 +20,7 @@ _USELESS = {
     "bayesian": dict.fromkeys(("factor", "resource", "min_resource"), _HALVING),
     "halving": dict.fromkeys(("patience", "tolerance", "batch"), _RUNGS),
     "asha": {},
+    "hyperband": {},
 }
 
 

@@ -122,6 +122,7 @@ def states(record: RunRecord) -> dict[str, str]:
     [
         ("method: asha, trials: 9, batch: 3", 13),
         ("method: halving, trials: 9", 13),
+        ("method: hyperband, trials: 8", 10),
         ("method: bayesian, trials: 9, batch: 2", 9),
     ],
 )

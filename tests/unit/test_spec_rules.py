@@ -425,8 +425,8 @@ SEARCHED = "train: {candidates: [{hist_gradient_boosting: {fixed: {max_iter: 90}
     [
         ("time: 30m", "`time` is for searches that draw: set `method: random`"),
         ("patience: 5", "`patience` is for searches that draw: set `method: random`"),
-        ("factor: 3", "`factor` is for `method: halving` and `method: asha`"),
-        ("method: random, resource: max_iter", "`resource` is for `method: halving` and `method: asha`"),
+        ("factor: 3", "`factor` is for the methods halving, asha and hyperband"),
+        ("method: random, resource: max_iter", "`resource` is for the methods halving, asha and hyperband"),
         (
             "method: halving, patience: 5",
             "`patience` is not for halving, which decides rung by rung (`method: asha` takes it)",

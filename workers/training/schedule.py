@@ -3,6 +3,8 @@
 Random draws in batches; Bayesian proposals (`bayesian.py`); successive halving (Jamieson and Talwalkar, AISTATS 2016),
 rung by rung; ASHA (Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020), where a setting
 goes up as soon as it is among the best 1/factor of those that are known at its rung, whether others are done or not.
+Hyperband (Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, JMLR 18:185, 2018) is ASHA in brackets, as the ASHA paper
+has it: the settings of each begin at a rung of their own, and go up among themselves.
 
 ASHA decides as its first paper does, but by the order in which trials were asked for instead of the order in which
 they ended: a step knows the trials of all steps but the last ones. So it waits at no rung, and still asks for the
@@ -57,7 +59,9 @@ class Schedule:
         self.last = len(params.shares) - 1
         self.sign = 1.0 if METRICS[params.objective.metric].greater_is_better else -1.0
         self.drawn = settings(params)
-        self._settings = {(params.candidates[one.place].space.name, one.index): one for one in self.drawn}
+        self._settings = {self._key(one): one for one in self.drawn}
+        firsts = (rung for rung, count in enumerate(params.brackets or (len(self.drawn),)) for _ in range(count))
+        self._first = dict(zip(self._settings, firsts, strict=True))  # the rung at which each setting begins
         self.pending = sum(one.score is None and not one.failed for one in state.trials)
 
     def next(self, *, over: bool) -> list[SearchTrial]:
@@ -98,7 +102,7 @@ class Schedule:
     def _by_method(self) -> list[SearchTrial]:
         if self.params.method == "halving":
             return self._halving()
-        if self.params.method == "asha":
+        if self.params.method in ("asha", "hyperband"):
             return self._asha()
         if self.params.method == "bayesian":
             return self._bayesian()
@@ -147,14 +151,16 @@ class Schedule:
         """So many jobs as one step has: promotions first, the highest rung before the lower ones, then new settings."""
         asked: list[SearchTrial] = []
         promoted = {(key_of(one), number_of(one)) for one in self.state.trials}
-        for rung in reversed(range(self.last)):
-            there = [one for one in self._at(rung) if one.score is not None or one.failed]
+        brackets = [(rung, first) for rung in reversed(range(self.last)) for first in range(rung + 1)]
+        for rung, first in brackets:
+            ended = (one for one in self._at(rung) if one.score is not None or one.failed)
+            there = [one for one in ended if self._first[key_of(one)] == first]
             for one in self._best_of(there)[: len(there) // self.params.factor]:
                 if (key_of(one), rung + 1) not in promoted and len(asked) < self.params.batch:
                     asked.append(self._raised(one, rung + 1))
-        tried = len(self._at(0))
-        room = self.params.batch - len(asked)
-        return asked + [self._trial(one, 0) for one in self.drawn[tried : tried + room]]
+        begun = len({key_of(one) for one in self.state.trials})
+        new = self.drawn[begun : begun + self.params.batch - len(asked)]
+        return asked + [self._trial(one, self._first[self._key(one)]) for one in new]
 
     def _last_resort(self) -> list[SearchTrial]:
         """Where no trial in full came to an end, the best of the highest rung is tried in full."""
@@ -180,6 +186,9 @@ class Schedule:
 
     def _in_full(self, trial: SearchTrial) -> bool:
         return number_of(trial) == self.last
+
+    def _key(self, setting: Setting) -> SettingKey:
+        return self.params.candidates[setting.place].space.name, setting.index
 
     def _raised(self, trial: SearchTrial, rung: int) -> SearchTrial:
         return self._trial(self._settings[key_of(trial)], rung)
