@@ -122,7 +122,7 @@ def states(record: RunRecord) -> dict[str, str]:
     [
         ("method: asha, trials: 9, batch: 3", 13),
         ("method: halving, trials: 9", 13),
-        ("method: hyperband, trials: 8", 10),
+        ("method: hyperband, trials: 9", 10),
         ("method: bayesian, trials: 9, batch: 2", 9),
     ],
 )
@@ -239,7 +239,7 @@ def test_the_trials_of_a_search_are_listed_with_their_rungs_and_runs_compared(be
     rows = with_warnings(trial_rows(evidence), evidence)
     stages = {stage.id: stage for stage in evidence.stages("train.trial")}
     assert {row["stage"] for row in rows} == stages.keys()
-    assert all(f".{row['rung'] - 1}]" in row["stage"] and row["fit_s"] > 0 for row in rows)
+    assert all(f".{row['rung']}]" in row["stage"] and row["fit_s"] > 0 for row in rows)
     ranked = [row for row in rows if row["rank"] is not None]
     assert [row["rank"] for row in ranked] == [1, 2, 3, 4, 5, 6]
     assert [row["rung"] for row in ranked] == sorted((row["rung"] for row in ranked), reverse=True)
