@@ -6,7 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
@@ -170,6 +180,23 @@ class Features(Value):
     columns: dict[str, ColumnForm] = Field(default_factory=dict, description="overrides by column")
 
 
+class Choices(Value):
+    """The values of a parameter in a grid."""
+
+    choices: tuple[Any, ...]
+    when: dict[str, Several] = Field(
+        default_factory=dict, description="it is given only where other parameters have these values"
+    )
+
+    @model_serializer(mode="wrap")
+    def _short(self, written: SerializerFunctionWrapHandler) -> Any:
+        """A list where it stands for all there is to say, as releases wrote it before there were conditions."""
+        return written(self) if self.when else self.choices
+
+
+GridForm = Annotated[Choices, BeforeValidator(shorthand.grid_form, json_schema_input_type=Choices | tuple[Any, ...])]
+
+
 class Range(Value):
     """The values that a random search draws from: between two numbers, or one of some choices."""
 
@@ -217,9 +244,15 @@ class Candidate(Part):
 
     estimator: str = Field(description="short name, dotted path of a class, or module:Class of your own")
     fixed: dict[str, Any] = Field(default_factory=dict, description="parameters of every trial")
-    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict, description="every combination is tried")
+    grid: dict[str, GridForm] = Field(default_factory=dict, description="every combination is tried")
     range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
     requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
+
+    @property
+    def conditions(self) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """By parameter that has some: other parameters, and the values that they must have."""
+        tried: dict[str, Choices | Range] = {**self.grid, **self.range}
+        return {name: one.when for name, one in tried.items() if one.when}
 
 
 CandidateForm = Annotated[

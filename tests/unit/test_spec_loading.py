@@ -315,7 +315,7 @@ def test_set_takes_the_place_of_what_the_file_says(tmp_path):
         "prepare.drop=city",
     )
     assert spec.train.search.folds == 3
-    assert spec.train.candidates[0].grid == {"C": (1, 2)}
+    assert spec.train.candidates[0].grid["C"].choices == (1, 2)
     assert (spec.train.candidates[1].name, spec.train.candidates[1].fixed) == ("dummy", {"strategy": "prior"})
     assert (len(spec.gates), spec.split.test, spec.prepare.drop) == (1, 0.1, ("city",))
 
