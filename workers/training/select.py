@@ -25,6 +25,7 @@ from orchestrator.contracts.training import SelectParams, TrialParams
 from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
+from workers.training.effects import parameter_effects
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import prepared_folds, texts
@@ -114,6 +115,7 @@ def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchSta
         stopped=tuple(_ranked(place, result) for place, result in enumerate(stopped, len(trials) + 1)),
         search=told(search) if search else None,
         weights=params.weights,
+        effects=parameter_effects(in_order(results, params.candidates)),
     )
 
 
