@@ -9,7 +9,6 @@ partial dependence (Friedman, Annals of Statistics 29, 2001).
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
 from orchestrator.contracts.documents import ParameterEffect, ParameterEffects, TrialResult, comparable
+from orchestrator.contracts.spaces import spelled, varied
 
 LEAST = 20  # trials, below which a forest says more about chance than about parameters
 MOST = 1000  # trials that it is fitted to, evenly from all
@@ -35,12 +35,6 @@ def parameter_effects(results: Sequence[TrialResult]) -> tuple[ParameterEffects,
         if names:
             found.append(_effects(candidate, trials, names))
     return tuple(found)
-
-
-def varied(settings: Sequence[dict[str, Any]]) -> list[str]:
-    """The parameters that have different values in some settings, or are given in some only; in alphabetical order."""
-    names = sorted({name for params in settings for name in params})
-    return [name for name in names if len({_spelled(params, name) for params in settings}) > 1]
 
 
 def _effects(candidate: str, trials: Sequence[TrialResult], names: Sequence[str]) -> ParameterEffects:
@@ -74,7 +68,7 @@ def _shares(forest: RandomForestRegressor, table: NDArray[np.float64]) -> NDArra
         grid[:, :, place] = _evenly(column, VALUES)[:, None]
         effect = forest.predict(grid.reshape(-1, table.shape[1])).reshape(VALUES, OTHERS).mean(axis=1)
         shares[place] = np.var(effect)
-    return np.clip(shares / whole, 0.0, 1.0) if whole > 0 else shares * 0.0
+    return shares / max(whole, shares.sum()) if whole > 0 else shares * 0.0  # drawn points: they may add up to more
 
 
 def _evenly(column: NDArray[np.float64], count: int) -> NDArray[np.float64]:
@@ -88,13 +82,9 @@ def _column(settings: Sequence[dict[str, Any]], name: str) -> NDArray[np.float64
     values = [params.get(name) for params in settings]
     if all(value is None or _is_number(value) for value in values):
         return np.array([np.nan if value is None else float(value) for value in values])
-    places = {spelled: place for place, spelled in enumerate(sorted({_spelled(params, name) for params in settings}))}
-    return np.array([float(places[_spelled(params, name)]) for params in settings])
+    places = {one: place for place, one in enumerate(sorted({spelled(params, name) for params in settings}))}
+    return np.array([float(places[spelled(params, name)]) for params in settings])
 
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _spelled(params: dict[str, Any], name: str) -> str:
-    return json.dumps(params[name], sort_keys=True) if name in params else ""
