@@ -233,6 +233,12 @@ class ParameterEffects(Value):
     parameters: tuple[ParameterEffect, ...] = ()  # largest share first; none where nothing is explained
 
 
+class SearchEffects(Value):
+    """What the scores of a search depend on."""
+
+    candidates: tuple[ParameterEffects, ...]  # those whose trials differ in a parameter, in the order of the spec
+
+
 class Ranking(Value):
     """All trials, best first, and the one that was chosen."""
 
@@ -249,8 +255,6 @@ class Ranking(Value):
     # None: the estimator decides as it always does
     threshold: DecisionThreshold | None = Field(None, exclude_if=unsaid)
     weights: Literal["balanced"] | None = Field(None, exclude_if=unsaid)
-    # of each candidate whose trials differ in a parameter
-    effects: tuple[ParameterEffects, ...] = Field((), exclude_if=unsaid)
 
 
 Tried = TypeVar("Tried", TrialResult, SearchTrial, RankedTrial)

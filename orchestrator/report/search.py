@@ -60,7 +60,7 @@ class CountPlot(Plot):
 def search_section(evidence: Evidence) -> SearchSection | None:
     """None where fewer than three trials have scores, or no candidate's trials differ in a parameter."""
     results, ranking = evidence.results, evidence.ranking
-    effects = {one.candidate: one for one in ranking.effects} if ranking else {}
+    effects = {one.candidate: one for one in evidence.effects}
     drawn = _coordinates(results, effects)
     if len(results) < LEAST or not drawn:
         return None

@@ -6,14 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.contracts.calls import StageCall
-from orchestrator.contracts.documents import Ranking, TrialResult
+from orchestrator.contracts.documents import Ranking, SearchEffects, TrialResult
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.training import SelectParams, TrialParams
 from tests.unit.report_case import BEGAN, Kept
 from tests.unit.search_case import run, steps
+from workers.training.effects import parameter_effects
 from workers.training.select import rank
 
 OBJECTIVE = Objective(predict="churn", task="classification", metric="roc_auc", positive="yes")
@@ -51,19 +51,18 @@ def searched(kept: Kept, candidates: Sequence[dict[str, Any]] = (SVC, FOREST), *
     results = [_result(asked, landscape(asked)) for asked in _in_order(found.ran, found.asked)]
     names = tuple(name for one in candidates for name in one)
     ranking = rank(results, SelectParams(objective=OBJECTIVE, candidates=names), found.state)
-    return record(kept, results, ranking, calls)
+    return record(kept, results, ranking)
 
 
-def record(
-    kept: Kept, results: Sequence[TrialResult], ranking: Ranking | None, calls: Sequence[StageCall] = ()
-) -> RunRecord:
+def record(kept: Kept, results: Sequence[TrialResult], ranking: Ranking | None) -> RunRecord:
+    effects = SearchEffects(candidates=parameter_effects(results))
     trials = [
         _stage(
             f"train[{one.candidate}#{one.index}.{one.rung.number if one.rung else 0}]", "train.trial", kept, result=one
         )
         for one in results
     ]
-    chosen = [_stage("select", "train.select", kept, ranking=ranking)] if ranking else []
+    chosen = [_stage("select", "train.select", kept, ranking=ranking, effects=effects)] if ranking else []
     return RunRecord(
         run="churn-1", workflow="churn", status=RunStatus.SUCCEEDED, created=BEGAN, finished=BEGAN + 60,
         plan_digest="sha256:" + "ab" * 32, plan_version=1, stages=(*trials, *chosen),

@@ -15,6 +15,7 @@ from orchestrator.contracts.documents import (
     Preparation,
     RankedTrial,
     Ranking,
+    SearchEffects,
     SearchState,
     SplitSummary,
     TrialResult,
@@ -39,6 +40,7 @@ class SelectOutputs(NamedTuple):
 
     model: BaseEstimator
     ranking: Ranking
+    effects: SearchEffects  # a document of its own: releases that read rankings do not know it
 
 
 def select(
@@ -74,7 +76,8 @@ def select(
             ranking = ranking.model_copy(update={"threshold": threshold})
     for line in texts(caught):
         context.log.warning("%s", line)
-    return SelectOutputs(pipeline, ranking)
+    effects = parameter_effects(in_order(results, params.candidates))
+    return SelectOutputs(pipeline, ranking, SearchEffects(candidates=effects))
 
 
 def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchState | None = None) -> Ranking:
@@ -115,7 +118,6 @@ def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchSta
         stopped=tuple(_ranked(place, result) for place, result in enumerate(stopped, len(trials) + 1)),
         search=told(search) if search else None,
         weights=params.weights,
-        effects=parameter_effects(in_order(results, params.candidates)),
     )
 
 
