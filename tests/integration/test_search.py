@@ -120,7 +120,7 @@ def states(record: RunRecord) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("search", "trials"),
     [
-        ("method: asha, trials: 9, batch: 3", 13),
+        ("method: asha, trials: 9, batch: 3", 14),
         ("method: halving, trials: 9", 13),
         ("method: hyperband, trials: 9", 10),
         ("method: bayesian, trials: 9, batch: 2", 9),
@@ -153,6 +153,9 @@ def test_recorded_decisions_replay_and_a_budget_of_time_is_among_them(bench: Ben
     assert ranking.search.worker_s is not None
     assert ranking.search.worker_s > 0.001
     assert 2 <= len(ranking.trials) < 30
+    tried = [name for name in states(first) if name.startswith("train[")]
+    spent = bench.ledger.spent(first.run, [*tried, "register", "train[nobody#1]"])
+    assert (spent.ended, spent.worker >= ranking.search.worker_s) == (len(tried) + 1, True)
     again = bench.work(bench.submit(search), order=2)
     assert states(again) == states(first)
     assert all(stage.cached for stage in again.stages)

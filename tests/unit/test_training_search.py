@@ -175,6 +175,20 @@ def test_a_budget_ends_a_search_and_what_was_spent_is_recorded(wanted, words):
     assert summary.ended == spent.state.ended
 
 
+@pytest.mark.parametrize("trials", [60, 61, 69])
+@pytest.mark.parametrize("budget", ["time", "worker_time"])
+def test_a_budget_is_overrun_by_one_batch_at_most(budget, trials):
+    """Each trial takes five seconds, ten are done at once, and ten more are under way whenever a step decides."""
+
+    def spent(asked: int) -> Spent:
+        ended = max(asked - 10, 0)
+        return Spent(5.0 * ended / 10, 5.0 * ended, ended)
+
+    wanted = {budget: 5.0 * trials / (10 if budget == "time" else 1)}
+    found = run(steps(method="random", trials=200, batch=10, **wanted), closeness, spent=spent)
+    assert trials <= len(found.state.trials) < trials + 10
+
+
 @pytest.mark.parametrize("method", ["halving", "asha"])
 def test_a_halving_search_whose_time_is_over_tries_its_best_setting_in_full(method):
     found = run(steps(method=method, trials=27, time=1.0), closeness, spent=lambda ended: Spent(9.0 * (ended > 0), 0.0))
