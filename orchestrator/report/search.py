@@ -82,7 +82,7 @@ def history_chart(results: Sequence[TrialResult]) -> Chart:
             best.append((place, one.mean))
     means = sorted((one.mean for one in results), key=lambda mean: sign * mean)
     along = domain(means[len(means) // 10 :])  # one broken trial must not flatten the others
-    plot = CountPlot((0.5, len(results) + 0.5), along, width=520, height=320)
+    plot = CountPlot((0.5, len(results) + 0.5), along, width=520, height=320, left=66)
 
     def inside(mean: float) -> float:
         return min(max(mean, along[0]), along[1])

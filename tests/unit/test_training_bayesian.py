@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from orchestrator.contracts.documents import SearchTrial
+from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.spaces import Between, Space
 from orchestrator.contracts.training import TrialParams
 from tests.unit.search_case import run, steps
@@ -166,3 +167,10 @@ def test_it_begins_with_the_draws_of_a_random_search_and_tries_no_setting_twice(
 def test_equal_scores_and_failures_only_do_not_stop_it(score: Any) -> None:
     found = run(steps([RIDGE, SVC], method="bayesian", trials=30), score)
     assert found.state.ended == "all 30 settings were tried"
+
+
+def test_a_pool_without_optuna_says_so_once_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    monkeypatch.delitem(sys.modules, "workers.training.bayesian")
+    with pytest.raises(RequirementMissing, match=r"needs Optuna on the pool ops .*: install cyclery\[workers\] there"):
+        run(steps([RIDGE], method="bayesian", trials=20), landscape)

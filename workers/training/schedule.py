@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.contracts.documents import SearchState, SearchTrial
+from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.spaces import in_turns
 from orchestrator.contracts.training import HALVING, ROWS, Rung, SearchParams
@@ -131,7 +132,12 @@ class Schedule:
         first = max(len(candidates), min(DRAWN_FIRST, self.params.trials // 4))
         if room < 1 or len(self._full_scores()) < first:
             return [None] * room
-        from workers.training.bayesian import propose  # loads Optuna, which no other search needs
+        try:
+            from workers.training.bayesian import propose  # loads Optuna, which no other search needs
+        except ImportError as error:
+            raise RequirementMissing(
+                f"a bayesian search needs Optuna on the pool ops ({error}): install cyclery[workers] there"
+            ) from error
 
         seed = random.Random(f"{self.params.seed}:{self.params.step}").getrandbits(32)  # noqa: S311  (not a secret)
         return propose([one.space for one in candidates], self.state.trials, room, maximize=self.sign > 0, seed=seed)
