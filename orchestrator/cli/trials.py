@@ -104,7 +104,7 @@ def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
     if any(one["rank"] is None and not one["error"] for one in rows):
         output.show("↑ went up to a higher rung, whose row has its rank")
     for one in rows:
-        label = f"{one['candidate']}#{one['index']}" + (f" at rung {one['rung']}" if "rung" in one else "")
+        label = f"{one['candidate']}#{one['index']}" + (f" at rung {_rung(one)}" if "rung" in one else "")
         if one["error"]:
             output.show(f"✗ {label}: {one['error']}")
         for text in one["warnings"]:
@@ -118,4 +118,9 @@ def resource_of(row: dict[str, Any]) -> str:
     amount = (
         f"{100 * row['amount']:.3g} % of rows" if row["resource"] == ROWS else f"{row['resource']} {row['amount']:g}"
     )
-    return f"rung {row['rung']}/{row['rungs']}: {amount}"
+    return f"rung {_rung(row)}: {amount}"
+
+
+def _rung(row: dict[str, Any]) -> str:
+    """As people count: the first of three is `1/3`, in documents 0."""
+    return f"{row['rung'] + 1}/{row['rungs']}"

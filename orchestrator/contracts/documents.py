@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -218,6 +220,28 @@ class RankedTrial(Value):
     rung: Rung | None = Field(None, exclude_if=unsaid)
 
 
+class ParameterEffect(Value):
+    """One parameter's share of what makes a candidate's scores differ."""
+
+    parameter: str
+    share: float  # 0 to 1; what all of them leave over is due to their interplay
+
+
+class ParameterEffects(Value):
+    """How the scores of one candidate's trials depend on its parameters, by a model of them."""
+
+    candidate: str
+    trials: int  # that could be compared: of one rung
+    explained: float | None  # R² of the model on trials that it did not see; None: too few trials for one
+    parameters: tuple[ParameterEffect, ...] = ()  # largest share first; none where nothing is explained
+
+
+class SearchEffects(Value):
+    """What the scores of a search depend on."""
+
+    candidates: tuple[ParameterEffects, ...]  # those whose trials differ in a parameter, in the order of the spec
+
+
 class Ranking(Value):
     """All trials, best first, and the one that was chosen."""
 
@@ -246,6 +270,16 @@ class Ranking(Value):
     def who(self) -> str:
         """The champion in a few words."""
         return self.champion.candidate if self.per is None else f"One model per {self.per}"
+
+
+Tried = TypeVar("Tried", TrialResult, SearchTrial, RankedTrial)
+
+
+def comparable(trials: Sequence[Tried]) -> list[Tried]:
+    """Those of the rung that most of them were tried at, of several such the highest: other rungs score otherwise."""
+    counts = Counter(one.rung.number if one.rung else 0 for one in trials)
+    most = max(counts, key=lambda number: (counts[number], number), default=0)
+    return [one for one in trials if (one.rung.number if one.rung else 0) == most]
 
 
 class Interval(Value):

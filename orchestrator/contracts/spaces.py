@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,7 +34,11 @@ class Between:
             drawn = math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         else:
             drawn = self.low + share * (self.high - self.low)
-        bounded = float(min(max(float(f"{drawn:.6g}"), self.low), self.high))
+        return self.nearest(drawn)
+
+    def nearest(self, number: float) -> float | int:
+        """What is drawn in the place of a number: of six significant digits, within the ends, whole if asked."""
+        bounded = float(min(max(float(f"{number:.6g}"), self.low), self.high))
         return min(max(round(bounded), math.ceil(self.low)), math.floor(self.high)) if self.whole else bounded
 
 
@@ -121,6 +126,17 @@ def in_turns(spaces: Sequence[Space], total: int, seed: int) -> Iterator[tuple[i
                 continue
             yield place, params
             left -= 1
+
+
+def varied(settings: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The parameters that have different values in some settings, or are given in some only; in alphabetical order."""
+    names = sorted({name for params in settings for name in params})
+    return [name for name in names if len({spelled(params, name) for params in settings}) > 1]
+
+
+def spelled(params: Mapping[str, Any], name: str) -> str:
+    """A parameter's value as text; nothing where it is not given. Unlike canonical JSON it spells infinity too."""
+    return json.dumps(params[name], sort_keys=True) if name in params else ""
 
 
 def _distinct(combinations: Iterable[dict[str, Any]], patience: int | None = None) -> Iterator[dict[str, Any]]:

@@ -68,7 +68,7 @@ TASKS: dict[str, Task] = {
         Task("train.segments", 1, Queue.TRAIN, Purity.PURE, segments.SegmentsParams, ("frame", "rows"), ("segments",), expands=True),
         Task("train.segment", 1, Queue.TRAIN, Purity.PURE, segments.SegmentParams, (*_ROWS, "summary", "segments"), ("models", "fitted")),
         Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams,
-             ("results", *_ROWS, "summary?", "search?", "segments?", "models?", "fitted?"), ("model", "ranking")),
+             ("results", *_ROWS, "summary?", "search?", "segments?", "models?", "fitted?"), ("model", "ranking", "effects")),
         Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),

@@ -13,6 +13,8 @@ from orchestrator.contracts.values import Value, unsaid
 
 Weights = Literal["balanced"]  # every class weighs the same in training, as a whole
 ROWS = "rows"  # the resource that is a share of each fold's training rows
+SearchMethod = Literal["grid", "random", "bayesian", "halving", "asha", "hyperband"]
+HALVING = ("halving", "asha", "hyperband")  # methods that give most settings a share of the resource only
 
 
 class Rung(Value):
@@ -83,7 +85,7 @@ class SearchParams(Value):
     what it asks for depends on nothing that differs from machine to machine, unless there is a budget of time.
     """
 
-    method: Literal["random", "halving", "asha"]
+    method: SearchMethod
     candidates: tuple[SearchCandidate, ...]
     step: int  # from 1
     steps: int  # that the plan has
@@ -98,6 +100,7 @@ class SearchParams(Value):
     factor: int = 3  # one of so many goes up a rung
     resource: str = ROWS
     shares: tuple[float, ...] = (1.0,)  # of the whole resource, rung by rung
+    brackets: tuple[int, ...] = ()  # Hyperband: how many settings begin at each rung; others begin at the first
     objective: Objective
     roles: Columns = Columns()
     model_seed: int = 0

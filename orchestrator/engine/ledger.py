@@ -317,7 +317,8 @@ class Ledger:
                 records += [json.loads(text) for text in texts if text]
         begun = [record["started"] for record in records if record.get("started")]
         elapsed = clock(self.redis) - min(begun) / 1000 if begun else 0.0
-        return Spent(max(elapsed, 0.0), sum(record.get("seconds") or 0.0 for record in records))
+        taken = [float(record["seconds"]) for record in records if record.get("seconds") is not None]
+        return Spent(max(elapsed, 0.0), sum(taken), len(taken))
 
     def log(self, run: str, stage: str, attempt: int, lines: Iterable[str]) -> None:
         """Append lines to the run's live log; the oldest go when there are many."""

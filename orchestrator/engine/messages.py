@@ -96,6 +96,7 @@ class Spent:
 
     elapsed: float  # since the first of them began; 0 when none has
     worker: float  # summed over their last attempts; of a cached one what its execution took
+    ended: int = 0  # how many of them this was; the others wait, or are under way
 
 
 @dataclass(frozen=True, slots=True)

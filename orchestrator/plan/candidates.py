@@ -40,15 +40,14 @@ def expand(train: Train) -> list[Trial]:
 
 def space_of(candidate: Candidate) -> Space:
     """What the candidate's parameters may be."""
-    choices: dict[str, Any] = dict(candidate.grid)
+    choices: dict[str, Any] = {name: one.choices for name, one in candidate.grid.items()}
     between: dict[str, Between] = {}
     for name, wanted in candidate.range.items():
         if wanted.choices is not None:
             choices[name] = wanted.choices
         elif wanted.low is not None and wanted.high is not None:
             between[name] = Between(wanted.low, wanted.high, wanted.log, wanted.int)
-    when = {name: wanted.when for name, wanted in candidate.range.items() if wanted.when}
-    return Space(candidate.name, _given(candidate), choices, between, when)
+    return Space(candidate.name, _given(candidate), choices, between, candidate.conditions)
 
 
 def _given(part: Part) -> dict[str, Any]:

@@ -200,6 +200,7 @@ def _search(draft: Draft) -> None:
         factor=wanted.factor,
         resource=wanted.resource,
         shares=search.shares_of(spec.train, settings),
+        brackets=search.brackets_of(spec.train, settings) if wanted.method == "hyperband" else (),
         objective=_objective(spec),
         roles=_roles(spec),
         model_seed=spec.seed,

@@ -11,10 +11,12 @@ from orchestrator.contracts.documents import (
     Changes,
     Evaluation,
     Findings,
+    ParameterEffects,
     Preparation,
     Profile,
     Ranking,
     Registration,
+    SearchEffects,
     SearchState,
     SplitSummary,
     TrialResult,
@@ -141,6 +143,12 @@ class Evidence:
     def ranking(self) -> Ranking | None:
         """The trials, best first."""
         return self._document("train.select", "ranking", Ranking)
+
+    @cached_property
+    def effects(self) -> tuple[ParameterEffects, ...]:
+        """What the scores of each candidate depend on; none before the choice, nor of runs of release 0.1.0."""
+        found = self._document("train.select", "effects", SearchEffects)
+        return found.candidates if found else ()
 
     @cached_property
     def evaluation(self) -> Evaluation | None:

@@ -22,6 +22,7 @@ from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
+from orchestrator.report.search import search_section
 from orchestrator.report.sections import (
     fold_words,
     gate_rows,
@@ -94,6 +95,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),
+        "search": search_section(evidence),
         "charts": _charts(evidence),
         "threshold": evidence.ranking.threshold if evidence.ranking else None,
         "confusion": confusion_of(evaluation) if evaluation else None,

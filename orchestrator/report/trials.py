@@ -22,7 +22,7 @@ def trial_rows(evidence: Evidence) -> list[Row]:
 
     Of a search that halves those in full come first, then the settings that it stopped, each at its highest rung, then
     the lower rungs of all settings, which have no rank: their scores are on less than others had. Such rows have
-    `rung` (from 1), `rungs`, `resource`, `share` and `amount`.
+    `rung` (from 0), `rungs`, `resource`, `share` and `amount`.
 
     Times are seconds, memory is the largest of the process so far in MB; both were measured when the trial was
     computed, also where its result came from the cache. Warnings are added by `with_warnings`.
@@ -134,7 +134,7 @@ def _resource(rung: Rung | None) -> Row:
     if rung is None:
         return {}
     given = {"resource": rung.resource, "share": rung.share, "amount": rung.amount}
-    return {"rung": rung.number + 1, "rungs": rung.of, **given}
+    return {"rung": rung.number, "rungs": rung.of, **given}
 
 
 def _measured(stage: StageRecord | None) -> Row:

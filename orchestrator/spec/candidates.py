@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.spec.known import as_written, check_parameter, find
@@ -10,7 +11,7 @@ from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, class_parameters
-from orchestrator.spec.written import Step
+from orchestrator.spec.written import Step, Written
 
 
 def check_candidates(review: Review) -> Spec:
@@ -43,7 +44,7 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Ca
         review.note(at, str(error), key=True)
         return candidate
     check_requires(review, candidate.requires, (*at, "requires"))
-    for section, name, _ in _given(candidate):
+    for section, name, _ in _given(candidate, review.document, at):
         if parameters is not None and name not in parameters:
             words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"
             review.note((*at, section, name), words, key=True)
@@ -58,18 +59,22 @@ def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> 
     known = find(review, candidate, at)
     if known is None:
         return candidate
-    for section, name, values in _given(candidate):
+    for section, name, values in _given(candidate, review.document, at):
         check_parameter(review, known, name, values, (*at, section, name))
     return candidate.model_copy(update=known.resolved())
 
 
-def _given(candidate: Candidate) -> list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]]:
+def _given(
+    candidate: Candidate, document: Written, at: tuple[Step, ...]
+) -> list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]]:
     """Section, parameter, and each value with where it stands below it."""
     found: list[tuple[str, str, list[tuple[tuple[Step, ...], Any]]]] = []
     for name, value in candidate.fixed.items():
         found.append(("fixed", name, [((), value)]))
-    for name, values in candidate.grid.items():
-        found.append(("grid", name, [((index,), value) for index, value in enumerate(values)]))
+    for name, listed in candidate.grid.items():
+        path = (*at, "grid", name, "choices")
+        below: tuple[Step, ...] = ("choices",) if document.find(path) == path else ()
+        found.append(("grid", name, [((*below, index), value) for index, value in enumerate(listed.choices)]))
     for name, drawn in candidate.range.items():
         found.append(("range", name, _drawn(drawn)))
     return found
@@ -90,23 +95,29 @@ def _check_values(review: Review, candidate: Candidate, at: tuple[Step, ...]) ->
             if name in seen:
                 review.note((*at, section, name), f"{name!r} is in `{seen[name]}` already", key=True)
             seen[name] = section
-    for name, values in candidate.grid.items():
-        if not values:
+    for name, listed in candidate.grid.items():
+        if not listed.choices:
             review.note((*at, "grid", name), f"the grid of {name!r} has no value")
+        _check_conditions(review, candidate, listed.when, (*at, "grid", name))
     if candidate.range and review.spec.train.search.method == "grid":
         review.note((*at, "range"), "a range is drawn from: set `search: {method: random, trials: 20}`", key=True)
     for name, drawn in candidate.range.items():
         if (problem := _range_problem(drawn)) is not None:
             review.note((*at, "range", name), problem)
-        _check_conditions(review, candidate, name, at)
+        _check_conditions(review, candidate, drawn.when, (*at, "range", name))
 
 
-def _check_conditions(review: Review, candidate: Candidate, name: str, at: tuple[Step, ...]) -> None:
+def _check_conditions(
+    review: Review, candidate: Candidate, when: Mapping[str, Sequence[Any]], at: tuple[Step, ...]
+) -> None:
     """Another parameter of the candidate, and values that it may have: what can never hold is a mistake."""
+    name = str(at[-1])
     known = {**candidate.fixed, **candidate.grid, **candidate.range}
     known.pop(name)
-    for other, wanted in candidate.range[name].when.items():
-        where = (*at, "range", name, "when", other)
+    if name not in when and _depends_on_itself(candidate, name):
+        review.note((*at, "when"), f"{name} depends on {' and '.join(when)}, and so on itself", key=True)
+    for other, wanted in when.items():
+        where = (*at, "when", other)
         if other not in known:
             words = f"{name} depends on {other!r}, which the candidate does not set{did_you_mean(other, known)}"
             review.note(where, words, key=True)
@@ -122,7 +133,18 @@ def _possible(candidate: Candidate, name: str) -> tuple[Any, ...] | None:
     """The values that a parameter may have; None where it is drawn between two numbers."""
     if name in candidate.fixed:
         return (candidate.fixed[name],)
-    return candidate.grid[name] if name in candidate.grid else candidate.range[name].choices
+    return candidate.grid[name].choices if name in candidate.grid else candidate.range[name].choices
+
+
+def _depends_on_itself(candidate: Candidate, name: str) -> bool:
+    """Whether a parameter is given only where another is, and that one only where it is given."""
+    conditions = candidate.conditions
+    reached, left = set[str](), [*conditions.get(name, ())]
+    while left:
+        if (other := left.pop()) not in reached:
+            reached.add(other)
+            left += conditions.get(other, ())
+    return name in reached
 
 
 def _range_problem(drawn: Range) -> str | None:

@@ -13,7 +13,6 @@ _SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
 _GATE_KEYS = ("latency", "stability", "when")
 _GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "memory_mb", "drift")
-_SEARCH_METHODS = ("hyperband", "bayesian", "optuna", "tpe")
 
 
 def refuse_later(document: Written, problems: Problems) -> None:
@@ -24,7 +23,6 @@ def refuse_later(document: Written, problems: Problems) -> None:
     for key in ("roles", "not_author"):
         _refuse(document, ("approve", key), f"`approve.{key}` {_IDENTITY}", problems)
     _refuse_sources(document, problems)
-    _refuse_search(document, problems)
     _refuse_gates(document, problems)
 
 
@@ -44,16 +42,6 @@ def _refuse_sources(document: Written, problems: Problems) -> None:
                 problems.add(document.place_of(path, key=True), message)
                 document.remove(path[:-1])
                 break
-
-
-def _refuse_search(document: Written, problems: Problems) -> None:
-    path = ("train", "search", "method")
-    method = document.at(path).value if document.find(path) == path else None
-    if method in _SEARCH_METHODS:
-        problems.add(
-            document.place_of(path), f"the search method `{method}` {_NOT_YET} (there are: grid, random, halving, asha)"
-        )
-        document.remove(path)
 
 
 def _refuse_gates(document: Written, problems: Problems) -> None:

@@ -6,11 +6,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Discriminator, Field, PrivateAttr, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    PrivateAttr,
+    SerializerFunctionWrapHandler,
+    Tag,
+    model_serializer,
+    model_validator,
+)
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
-from orchestrator.contracts.training import Segmenting, Weights
+from orchestrator.contracts.training import SearchMethod, Segmenting, Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
@@ -170,6 +180,23 @@ class Features(Value):
     columns: dict[str, ColumnForm] = Field(default_factory=dict, description="overrides by column")
 
 
+class Choices(Value):
+    """The values of a parameter in a grid."""
+
+    choices: tuple[Any, ...]
+    when: dict[str, Several] = Field(
+        default_factory=dict, description="it is given only where other parameters have these values"
+    )
+
+    @model_serializer(mode="wrap")
+    def _short(self, written: SerializerFunctionWrapHandler) -> Any:
+        """A list where it stands for all there is to say, as releases wrote it before there were conditions."""
+        return written(self) if self.when else self.choices
+
+
+GridForm = Annotated[Choices, BeforeValidator(shorthand.grid_form, json_schema_input_type=Choices | tuple[Any, ...])]
+
+
 class Range(Value):
     """The values that a random search draws from: between two numbers, or one of some choices."""
 
@@ -217,9 +244,15 @@ class Candidate(Part):
 
     estimator: str = Field(description="short name, dotted path of a class, or module:Class of your own")
     fixed: dict[str, Any] = Field(default_factory=dict, description="parameters of every trial")
-    grid: dict[str, tuple[Any, ...]] = Field(default_factory=dict, description="every combination is tried")
+    grid: dict[str, GridForm] = Field(default_factory=dict, description="every combination is tried")
     range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
     requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
+
+    @property
+    def conditions(self) -> dict[str, dict[str, tuple[Any, ...]]]:
+        """By parameter that has some: other parameters, and the values that they must have."""
+        tried: dict[str, Choices | Range] = {**self.grid, **self.range}
+        return {name: one.when for name, one in tried.items() if one.when}
 
 
 CandidateForm = Annotated[
@@ -230,9 +263,7 @@ CandidateForm = Annotated[
 class Search(Value):
     """How parameters are drawn, and how trials are scored."""
 
-    method: Literal["grid", "random", "halving", "asha"] = Field(
-        "grid", description="random by default where a candidate has a range"
-    )
+    method: SearchMethod = Field("grid", description="random by default where a candidate has a range")
     trials: PositiveInt = Field(
         20, description="draws over all candidates together; 1000 at most by default where there is a budget of time"
     )
@@ -240,11 +271,17 @@ class Search(Value):
     worker_time: Duration | None = Field(None, gt=0, description="nothing new is tried after so much of workers' time")
     patience: PositiveInt | None = Field(None, description="the search ends after so many trials without improvement")
     tolerance: float = Field(0.0, ge=0, description="what is no improvement, in units of the metric")
-    batch: PositiveInt | None = Field(None, description="trials decided together; 8, or a fiftieth of `trials`")
-    factor: int = Field(3, ge=2, le=100, description="halving, asha: one of so many goes up a rung")
-    resource: str = Field("rows", description="halving, asha: rows, or a parameter such as max_iter or n_estimators")
+    batch: PositiveInt | None = Field(
+        None, description="trials decided together; 8 (bayesian: 4), or a fiftieth of `trials`"
+    )
+    factor: int = Field(3, ge=2, le=100, description="halving, asha, hyperband: one of so many goes up a rung")
+    resource: str = Field(
+        "rows", description="halving, asha, hyperband: rows, or a parameter such as max_iter or n_estimators"
+    )
     min_resource: float | None = Field(
-        None, gt=0, description="halving, asha: at the lowest rung, a share of the rows or a value of the parameter"
+        None,
+        gt=0,
+        description="halving, asha, hyperband: at the lowest rung, a share of the rows or a value of the parameter",
     )
     folds: int = Field(5, ge=2, le=100)
     seed: int = Field(0, ge=0, description="the workflow's seed by default")

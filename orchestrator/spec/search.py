@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from orchestrator.contracts.training import ROWS
+from orchestrator.contracts.training import HALVING, ROWS
 from orchestrator.spec.models import Candidate
 from orchestrator.spec.review import Review
 from orchestrator.spec.written import Step
 
 _AT = ("train", "search")
-_HALVING = "is for `method: halving` and `method: asha`"
+_HALVING = "is for the methods halving, asha and hyperband"
 _DRAWN = "is for searches that draw: set `method: random`"
 _RUNGS = "is not for halving, which decides rung by rung (`method: asha` takes it)"
 
@@ -17,8 +17,10 @@ _USELESS = {
     "grid": dict.fromkeys(("time", "worker_time", "patience", "tolerance", "batch"), _DRAWN)
     | dict.fromkeys(("factor", "resource", "min_resource"), _HALVING),
     "random": dict.fromkeys(("factor", "resource", "min_resource"), _HALVING),
+    "bayesian": dict.fromkeys(("factor", "resource", "min_resource"), _HALVING),
     "halving": dict.fromkeys(("patience", "tolerance", "batch"), _RUNGS),
     "asha": {},
+    "hyperband": {},
 }
 
 
@@ -28,7 +30,7 @@ def check_search(review: Review) -> None:
     for key, why in _USELESS[search.method].items():
         if key in search.model_fields_set and getattr(search, key) is not None:
             review.note((*_AT, key), f"`{key}` {why}", key=True)
-    if search.method not in ("halving", "asha"):
+    if search.method not in HALVING:
         return
     if search.resource == ROWS and search.min_resource is not None and search.min_resource > 1:
         words = f"the least share of the rows lies between 0 and 1, not {search.min_resource:g}"

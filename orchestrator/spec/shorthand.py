@@ -128,6 +128,15 @@ def part_form(value: Any) -> Any:
     return found
 
 
+def grid_form(value: Any) -> Any:
+    """A list stands for `{choices: …}`."""
+    if isinstance(value, list | tuple):
+        return {"choices": tuple(value)}
+    if isinstance(value, dict):
+        return value
+    raise ValueError("a grid lists the values of a parameter: [0.1, 1], or {choices: [0.1, 1], when: {OTHER: VALUE}}")
+
+
 def parts_form(value: Any) -> Any:
     """One estimator stands for a list of one."""
     return value if isinstance(value, list | tuple) else (value,)

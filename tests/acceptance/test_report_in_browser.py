@@ -12,6 +12,7 @@ from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.html import write_report
 from tests.unit.report_case import Kept, record
+from tests.unit.search_report_case import searched
 from tests.unit.segment_case import routed
 
 CHROMIUM = "/usr/bin/chromium"
@@ -62,6 +63,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     given = {
         "succeeded": record(kept),
         "refused": record(kept, status=RunStatus.REFUSED, passed=False),
+        "searched": searched(kept, method="bayesian", trials=40),
         "failed": record(kept, status=RunStatus.FAILED, upto="features", states=states, errors=errors),
         "routed": routed(kept),
     }
@@ -80,7 +82,7 @@ def opened(browser: Browser, path: Path, *, scheme: str = "light", width: int = 
     return page, troubles
 
 
-@pytest.mark.parametrize("name", ["succeeded", "refused", "failed"])
+@pytest.mark.parametrize("name", ["succeeded", "refused", "failed", "searched"])
 def test_the_page_is_quiet_and_asks_for_nothing(browser: Browser, reports: dict[str, Path], name: str) -> None:
     page, troubles = opened(browser, reports[name])
     assert page.locator("h1").is_visible()
@@ -97,7 +99,7 @@ def test_the_headline_the_ranking_and_the_landmarks(browser: Browser, reports: d
     assert means == sorted(means, reverse=True)
 
 
-@pytest.mark.parametrize("name", ["succeeded", "failed", "routed"])
+@pytest.mark.parametrize("name", ["succeeded", "failed", "routed", "searched"])
 @pytest.mark.parametrize("width", [390, 1200])
 def test_every_drawing_has_a_size_and_nothing_runs_over(
     browser: Browser, reports: dict[str, Path], name: str, width: int
@@ -114,7 +116,7 @@ def test_every_drawing_has_a_size_and_nothing_runs_over(
         assert box["height"] > 10, drawing.get_attribute("aria-label")
 
 
-@pytest.mark.parametrize("name", ["succeeded", "routed"])
+@pytest.mark.parametrize("name", ["succeeded", "routed", "searched"])
 def test_no_label_of_a_chart_is_cut_off(browser: Browser, reports: dict[str, Path], name: str) -> None:
     page, _ = opened(browser, reports[name])
     cut = page.evaluate("""() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
@@ -128,7 +130,7 @@ def test_no_label_of_a_chart_is_cut_off(browser: Browser, reports: dict[str, Pat
     assert cut == []
 
 
-@pytest.mark.parametrize("name", ["succeeded", "refused", "failed", "routed"])
+@pytest.mark.parametrize("name", ["succeeded", "refused", "failed", "routed", "searched"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_text_can_be_read_by_day_and_night(browser: Browser, reports: dict[str, Path], name: str, scheme: str) -> None:
     page, _ = opened(browser, reports[name], scheme=scheme)

@@ -155,12 +155,12 @@ def halved(kept: Kept, *, ranked: bool = True) -> Evidence:
 def test_trials_of_a_halving_search_are_told_apart_by_their_rung(ranked):
     rows = trial_rows(halved(Kept(), ranked=ranked))
     assert [(one["rank"], one["stage"], one["seconds"], one["rung"]) for one in rows] == [
-        (1, "train[svc#2.1]", 3.0, 2),
-        (2, "train[svc#1.0]", 1.0, 1),
-        (None, "train[svc#2.0]", 2.0, 1),
-        (None, "train[svc#3.0]", None, 1),
+        (1, "train[svc#2.1]", 3.0, 1),
+        (2, "train[svc#1.0]", 1.0, 0),
+        (None, "train[svc#2.0]", 2.0, 0),
+        (None, "train[svc#3.0]", None, 0),
     ]
-    assert names(choose(rows, ["rung=1", "score>0"])) == ["svc#1", "svc#2"]
+    assert names(choose(rows, ["rung=0", "score>0"])) == ["svc#1", "svc#2"]
     assert names(choose(rows, ["share=1"])) == ["svc#2"]
     assert names(order(rows, "amount", descending=True))[0] == "svc#2"
 

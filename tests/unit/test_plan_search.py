@@ -9,7 +9,7 @@ import pytest
 from orchestrator.contracts.calls import Gather, Output
 from orchestrator.contracts.training import SearchParams
 from orchestrator.plan.problems import CannotPlan
-from orchestrator.plan.search import shares_of
+from orchestrator.plan.search import brackets_of, mean_share, shares_of
 from orchestrator.plan.signature import Parameter, Signature
 from orchestrator.spec.models import Spec
 from tests.unit.plan_case import call, document, ids, plan_of
@@ -31,6 +31,8 @@ def test_a_search_with_a_bound_known_beforehand_stands_in_the_plan_trial_by_tria
     [
         {"method": "halving"},
         {"method": "asha"},
+        {"method": "hyperband"},
+        {"method": "bayesian"},
         {"method": "random", "time": 60.0},
         {"method": "random", "patience": 5},
     ],
@@ -71,6 +73,15 @@ def test_a_plan_says_how_many_trials_there_may_be():
     assert plan_of(train=train(method="random", trials=40, patience=5)).notes == (
         "up to 40 trials, as the search goes: 8 at a time",
     )
+    assert plan_of(train=train(method="bayesian", trials=40)).notes == (
+        "up to 40 trials, as the search goes: 4 at a time",
+    )
+    assert plan_of(train=train(method="hyperband", trials=17)).notes == (
+        (
+            "up to 17 trials, as the search goes: on shares 0.11, 0.33, 1 of training rows, one of 3 going up; "
+            "9, 5, 3 begin there"
+        ),
+    )
     assert plan_of(train=train(method="halving", trials=27)).notes == (
         "up to 27 trials, as the search goes: on shares 0.11, 0.33, 1 of training rows, one of 3 going up",
     )
@@ -102,8 +113,20 @@ def test_the_trials_carry_the_limits_of_the_spec():
         ({"factor": 2, "min_resource": 0.1}, 100, [0.125, 0.25, 0.5, 1]),
         ({"resource": "max_iter", "min_resource": 10}, 27, [1 / 9, 1 / 3, 1]),
         ({"resource": "max_iter", "min_resource": 11}, 27, [1 / 3, 1]),
+        ({"method": "hyperband"}, 17, [1 / 9, 1 / 3, 1]),
+        ({"method": "hyperband"}, 16, [1 / 3, 1]),  # of 16 only eight would begin at a ninth, and none come to the end
     ],
 )
 def test_rungs_go_down_to_the_least_resource_and_one_setting_at_least_comes_to_the_last(search, settings, rungs):
-    spec = Spec.model_validate(document(train=train(method="halving", **search)))
+    spec = Spec.model_validate(document(train=train(**{"method": "halving", **search})))
     assert shares_of(spec.train, settings) == pytest.approx(rungs)
+
+
+def test_the_brackets_of_hyperband_are_those_of_its_paper():
+    """By its formula R = 81 and eta = 3 make brackets of 81, 34, 15, 8 and 5 settings."""
+    spec = Spec.model_validate(document(train=train(method="hyperband", min_resource=1 / 81)))
+    assert brackets_of(spec.train, 81 + 34 + 15 + 8 + 5) == (81, 34, 15, 8, 5)
+    assert sum(brackets_of(spec.train, 100)) == 100
+    assert brackets_of(spec.train, 1) == (1,)
+    few = Spec.model_validate(document(train=train(method="hyperband", trials=17)))
+    assert mean_share(few.train) == pytest.approx((9 / 9 + 3 / 3 + 1 + 5 / 3 + 1 + 3) / 17)

@@ -239,13 +239,6 @@ def test_each_mistake_is_said_in_words_at_its_place(tmp_path, more, expected):
         ("monitor: {every: 1h}", "3:1: `monitor` is not yet available in this version"),
         ("retrain: {when: [drift]}", "3:1: `retrain` is not yet available in this version"),
         ("features: {search: {tolerance: 1}}", "3:12: `features.search` is not yet available in this version"),
-        (
-            "train: {search: {method: bayesian}}",
-            (
-                "3:26: the search method `bayesian` is not yet available in this version "
-                "(there are: grid, random, halving, asha)"
-            ),
-        ),
         ("gates: [predict_p99_ms <= 20]", "3:9: the gate `predict_p99_ms` is not yet available in this version"),
         (
             "gates: [{latency: 20}]",
@@ -322,7 +315,7 @@ def test_set_takes_the_place_of_what_the_file_says(tmp_path):
         "prepare.drop=city",
     )
     assert spec.train.search.folds == 3
-    assert spec.train.candidates[0].grid == {"C": (1, 2)}
+    assert spec.train.candidates[0].grid["C"].choices == (1, 2)
     assert (spec.train.candidates[1].name, spec.train.candidates[1].fixed) == ("dummy", {"strategy": "prior"})
     assert (len(spec.gates), spec.split.test, spec.prepare.drop) == (1, 0.1, ("city",))
 

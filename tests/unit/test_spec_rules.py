@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from orchestrator.plan.candidates import expand
+from orchestrator.spec.models import Spec
 from tests.unit.spec_case import SMALLEST, found, loaded, problems
 
 REGRESSION = SMALLEST.replace("classification", "regression")
@@ -425,8 +427,8 @@ SEARCHED = "train: {candidates: [{hist_gradient_boosting: {fixed: {max_iter: 90}
     [
         ("time: 30m", "`time` is for searches that draw: set `method: random`"),
         ("patience: 5", "`patience` is for searches that draw: set `method: random`"),
-        ("factor: 3", "`factor` is for `method: halving` and `method: asha`"),
-        ("method: random, resource: max_iter", "`resource` is for `method: halving` and `method: asha`"),
+        ("factor: 3", "`factor` is for the methods halving, asha and hyperband"),
+        ("method: random, resource: max_iter", "`resource` is for the methods halving, asha and hyperband"),
         (
             "method: halving, patience: 5",
             "`patience` is not for halving, which decides rung by rung (`method: asha` takes it)",
@@ -472,6 +474,46 @@ def test_a_range_may_depend_on_another_parameter(tmp_path):
     for when in ("{kernel: rbf}", "{kernel: [rbf, linear]}"):
         (candidate,) = loaded(tmp_path, CONDITIONAL % when).train.candidates
         assert candidate.range["gamma"].when["kernel"][0] == "rbf"
+
+
+def test_a_value_of_a_grid_may_depend_on_another_parameter(tmp_path):
+    text = (
+        "train: {candidates: [{svc: {grid: {kernel: [linear, rbf], C: [1, 10, 100], "
+        "gamma: {choices: [0.1, 1], when: {kernel: rbf}}}}}]}\n"
+    )
+    spec = loaded(tmp_path, text)
+    assert spec.train.search.method == "grid"
+    params = [trial.params for trial in expand(spec.train)]
+    assert len(params) == 3 + 3 * 2
+    assert all(("gamma" in one) is (one["kernel"] == "rbf") for one in params)
+    written = spec.model_dump(mode="json")["train"]["candidates"][0]["grid"]
+    assert written["C"] == [1, 10, 100]
+    assert written["gamma"] == {"choices": [0.1, 1], "when": {"kernel": ["rbf"]}}
+    assert Spec.model_validate(spec.model_dump(mode="json")).train == spec.train
+
+
+@pytest.mark.parametrize(
+    ("grid", "expected"),
+    [
+        (
+            "{kernel: [linear], gamma: {choices: [1], when: {kernel: rbf}}}",
+            '3:91: kernel is never "rbf" (it is one of: "linear")',
+        ),
+        ("{kernel: [linear], gamma: {choices: [yes]}}", "3:72: gamma of svc should be"),
+        ("{kernel: [linear, 3]}", "3:53: kernel of svc should be"),
+        (
+            "{C: 3}",
+            "3:39: a grid lists the values of a parameter: [0.1, 1], or {choices: [0.1, 1], when: {OTHER: VALUE}}",
+        ),
+        ("{C: {choices: []}}", "the grid of 'C' has no value"),
+        (
+            "{C: {choices: [1, 2], when: {tol: 1}}, tol: {choices: [1], when: {C: 2}}}",
+            "3:57: C depends on tol, and so on itself",
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_grid_is_said_at_its_place(tmp_path, grid, expected):
+    assert any(expected in line for line in found(tmp_path, f"train: {{candidates: [{{svc: {{grid: {grid}}}}}]}}\n"))
 
 
 @pytest.mark.parametrize(

@@ -16,10 +16,12 @@ from workers.training.progress import told
 
 METHODS = [
     {"method": "random", "trials": 20, "patience": 9},
+    {"method": "bayesian", "trials": 24},
     {"method": "halving", "trials": 27},
     {"method": "halving", "trials": 27, "resource": "max_iter", "min_resource": 5},
     {"method": "asha", "trials": 40, "batch": 5},
     {"method": "asha", "trials": 27, "factor": 2, "min_resource": 0.01, "batch": 1},
+    {"method": "hyperband", "trials": 34, "batch": 4},
 ]
 
 
@@ -43,9 +45,10 @@ def test_the_same_trials_are_asked_for_in_whatever_order_they_end(wanted, score)
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("trials", [1, 2, 8, 27, 90])
-@pytest.mark.parametrize("method", ["halving", "asha", "random"])
+@pytest.mark.parametrize("method", ["halving", "asha", "hyperband", "random", "bayesian"])
 def test_a_search_ends_within_its_steps_and_has_tried_every_setting(method, trials, seed):
-    more = {"patience": 1000} if method == "random" else {"factor": 2 + seed, "min_resource": 0.02}
+    more = {"factor": 2 + seed, "min_resource": 0.02}
+    more = {"patience": 1000} if method == "random" else {} if method == "bayesian" else more
     found = run(steps(method=method, trials=trials, seed=seed, **more), flaky)
     assert found.state.ended == f"all {trials} settings were tried"
     assert len({one.index for one in found.state.trials}) == trials
@@ -92,6 +95,28 @@ def test_asha_raises_before_a_rung_is_done_and_only_what_is_among_the_best_of_it
             assert (one.candidate, one.index) in [(each.candidate, each.index) for each in there[: len(there) // 3]]
 
 
+def test_hyperband_begins_at_every_rung_and_settings_go_up_among_those_that_began_with_them():
+    found = run(steps(method="hyperband", trials=34, batch=4), closeness)
+    begun: dict[int, int] = {}
+    for one in found.state.trials:
+        begun.setdefault(one.index, one.rung.number)
+    assert [list(begun.values()).count(rung) for rung in range(3)] == [18, 10, 6]  # as 9, 5, 3 in its paper
+    assert list(begun) == list(range(1, 35))
+    assert [begun[index] for index in range(1, 35)] == [0] * 18 + [1] * 10 + [2] * 6
+    for step in range(1, found.last + 1):
+        known = [one for one in found.state.trials if one.step <= step - 2]
+        for one in found.state.trials:
+            first = begun[one.index]
+            if one.step != step or one.rung.number == first:
+                continue
+            there = [each for each in known if each.rung.number == one.rung.number - 1 and begun[each.index] == first]
+            best = sorted(there, key=lambda each: -each.score)[: len(there) // 3]
+            assert one.index in [each.index for each in best]
+    came = [(begun[one.index], one.rung.number) for one in found.state.trials]
+    assert [came.count(one) >= least for one, least in (((0, 1), 6), ((0, 2), 2), ((1, 2), 3))] == [True] * 3
+    assert told(found.state).resource_used < 20  # 17.3 where nothing goes up too early
+
+
 def test_an_error_metric_is_searched_from_below():
     calls = steps(method="halving", trials=9)
     errors = [
@@ -121,6 +146,11 @@ def test_patience_ends_a_search_that_no_longer_gets_better():
     assert tolerant.state.ended == "the best score had not improved by more than 0.2 in 10 trials"
 
 
+def test_patience_ends_hyperband_too():
+    found = run(steps(method="hyperband", trials=60, patience=3, batch=3), lambda _: 0.5)
+    assert found.state.ended == "the best score had not improved in 3 trials"
+
+
 def test_patience_of_asha_counts_trials_in_full_only():
     found = run(steps(method="asha", trials=81, patience=2, batch=3), lambda _: 0.5)
     full = [one for one in found.state.trials if one.rung.full]
@@ -143,6 +173,20 @@ def test_a_budget_ends_a_search_and_what_was_spent_is_recorded(wanted, words):
     summary = told(spent.state)
     assert (summary.elapsed_s, summary.worker_s) == (3.0 * summary.trials, 5.0 * summary.trials)
     assert summary.ended == spent.state.ended
+
+
+@pytest.mark.parametrize("trials", [60, 61, 69])
+@pytest.mark.parametrize("budget", ["time", "worker_time"])
+def test_a_budget_is_overrun_by_one_batch_at_most(budget, trials):
+    """Each trial takes five seconds, ten are done at once, and ten more are under way whenever a step decides."""
+
+    def spent(asked: int) -> Spent:
+        ended = max(asked - 10, 0)
+        return Spent(5.0 * ended / 10, 5.0 * ended, ended)
+
+    wanted = {budget: 5.0 * trials / (10 if budget == "time" else 1)}
+    found = run(steps(method="random", trials=200, batch=10, **wanted), closeness, spent=spent)
+    assert trials <= len(found.state.trials) < trials + 10
 
 
 @pytest.mark.parametrize("method", ["halving", "asha"])

@@ -1,8 +1,10 @@
 """What a search asks for next: a pure function of the results that it knows.
 
-Random draws in batches; successive halving (Jamieson and Talwalkar, AISTATS 2016), rung by rung; ASHA (Li et al., "A
-System for Massively Parallel Hyperparameter Tuning", MLSys 2020), where a setting goes up as soon as it is among the
-best 1/factor of those that are known at its rung, whether the others are done or not.
+Random draws in batches; Bayesian proposals (`bayesian.py`); successive halving (Jamieson and Talwalkar, AISTATS 2016),
+rung by rung; ASHA (Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020), where a setting
+goes up as soon as it is among the best 1/factor of those that are known at its rung, whether others are done or not.
+Hyperband (Li, Jamieson, DeSalvo, Rostamizadeh and Talwalkar, JMLR 18:185, 2018) is ASHA in brackets, as the ASHA paper
+has it: the settings of each begin at a rung of their own, and go up among themselves.
 
 ASHA decides as its first paper does, but by the order in which trials were asked for instead of the order in which
 they ended: a step knows the trials of all steps but the last ones. So it waits at no rung, and still asks for the
@@ -11,16 +13,24 @@ same trials whatever the number and the speed of the workers.
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.contracts.documents import SearchState, SearchTrial
+from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.spaces import in_turns
-from orchestrator.contracts.training import ROWS, Rung, SearchParams
+from orchestrator.contracts.training import HALVING, ROWS, Rung, SearchParams
+from orchestrator.contracts.values import canonical
+
+if TYPE_CHECKING:
+    from workers.training.bayesian import Proposal
 
 SettingKey = tuple[str, int]  # candidate and index
+DRAWN_FIRST = 10  # settings whose scores a Bayesian search knows before it proposes any; fewer of a short one
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +60,9 @@ class Schedule:
         self.last = len(params.shares) - 1
         self.sign = 1.0 if METRICS[params.objective.metric].greater_is_better else -1.0
         self.drawn = settings(params)
-        self._settings = {(params.candidates[one.place].space.name, one.index): one for one in self.drawn}
+        self._settings = {self._key(one): one for one in self.drawn}
+        firsts = (rung for rung, count in enumerate(params.brackets or (len(self.drawn),)) for _ in range(count))
+        self._first = dict(zip(self._settings, firsts, strict=True))  # the rung at which each setting begins
         self.pending = sum(one.score is None and not one.failed for one in state.trials)
 
     def next(self, *, over: bool) -> list[SearchTrial]:
@@ -68,7 +80,7 @@ class Schedule:
 
     def exhausted(self, asked: Sequence[SearchTrial]) -> bool:
         """Whether there is nothing more to come once these are asked for."""
-        if self.params.method == "random":
+        if self.params.method not in HALVING:
             return len(self.state.trials) + len(asked) >= len(self.drawn)
         return not asked and not self.pending
 
@@ -91,10 +103,44 @@ class Schedule:
     def _by_method(self) -> list[SearchTrial]:
         if self.params.method == "halving":
             return self._halving()
-        if self.params.method == "asha":
+        if self.params.method in ("asha", "hyperband"):
             return self._asha()
+        if self.params.method == "bayesian":
+            return self._bayesian()
         first = len(self.state.trials)
         return [self._trial(one, self.last) for one in self.drawn[first : first + self.params.batch]]
+
+    def _bayesian(self) -> list[SearchTrial]:
+        """What is proposed once enough scores are known; before that, and instead of what was tried, random draws."""
+        spaces = [one.space for one in self.params.candidates]
+        tried = {_spelling(one.candidate, one.params) for one in self.state.trials}
+        counts = Counter(one.candidate for one in self.state.trials)
+        fresh = (one for one in self.drawn if _spelling(spaces[one.place].name, one.params) not in tried)
+        asked: list[SearchTrial] = []
+        for proposal in self._proposals(min(self.params.batch, len(self.drawn) - len(self.state.trials))):
+            new = proposal and _spelling(spaces[proposal.place].name, proposal.params) not in tried
+            chosen = proposal if proposal and new else next(fresh)
+            name = spaces[chosen.place].name
+            tried.add(_spelling(name, chosen.params))
+            counts[name] += 1
+            asked.append(self._trial(Setting(chosen.place, counts[name], chosen.params), self.last))
+        return asked
+
+    def _proposals(self, room: int) -> Sequence[Proposal | None]:
+        """So many settings; None stands for a random draw."""
+        candidates = self.params.candidates
+        first = max(len(candidates), min(DRAWN_FIRST, self.params.trials // 4))
+        if room < 1 or len(self._full_scores()) < first:
+            return [None] * room
+        try:
+            from workers.training.bayesian import propose  # loads Optuna, which no other search needs
+        except ImportError as error:
+            raise RequirementMissing(
+                f"a bayesian search needs Optuna on the pool ops ({error}): install cyclery[workers] there"
+            ) from error
+
+        seed = random.Random(f"{self.params.seed}:{self.params.step}").getrandbits(32)  # noqa: S311  (not a secret)
+        return propose([one.space for one in candidates], self.state.trials, room, maximize=self.sign > 0, seed=seed)
 
     def _halving(self) -> list[SearchTrial]:
         """All of one rung at once: everything at the first, the best of a rung that is done at the next."""
@@ -111,14 +157,16 @@ class Schedule:
         """So many jobs as one step has: promotions first, the highest rung before the lower ones, then new settings."""
         asked: list[SearchTrial] = []
         promoted = {(key_of(one), number_of(one)) for one in self.state.trials}
-        for rung in reversed(range(self.last)):
-            there = [one for one in self._at(rung) if one.score is not None or one.failed]
+        brackets = [(rung, first) for rung in reversed(range(self.last)) for first in range(rung + 1)]
+        for rung, first in brackets:
+            ended = (one for one in self._at(rung) if one.score is not None or one.failed)
+            there = [one for one in ended if self._first[key_of(one)] == first]
             for one in self._best_of(there)[: len(there) // self.params.factor]:
                 if (key_of(one), rung + 1) not in promoted and len(asked) < self.params.batch:
                     asked.append(self._raised(one, rung + 1))
-        tried = len(self._at(0))
-        room = self.params.batch - len(asked)
-        return asked + [self._trial(one, 0) for one in self.drawn[tried : tried + room]]
+        begun = len({key_of(one) for one in self.state.trials})
+        new = self.drawn[begun : begun + self.params.batch - len(asked)]
+        return asked + [self._trial(one, self._first[self._key(one)]) for one in new]
 
     def _last_resort(self) -> list[SearchTrial]:
         """Where no trial in full came to an end, the best of the highest rung is tried in full."""
@@ -145,6 +193,9 @@ class Schedule:
     def _in_full(self, trial: SearchTrial) -> bool:
         return number_of(trial) == self.last
 
+    def _key(self, setting: Setting) -> SettingKey:
+        return self.params.candidates[setting.place].space.name, setting.index
+
     def _raised(self, trial: SearchTrial, rung: int) -> SearchTrial:
         return self._trial(self._settings[key_of(trial)], rung)
 
@@ -152,7 +203,7 @@ class Schedule:
         candidate = self.params.candidates[setting.place]
         name, params, rung = candidate.space.name, dict(setting.params), None
         identifier = f"train[{name}#{setting.index}]"
-        if self.params.method != "random":
+        if self.params.method in HALVING:
             amount = share = self.params.shares[number]
             if self.params.resource != ROWS and candidate.full is not None:
                 amount = params[self.params.resource] = max(1, round(candidate.full * share))
@@ -171,3 +222,7 @@ def key_of(trial: SearchTrial) -> SettingKey:
 def number_of(trial: SearchTrial) -> int:
     """The trial's rung; 0 where there are none."""
     return trial.rung.number if trial.rung else 0
+
+
+def _spelling(candidate: str, params: dict[str, Any]) -> bytes:
+    return canonical([candidate, params])

@@ -69,11 +69,17 @@ def learned(trials: Sequence[SearchTrial], results: Sequence[TrialResult], until
 
 
 def over(schedule: Schedule, params: SearchParams, spent: Spent | None) -> str | None:
-    """Why nothing new is to be asked for, in words, or None; a search halves on while there is a budget."""
-    if spent is not None and params.time_s is not None and spent.elapsed >= params.time_s:
-        return f"the budget of time ({params.time_s:g} s) was spent"
-    if spent is not None and params.worker_time_s is not None and spent.worker >= params.worker_time_s:
-        return f"the budget of worker time ({params.worker_time_s:g} s) was spent"
+    """Why nothing new is to be asked for, in words, or None; a search halves on while there is a budget.
+
+    What is under way counts as spent, each trial with the mean of those that ended: so a budget is overrun by what one
+    step asks for, not by that of the step before as well.
+    """
+    if spent is not None:
+        due = len(schedule.state.trials) / spent.ended if spent.ended else 1.0
+        if params.time_s is not None and spent.elapsed * due >= params.time_s:
+            return f"the budget of time ({params.time_s:g} s) was spent"
+        if params.worker_time_s is not None and spent.worker * due >= params.worker_time_s:
+            return f"the budget of worker time ({params.worker_time_s:g} s) was spent"
     if schedule.impatient():
         more = f" by more than {params.tolerance:g}" if params.tolerance else ""
         return f"the best score had not improved{more} in {params.patience} trials"

@@ -14,6 +14,7 @@ from orchestrator.contracts.documents import (
     Preparation,
     RankedTrial,
     Ranking,
+    SearchEffects,
     SearchState,
     SplitSummary,
     TrialResult,
@@ -26,6 +27,7 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.choice import best_first, chosen_of, standard_error
+from workers.training.effects import parameter_effects
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import prepared_folds, texts
@@ -40,6 +42,7 @@ class SelectOutputs(NamedTuple):
 
     model: BaseEstimator
     ranking: Ranking
+    effects: SearchEffects  # a document of its own: releases that read rankings do not know it
 
 
 def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
@@ -83,7 +86,8 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         ranking = ranking.model_copy(update={"segments": told_of})
     for line in texts(caught):
         context.log.warning("%s", line)
-    return SelectOutputs(pipeline, ranking)
+    effects = parameter_effects(in_order(results, params.candidates))
+    return SelectOutputs(pipeline, ranking, SearchEffects(candidates=effects))
 
 
 def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchState | None = None) -> Ranking:

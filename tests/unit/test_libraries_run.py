@@ -1,0 +1,82 @@
+"""XGBoost and LightGBM on real data: trials, the choice, one spelling of equal models, and a bundle that predicts."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import root_mean_squared_error
+
+from orchestrator.contracts.documents import Ranking
+from orchestrator.contracts.estimators import FOREIGN
+from tests.unit.whole_case import Whole, whole
+from workers.model_files import load_model
+
+STARTERS = Path(__file__).parents[2] / "orchestrator" / "starters"
+CANCER = f"""
+objective: {{predict: diagnosis, task: classification, positive: malignant, metric: roc_auc}}
+data: {{sources: {{cases: "{STARTERS}/cancer/data/cancer.csv"}}}}
+"""
+DIABETES = f"""
+objective: {{predict: progression, task: regression, metric: rmse}}
+data: {{sources: {{patients: "{STARTERS}/diabetes/data/diabetes.csv"}}}}
+"""
+SMALL = "fixed: {n_estimators: 20}"
+BOOSTED = "boosted: {estimator: one_vs_rest, of: {%s: {fixed: {n_estimators: 20}}}%s}"
+WORKFLOWS = {
+    "lightgbm.LGBMClassifier": (CANCER, f"lightgbm.LGBMClassifier: {{grid: {{num_leaves: [7, 15]}}, {SMALL}}}"),
+    "lightgbm.LGBMRegressor": (DIABETES, f"lightgbm.LGBMRegressor: {{grid: {{num_leaves: [7, 15]}}, {SMALL}}}"),
+    "xgboost.XGBClassifier": (
+        CANCER,
+        BOOSTED % ("xgboost.XGBClassifier", ", grid: {XGBClassifier__max_depth: [2, 4]}"),
+    ),
+    "xgboost.XGBRegressor": (DIABETES, f"xgboost.XGBRegressor: {{grid: {{learning_rate: [0.1, 0.2]}}, {SMALL}}}"),
+    "xgboost.XGBRFClassifier": (CANCER, BOOSTED % ("xgboost.XGBRFClassifier", "")),
+    "xgboost.XGBRFRegressor": (DIABETES, f"xgboost.XGBRFRegressor: {{{SMALL}}}"),
+}
+
+
+def done(estimator: str, folder: Path, until: str = "select") -> Whole:
+    head, candidate = WORKFLOWS[estimator]
+    return whole(
+        folder, f"{head}train:\n  candidates:\n    - {candidate}\n    - dummy\n  search: {{folds: 2}}\n", until
+    )
+
+
+def ranking(run: Whole) -> Ranking:
+    return Ranking.model_validate(run.document("select", "ranking"))
+
+
+def test_all_estimators_of_other_libraries_are_tried_here() -> None:
+    assert WORKFLOWS.keys() == set(FOREIGN)
+
+
+@pytest.mark.parametrize("estimator", WORKFLOWS)
+def test_it_is_tried_and_chosen_and_equal_models_are_equal_bytes_that_load(estimator: str, tmp_path: Path) -> None:
+    first, second = done(estimator, tmp_path / "first"), done(estimator, tmp_path / "second")
+    found = ranking(first)
+    assert found.champion.candidate != "dummy"
+    assert all(math.isfinite(score) for one in found.trials for score in one.scores)
+    assert ranking(second) == found
+    kept = first.outputs["select"]["model"]
+    assert kept.digest == second.outputs["select"]["model"].digest
+    model = load_model(first.store.fetch(kept))
+    assert estimator.rpartition(".")[2] in str(model.named_steps["model"])
+    frame = first.table("features", "frame")
+    rows = first.table("split", "rows")
+    unseen = frame[(rows["part"] == "test").to_numpy()]
+    said, truth = model.predict(unseen.drop(columns="__target__")), unseen["__target__"].to_numpy()
+    if estimator.endswith("Regressor"):
+        assert root_mean_squared_error(truth, said) < 0.9 * np.std(truth)
+    else:
+        assert np.mean(said == truth) > 0.9
+
+
+@pytest.mark.parametrize("estimator", ["lightgbm.LGBMRegressor", "xgboost.XGBRegressor"])
+def test_its_bundle_answers_raw_rows_as_the_run_did(estimator: str, tmp_path: Path) -> None:
+    run = done(estimator, tmp_path, "package")
+    said = run.table("evaluate", "predictions")["prediction"]
+    raw = run.table("ingest[patients]", "table").loc[said.index]
+    assert run.bundle().predict(raw)["prediction"].to_numpy() == pytest.approx(said.to_numpy())
