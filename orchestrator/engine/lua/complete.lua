@@ -36,7 +36,7 @@ call('HSET', part('outputs'), id, ARGV[4])
 record.seconds, record.cached, record.measured, record.log = facts.seconds, facts.cached, facts.measured, facts.log
 record.progress, record.error = nil, nil
 if facts.refusal and not fields.refusal then set('refusal', facts.refusal) end
-if facts.refusal and facts.ends and not fields.stopping then  -- nothing is to be spent on this run any more
+if facts.ends and not fields.stopping then  -- nothing is to be spent on this run any more
   set('stopping', 'skipped')
   queue_work('stop/0')
 end

@@ -102,6 +102,7 @@ def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], objec
     yield "decide", (NOBODY, "s", "approved", "{}", "", "{}"), "gone"
     yield "claim", (NOBODY, "s", "n", "w", "h", 1, "0", 1000, ""), "gone"
     yield "sweep", (NOBODY,), "gone"
+    yield "checkpointed", (NOBODY, 1), 1
     yield "submit", ("n", NOBODY, "none", 0, 2, epoch, "{}", ""), "gone"
     yield "submit", ("n", NOBODY, "none", 0, 1, "another", '{"total": 1}', ""), "collected"
     yield "submit", ("n", NOBODY, "none", 0, 1, epoch, '{"total": 1}', ""), "staging lost"

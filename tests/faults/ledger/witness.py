@@ -13,7 +13,7 @@ from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
 from orchestrator.contracts.errors import CycleryError, InvalidInput, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion, StageError
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.messages import Bell, Claim, Completion, encode_error
+from orchestrator.engine.messages import Bell, Claim, Completion, Expansion, encode_error
 from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
@@ -44,6 +44,7 @@ def witnessed(storm: Storm) -> list[str]:
         _leases,
         _holds,
         _results,
+        _stopping,
         _processes,
         _models,
     ):
@@ -142,7 +143,8 @@ class Hand:
 
     def end(self) -> None:
         """Nothing is left under way."""
-        self.ledger.cancel(self.run, "witness")
+        for _ in range(2):  # as one whose answer was lost
+            self.ledger.cancel(self.run, "witness")
         if self.record()["state"] == "running":
             record = self.record()
             self.step("fail", self.run, "a", record["fence"], "{}", "cancelled", "", 0, 1, "")
@@ -456,11 +458,20 @@ def _holds(hand: Hand) -> Iterator[str]:
         yield "retried while it is held"
     except InvalidInput:
         pass
+    mark = hand.ledger.holds()[hand.run]
+    for at, left in ((mark - 1, mark), (mark, None)):
+        hand.ledger.checkpointed(hand.run, at)
+        yield from same("marked", hand.ledger.holds().get(hand.run), left)
     for answer in ("decided", "again"):
         said = hand.ledger.decide(hand.run, "a", Decision(verdict="approved", by="ann", at=1.0, note=hand.run))
         yield from same("decided", said.answer, answer)
     yield from same("deadline", hand.score("timers", "deadline/"), None)
     yield from same("ended", hand.field("status"), "succeeded")
+    hand.submit(hold=Hold(deadline_s=30.0))
+    yield from same("cancelled while held", hand.ledger.cancel(hand.run, "witness").answer, "cancelling")
+    yield from hand.is_("cancelled while held", state="cancelled")
+    yield from same("deadline", hand.score("timers", "deadline/"), None)
+    yield from same("cancelled too late", hand.ledger.cancel(hand.run, "witness").answer, "cancelled")
 
 
 def _first_refusals(hand: Hand) -> Iterator[str]:
@@ -497,11 +508,13 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from same("deleted since it began", hand.ledger.complete(claim.lease, done).answer, "deleting")
     hand.admin.zadd(hand.keys("deleted"), {LOG.digest: started - 1})
     hand.admin.zadd(hand.keys("condemned"), {LOG.digest: 0})
+    hand.admin.sadd(hand.keys("deleting"), "sha256:another")
     since = hand.storm.clock.now_ms()
     for answer in ("done", "again"):
         yield from same("done", hand.ledger.complete(claim.lease, done).answer, answer)
     yield from hand.is_("done", state="done", seconds=0.25, cached=True, progress=GONE, error=GONE, flying=GONE,
                         measured='{"by": "ops@here"}', log=LOG.model_dump_json(exclude_none=True))  # fmt: skip
+    hand.admin.srem(hand.keys("deleting"), "sha256:another")
     hand.since = since
     yield from same("told", hand.events().count(("run", "succeeded")), 1)
     yield from hand.near("done", hand.record()["finished"], 0)
@@ -513,6 +526,23 @@ def _results(hand: Hand) -> Iterator[str]:
     yield from same(
         "counted", [hand.field(one) for one in ("left", "done", "busy", "held", "flight")], ["0", "1", "0", None, "0"]
     )
+
+
+def _stopping(hand: Hand) -> Iterator[str]:
+    """What a stage tells that did not hear of the cancel: it is recorded, and changes nothing of the run's end."""
+    grown = Expansion((stage("a.1", key=False), stage("a.2", key=False)), ())
+    for ending in (Completion({}, 0.25, refusal="no", ends=True), Completion({}, 0.25, expansion=grown)):
+        hand.submit()
+        lease = hand.claim().lease
+        nonce = hand.ledger._stage_growth(grown)
+        lost = hand.step("complete", hand.run, "a", lease.fence, "{}", "", 1000, "{}", 0, 0, nonce, 3)
+        yield from same("what has expired in part", lost[0], "staging lost")
+        hand.admin.delete(*hand.admin.scan_iter(f"*staging:{nonce}:*", count=1000))
+        hand.ledger.cancel(hand.run, "witness")
+        yield from same("done", hand.ledger.complete(lease, ending).answer, "done")
+        yield from hand.is_("done", state="done")
+        yield from same("ended", [hand.field(one) for one in ("status", "stopping", "total", "left")],
+                        ["cancelled", "cancelled", "1", "0"])  # fmt: skip
 
 
 def _processes(hand: Hand) -> Iterator[str]:
