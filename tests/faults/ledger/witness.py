@@ -45,6 +45,7 @@ def witnessed(storm: Storm) -> list[str]:
         _holds,
         _results,
         _stopping,
+        _deletions,
         _processes,
         _models,
     ):
@@ -543,6 +544,22 @@ def _stopping(hand: Hand) -> Iterator[str]:
         yield from hand.is_("done", state="done")
         yield from same("ended", [hand.field(one) for one in ("status", "stopping", "total", "left")],
                         ["cancelled", "cancelled", "1", "0"])  # fmt: skip
+
+
+def _deletions(hand: Hand) -> Iterator[str]:
+    condemned, deleting, deleted = (hand.keys(one) for one in ("condemned", "deleting", "deleted"))
+    hand.admin.zadd(condemned, {LOG.digest: 0})
+    hand.admin.zadd(deleted, {"sha256:long ago": 0})
+    epoch = hand.admin.get(hand.keys("epoch"))
+    yield from same("going", hand.step("condemn", 0, LOG.digest, "sha256:another"), [LOG.digest])
+    yield from same("condemned", hand.admin.zscore(condemned, LOG.digest), None)
+    yield from same("under deletion", hand.admin.smembers(deleting), {LOG.digest})
+    yield from same("a new epoch", hand.admin.get(hand.keys("epoch")) != epoch, True)
+    hand.step("deleted", LOG.digest, 60_000)
+    yield from same("under deletion", hand.admin.smembers(deleting), set())
+    yield from hand.near("deleted", hand.admin.zscore(deleted, LOG.digest), 0)
+    yield from same("forgotten", hand.admin.zscore(deleted, "sha256:long ago"), None)
+    hand.admin.zrem(deleted, LOG.digest)
 
 
 def _processes(hand: Hand) -> Iterator[str]:
