@@ -85,7 +85,13 @@ class FairnessGate(Value):
 
 RATES = ("selection_rate", "accuracy", "precision", "recall", "specificity")  # of binary targets
 ComparisonGate = BeatsGate | NotWorseGate
-Gate = MetricGate | ComparisonGate | FairnessGate
+StatisticalGate = MetricGate | ComparisonGate | FairnessGate  # judged on the labels of the test rows
+Gate = StatisticalGate
+
+
+def spends(gate: Gate) -> bool:
+    """Whether a gate is judged on the labels of the test rows, and so spends alpha."""
+    return isinstance(gate, StatisticalGate)
 
 
 def column_of(gate: Gate) -> str | None:

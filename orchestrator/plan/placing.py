@@ -22,6 +22,7 @@ SPINE = (
     "train",
     "select",
     "evaluate",
+    "spend",
     "gates",
     "package",
     "approve",
@@ -33,6 +34,7 @@ _ABSENT = {
     "check": "data has no checks",
     "feasibility": "the objective has no target",
     "require": "the objective requires nothing",
+    "spend": "it has no gates",
     "gates": "it has no gates",
     "approve": "it has no approve section",
 }

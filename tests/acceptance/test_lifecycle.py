@@ -32,6 +32,7 @@ def test_the_whole_lifecycle_runs_and_the_document_is_as_promised(project: Proje
         "features",
         "select",
         "evaluate",
+        "spend",
         "gates",
         "package",
         "register",

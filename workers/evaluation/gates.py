@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Verdict, Verdicts
+from orchestrator.contracts.documents import LOOKS, Evaluation, Spending, Verdict, Verdicts
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import (
     ComparisonGate,
@@ -35,7 +35,7 @@ class GatesOutputs(NamedTuple):
     verdicts: Verdicts
 
 
-def gates(  # noqa: PLR0913  (the inputs of a stage)
+def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     evaluation: Evaluation,
     predictions: pd.DataFrame,
     frame: pd.DataFrame,
@@ -44,6 +44,7 @@ def gates(  # noqa: PLR0913  (the inputs of a stage)
     rival_bundle: Path | None = None,
     rival_rows: pd.DataFrame | None = None,
     prepared: pd.DataFrame | None = None,
+    spending: Spending | None = None,
     *,
     params: GatesParams,
 ) -> GatesOutputs:
@@ -62,9 +63,32 @@ def gates(  # noqa: PLR0913  (the inputs of a stage)
     if table is not None and rival_bundle is not None and rival_rows is not None:
         rival = Rival(rival_bundle, rival_rows, table, rows, predictions.index)
     columns = columns_of(prepared, judged, params.slices)
-    court = Court(evaluation, sample, part(frame, rows, "train"), rival, columns, params)
-    verdicts = tuple(_judge(gate, court) for gate in params.gates)
-    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(verdict.passed for verdict in verdicts)))
+    court = Court(evaluation, sample, part(frame, rows, "train"), rival, columns, params, spending=spending)
+    verdicts = tuple(_answered(gate, court) for gate in params.gates)
+    reuse = spending and spending.sentence
+    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(one.passed for one in verdicts), reuse=reuse))
+
+
+def _answered(gate: Gate, court: Court) -> Verdict:
+    """The verdict, with what the test rows had left of alpha in its evidence; spent rows let nothing pass."""
+    spending = court.spending
+    if spending is None:
+        return _judge(gate, court)
+    account = {
+        "looks": spending.looks,
+        "judgements": spending.judgements,
+        "alpha": round((1 - court.confidence(gate)) / 2, 12),
+        "alpha_left": round((1 - gate.confidence) / 2 * spending.left, 12),
+    }
+    if not spending.spent:
+        found = _judge(gate, court)
+        return found.model_copy(update={"evidence": found.evidence | account})
+    runs = ", ".join(spending.runs)
+    sentence = (
+        f"nothing more can be shown on these test rows: {spending.sentence} (in {runs}); let new rows into the test "
+        f"set, until an average one was judged less than {LOOKS:g} times"
+    )
+    return Verdict(gate=gate.text, passed=False, evidence=account | {"spent": True}, sentence=sentence)
 
 
 def _judge(gate: Gate, court: Court) -> Verdict:
