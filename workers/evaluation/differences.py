@@ -12,7 +12,8 @@ from scipy import stats
 from orchestrator.contracts.metrics import metric_of
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.intervals import Judge, rarest, units_holding
+from workers.evaluation.exchange import exchanged
+from workers.evaluation.intervals import Judge, rarest, units_holding, wider
 from workers.evaluation.paired import area_difference, matched_difference
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
@@ -41,7 +42,8 @@ def difference(
 ) -> Difference:
     """The paired difference on the metric with its interval.
 
-    On independent rows exact for accuracy and DeLong's for the ROC area, else by the paired bootstrap.
+    On independent rows exact for accuracy, and DeLong's for the ROC area, else by the paired bootstrap; joined to the
+    exchange test, so that of models that are alike each is taken for the better one no more often than alpha says.
     """
     (own, why), (other, why_other) = point(metric, mine), point(metric, theirs)
     if own is None or other is None:
@@ -62,7 +64,17 @@ def difference(
 def _ends(
     metric: str, mine: Sample, theirs: Sample, alpha: float, resamples: int, seed: int
 ) -> tuple[Ends | None, str]:
-    """Both ends of the gain, and how they were found."""
+    """Both ends of the gain, and how they were found: by what fits, and never nearer than by the exchange test."""
+    ends, method = _spread(metric, mine, theirs, alpha, resamples, seed)
+    if ends is None:
+        return None, method
+    return wider(ends, exchanged(metric, mine, theirs, alpha, resamples, seed)), f"{method} and exchange test"
+
+
+def _spread(
+    metric: str, mine: Sample, theirs: Sample, alpha: float, resamples: int, seed: int
+) -> tuple[Ends | None, str]:
+    """The ends by how much the gain varies."""
     if metric == "roc_auc" and mine.independent and rarest(mine) > 1:
         order, other = mine.order, theirs.order
         if order is not None and other is not None:
