@@ -7,7 +7,15 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Gather, Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of, spends
+from orchestrator.contracts.evaluation import (
+    PRODUCTION,
+    ChecksGate,
+    EvaluateParams,
+    GatesParams,
+    SizeGate,
+    column_of,
+    spends,
+)
 from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.tasks import NoParams
@@ -260,9 +268,13 @@ def gates(draft: Draft) -> None:
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
     if _sliced(spec):
         inputs["prepared"] = draft.table
+    if any(isinstance(gate, SizeGate) for gate in spec.gates):
+        inputs["model"] = _select("model")
+    if any(isinstance(gate, ChecksGate) for gate in spec.gates):
+        inputs["findings"] = Output(stage="check", output="findings")
     if draft.has("spend"):
         inputs["spending"] = Output(stage="spend", output="spending")
-    draft.add("gates", "evaluate.gates", _judged(draft), inputs)
+    draft.add("gates", "evaluate.gates", _judged(draft), inputs, code=draft.fingerprints.gate_code)
 
 
 def _sliced(spec: Spec) -> set[str | None]:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Spending
+from orchestrator.contracts.documents import Evaluation, Findings, Spending
 from orchestrator.contracts.evaluation import GatesParams, StatisticalGate
 from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.rival import Rival
@@ -22,10 +22,14 @@ class Court:
     evaluation: Evaluation
     whole: Sample  # all test rows
     train: pd.DataFrame
+    test: pd.DataFrame  # features of the test rows, in the order of the sample
+    predictions: pd.DataFrame
     rival: Rival | None
     columns: Columns | None
     params: GatesParams
     among: Mask | None = None
+    findings: Findings | None = None  # of the checks of the data
+    model_bytes: int | None = None  # of the model's file
     spending: Spending | None = None  # None: nobody keeps an account of the test rows
 
     def confidence(self, gate: StatisticalGate) -> float:
