@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, str] = {
     "train.segment": "workers.training.segment:segment",
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
+    "evaluate.spend": "workers.evaluation.spend:spend",
     "evaluate.gates": "workers.evaluation.gates:gates",
     "release.package": "workers.packaging.package:package",
     "release.register": "workers.packaging.register:register",

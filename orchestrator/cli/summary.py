@@ -44,6 +44,8 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
     show_champion(output, document["champion"], document.get("segments"))
     show_gates(output, document["gates"])
+    if document.get("reuse"):
+        output.show(f"  {document['reuse']}")
     _errors(output, record, document)
     for note in document.get("notes", ()):
         output.show(f"Note: {note}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.contracts.evaluation import OwnGate
 from orchestrator.plan.signature import Signature, read_signature
 from orchestrator.spec.models import Candidate, Spec
 from orchestrator.store.artifacts import ArtifactStore
@@ -24,12 +25,14 @@ class TeamCode:
     entries: Mapping[str, Code] = field(default_factory=dict)
     signatures: Mapping[str, Signature] = field(default_factory=dict)
     models: Code | None = None  # all own estimators in one snapshot: for whoever loads a model
+    gates: Code | None = None  # all functions that gates call
 
 
 def team_code(spec: Spec, store: ArtifactStore | None) -> TeamCode:
     """The code that a spec names; its snapshots are kept in `store` where one is given. Raises InvalidInput."""
     own = [candidate for candidate in spec.train.candidates if candidate.own]
-    if not spec.stages and not own:
+    judging = tuple(dict.fromkeys(gate.call for gate in spec.gates if isinstance(gate, OwnGate)))
+    if not spec.stages and not own and not judging:
         return TeamCode()
     folders = [spec.directory / folder for folder in spec.code.path]
     shots = _Snapshots(folders, spec.code.include, store)
@@ -40,7 +43,7 @@ def team_code(spec: Spec, store: ArtifactStore | None) -> TeamCode:
         entries[stage.call] = shots.code([stage.call], tuple(requires))
     for candidate in own:
         entries[candidate.estimator] = shots.code([candidate.estimator], candidate.requires)
-    return TeamCode(entries, signatures, _models(own, shots))
+    return TeamCode(entries, signatures, _models(own, shots), shots.code(judging, ()) if judging else None)
 
 
 def _models(own: Sequence[Candidate], shots: _Snapshots) -> Code | None:
@@ -80,5 +83,7 @@ class _Snapshots:
         modules = [entry.partition(":")[0] for entry in entries]
         having = [folder for folder in self.folders if all(locate(folder, module) for module in modules)]
         if not having and len(entries) > 1:
-            raise InvalidInput(f"{', '.join(entries)}: own estimators of one workflow stand in one folder of code.path")
+            raise InvalidInput(
+                f"{', '.join(entries)}: estimators, and functions of gates, stand in one folder of code.path"
+            )
         return next(iter(having), self.folders[0])

@@ -16,6 +16,9 @@ from orchestrator.contracts.values import Value, unsaid
 Scalar = str | int | float | bool | None
 
 
+LOOKS = 5.0  # judgements of the same test rows, after which less than a thousandth of alpha is left
+
+
 class ColumnProfile(Value):
     """One column of an ingested table."""
 
@@ -361,6 +364,47 @@ class Evaluation(Value):
     segments: SegmentsEvidence | None = Field(None, exclude_if=unsaid)  # of a routed model
 
 
+class Spending(Value):
+    """What a judgement on test rows may spend of alpha, by how often they were judged before.
+
+    With k looks before, a quarter of what was left each time is left of alpha, and half of that may be spent now:
+    alpha / 2 · 4⁻ᵏ. The k answers before, each of them passed or refused, can have led to 2ᵏ different models; summed
+    over all of those and all k that is alpha, however the models were chosen (the description length bound of Dwork
+    and others 2015, "Generalization in adaptive data analysis and holdout reuse", NeurIPS).
+    """
+
+    objective: str  # the column that is predicted
+    rows: int
+    judgements: int  # earlier ones that share rows with this one
+    looks: float  # how often one of these rows was judged before, on average
+    runs: tuple[str, ...] = ()  # some of the earlier ones
+
+    @property
+    def left(self) -> float:
+        """The share of alpha that is left."""
+        return float(4.0**-self.looks)
+
+    @property
+    def share(self) -> float:
+        """The share of alpha that is spent now."""
+        return self.left / 2
+
+    @property
+    def spent(self) -> bool:
+        """Whether so little is left that nothing more is judged on these rows."""
+        return self.looks >= LOOKS
+
+    @property
+    def sentence(self) -> str:
+        """In words."""
+        if not self.judgements:
+            return f"nothing was judged before on these {self.rows} test rows for {self.objective}"
+        times = f"{self.judgements} time{'s' if self.judgements > 1 else ''}"
+        mean = "" if self.looks == self.judgements else f", {self.looks:.2g} times an average row"
+        told = f"rows of this test set were judged {times} before for {self.objective}{mean}"
+        return f"{told}: {100 * self.left:.3g} % of alpha is left"
+
+
 class Verdict(Value):
     """One gate's answer; `evidence` holds the numbers that it was judged on."""
 
@@ -375,6 +419,7 @@ class Verdicts(Value):
 
     verdicts: tuple[Verdict, ...]
     passed: bool
+    reuse: str | None = Field(None, exclude_if=unsaid)  # how often the test rows were judged before, in words
 
 
 class SignatureColumn(Value):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field
 
 from orchestrator.contracts.roles import Columns, Costs, Objective
 from orchestrator.contracts.values import Value
@@ -83,17 +85,57 @@ class FairnessGate(Value):
     confidence: float = 0.95
 
 
+class SizeGate(Value):
+    """A model that is small enough."""
+
+    text: str  # as the person wrote it
+    size: int  # bytes that the model's file has at the most
+
+
+class ChecksGate(Value):
+    """Checks of the data that found nothing, those that only warn included."""
+
+    text: str  # as the person wrote it
+    checks: tuple[str, ...] = ()  # columns, under their names in the source; empty: all checks
+
+
+class DriftGate(Value):
+    """Test rows whose features are distributed as those of the training rows are."""
+
+    text: str  # as the person wrote it
+    drift: Literal["psi", "ks"]  # population stability index; or tests: Kolmogorov–Smirnov for numbers, χ² for others
+    at_most: float | None = None  # of psi: its bound
+    confidence: float = 0.95  # of ks: one of all columns is shown to differ, by chance, in no more than the rest
+    columns: tuple[str, ...] = ()  # features; empty: all
+
+
+class OwnGate(Value):
+    """A function of the team's own."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+    text: str  # as the person wrote it
+    call: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")  # module:function
+    with_: dict[str, Any] = Field(default_factory=dict, alias="with")  # keyword arguments
+
+
 RATES = ("selection_rate", "accuracy", "precision", "recall", "specificity")  # of binary targets
 ComparisonGate = BeatsGate | NotWorseGate
-Gate = MetricGate | ComparisonGate | FairnessGate
+StatisticalGate = MetricGate | ComparisonGate | FairnessGate  # judged on the labels of the test rows
+Gate = StatisticalGate | SizeGate | ChecksGate | DriftGate | OwnGate
+
+
+def spends(gate: Gate) -> bool:
+    """Whether a gate is judged on the labels of the test rows, and so spends alpha."""
+    return isinstance(gate, StatisticalGate | OwnGate)
 
 
 def column_of(gate: Gate) -> str | None:
     """The column whose slices a gate is judged on, or compares; None: it is judged on all test rows."""
-    if isinstance(gate, BeatsGate):
-        return None
     if isinstance(gate, FairnessGate):
         return gate.groups
+    if not isinstance(gate, MetricGate | NotWorseGate):
+        return None
     return gate.slices if gate.slice is None else gate.slice.partition("=")[0].strip()
 
 

@@ -118,6 +118,18 @@ class RunSummary(Record):
     author: str = "unknown"
 
 
+class Look(Record):
+    """One judgement on test rows, and what it goes by."""
+
+    run: str
+    by: str
+    rows: int  # different ones
+    sketch: str  # base64 of the smallest identities among them, 8 bytes each, least first
+    judgements: int  # earlier ones that share rows with it
+    looks: float  # how often its rows were judged before, on average
+    runs: tuple[str, ...] = ()  # some of the earlier ones
+
+
 class Event(Record):
     """One change, as watchers see it: a stage's new state or progress, or a run's new status."""
 

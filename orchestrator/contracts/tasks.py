@@ -70,8 +70,10 @@ TASKS: dict[str, Task] = {
         Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams,
              ("results", *_ROWS, "summary?", "search?", "segments?", "models?", "fitted?"), ("model", "ranking", "effects")),
         Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
+        Task("evaluate.spend", 1, Queue.OPS, Purity.EFFECT, evaluation.GatesParams, ("rows", "predictions", "rival_rows?"), ("spending",)),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
-             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),
+             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?", "spending?", "model?", "findings?"),
+             ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),
         Task("release.approve", 1, Queue.OPS, Purity.VOLATILE, NoParams, (), ()),  # held for a person; no worker runs it

@@ -34,7 +34,7 @@ from orchestrator.store.manifests import (
     read_records,
     record_name,
 )
-from orchestrator.store.replay import Replay, registry_commands
+from orchestrator.store.replay import Replay, looks_commands, registry_commands
 from orchestrator.store.steps import process_of, settle
 
 LOST = "Redis was lost while this run was under way; `cyclery retry` submits it again"
@@ -187,7 +187,7 @@ class Restore:
                 if version not in keyed and run in registered:  # 0.1.0 did not write the key of a registration
                     shelf.keys.setdefault(registered[run], version)
             self.found.models[model] = (len(shelf.records), shelf.live)
-        self.steps.put(*registry_commands(self.keys, log.models))
+        self.steps.put(*registry_commands(self.keys, log.models), *looks_commands(self.keys, log.looks))
 
     def _restore_lost(self, wanted: Iterable[tuple[str, int]], log: Replay) -> None:
         """Runs that were under way come back as cancelled, so that they can be retried."""

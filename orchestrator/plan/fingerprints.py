@@ -25,6 +25,7 @@ class Fingerprints:
     code: Mapping[str, Code] = field(default_factory=dict)  # by entry: `module:attribute`
     signatures: Mapping[str, Signature] = field(default_factory=dict)  # of stages, by entry
     model_code: Code | None = None  # with all estimators of the team's own: for whoever loads a model
+    gate_code: Code | None = None  # with all functions of the team's own that gates call
     environments: Mapping[str, str | None] = field(default_factory=dict)  # by queue; None: no pool known yet
     rivals: Mapping[str, Rival] = field(default_factory=dict)  # by NAME@VERSION
     live: str | None = None  # NAME@VERSION of the workflow's model in production; None: nothing is

@@ -23,6 +23,7 @@ SPINE = (
     "segments",
     "select",
     "evaluate",
+    "spend",
     "gates",
     "package",
     "approve",
@@ -35,6 +36,7 @@ _ABSENT = {
     "feasibility": "the objective has no target",
     "require": "the objective requires nothing",
     "segments": "train has no `per`",
+    "spend": "it has no gates",
     "gates": "it has no gates",
     "approve": "it has no approve section",
 }

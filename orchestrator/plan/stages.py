@@ -7,7 +7,15 @@ from collections.abc import Callable
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Gather, Input, Output
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.contracts.evaluation import PRODUCTION, EvaluateParams, GatesParams, column_of
+from orchestrator.contracts.evaluation import (
+    PRODUCTION,
+    ChecksGate,
+    EvaluateParams,
+    GatesParams,
+    SizeGate,
+    column_of,
+    spends,
+)
 from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.segments import SegmentsParams
@@ -277,6 +285,18 @@ def evaluate(draft: Draft) -> None:
     draft.add("evaluate", "evaluate.model", params, inputs, code=draft.fingerprints.model_code)
 
 
+def spend(draft: Draft) -> None:
+    """The account of the test rows, before anything is judged on them."""
+    inputs: dict[str, Input] = {
+        "rows": _split("rows"),
+        "predictions": Output(stage="evaluate", output="predictions"),
+    }
+    rival = rival_of(draft.spec, draft.fingerprints.live)
+    if rival is not None:
+        inputs["rival_rows"] = draft.fingerprints.rivals[rival].rows
+    draft.add("spend", "evaluate.spend", _judged(draft), inputs)
+
+
 def gates(draft: Draft) -> None:
     """The verdicts; a registered rival comes with its bundle, its rows and the raw table that it predicts from."""
     spec = draft.spec
@@ -290,20 +310,34 @@ def gates(draft: Draft) -> None:
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
         inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
-    named = {column_of(gate) for gate in spec.gates} - {None}
-    if named:
+    if _sliced(spec):
         inputs["prepared"] = draft.table
-    live = draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None
-    params = GatesParams(
+    if any(isinstance(gate, SizeGate) for gate in spec.gates):
+        inputs["model"] = _select("model")
+    if any(isinstance(gate, ChecksGate) for gate in spec.gates):
+        inputs["findings"] = Output(stage="check", output="findings")
+    if draft.has("spend"):
+        inputs["spending"] = Output(stage="spend", output="spending")
+    draft.add("gates", "evaluate.gates", _judged(draft), inputs, code=draft.fingerprints.gate_code)
+
+
+def _sliced(spec: Spec) -> set[str | None]:
+    """The columns by which gates divide the test rows."""
+    return {column_of(gate) for gate in spec.gates} - {None}
+
+
+def _judged(draft: Draft) -> GatesParams:
+    """What is judged, and against which version."""
+    spec = draft.spec
+    return GatesParams(
         gates=spec.gates,
         objective=_objective(spec),
         roles=_roles(spec),
         seed=spec.seed,
         costs=spec.objective.costs,
-        live=live,
-        slices=tuple(one for one in spec.evaluation.slices if one.column in named),
+        live=draft.fingerprints.live if PRODUCTION in named_rivals(spec) else None,
+        slices=tuple(one for one in spec.evaluation.slices if one.column in _sliced(spec)),
     )
-    draft.add("gates", "evaluate.gates", params, inputs)
 
 
 def package(draft: Draft) -> None:
@@ -363,6 +397,7 @@ BUILDERS: dict[str, Callable[[Draft], None]] = {
     "segments": segments,
     "select": select,
     "evaluate": evaluate,
+    "spend": spend,
     "gates": gates,
     "package": package,
     "approve": approve,
@@ -377,6 +412,7 @@ def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
         "feasibility": spec.objective.target is None and not feasibility,
         "require": spec.objective.require is None,
         "segments": spec.train.per is None,
+        "spend": not any(map(spends, spec.gates)),
         "gates": not spec.gates,
         "approve": spec.approve is None,
     }

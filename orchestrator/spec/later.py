@@ -12,7 +12,10 @@ _IDENTITY = "needs verified identities, which are not yet available in this vers
 _SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
 _GATE_KEYS = ("latency", "stability", "when")
-_GATE_METRICS = ("predict_p99_ms", "predict_p50_ms", "p99_ms", "size_mb", "model_size_mb", "memory_mb", "drift")
+_GATE_METRICS = (
+    *("predict_p99_ms", "predict_p50_ms", "p99_ms", "row_ms", "row_p95_ms", "rows_per_s"),
+    *("size_mb", "model_size_mb", "memory", "memory_mb"),
+)
 
 
 def refuse_later(document: Written, problems: Problems) -> None:

@@ -19,7 +19,17 @@ from pydantic import (
 )
 
 from orchestrator.contracts import data, roles
-from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, MetricGate, NotWorseGate, Slicing
+from orchestrator.contracts.evaluation import (
+    BeatsGate,
+    ChecksGate,
+    DriftGate,
+    FairnessGate,
+    MetricGate,
+    NotWorseGate,
+    OwnGate,
+    SizeGate,
+    Slicing,
+)
 from orchestrator.contracts.training import SearchMethod, Segmenting, Weights
 from orchestrator.contracts.values import Value
 from orchestrator.spec import shorthand
@@ -371,14 +381,18 @@ class CodeOptions(Value):
 
 def _kind_of_gate(value: Any) -> str:
     keys = value if isinstance(value, dict) else type(value).model_fields
-    return next((f"gate:{word}" for word in ("beats", "not_worse_than", "fairness") if word in keys), "gate:metric")
+    return next((f"gate:{word}" for word in shorthand.GATES if word in keys), "gate:metric")
 
 
 Gate = Annotated[
     Annotated[MetricGate, Tag("gate:metric")]
     | Annotated[BeatsGate, Tag("gate:beats")]
     | Annotated[NotWorseGate, Tag("gate:not_worse_than")]
-    | Annotated[FairnessGate, Tag("gate:fairness")],
+    | Annotated[FairnessGate, Tag("gate:fairness")]
+    | Annotated[SizeGate, Tag("gate:size")]
+    | Annotated[ChecksGate, Tag("gate:checks")]
+    | Annotated[DriftGate, Tag("gate:drift")]
+    | Annotated[OwnGate, Tag("gate:call")],
     Discriminator(_kind_of_gate),
     BeforeValidator(shorthand.gate_form, json_schema_input_type=str | dict[str, Any]),
 ]

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.evaluation import PRODUCTION, RATES, BeatsGate, ComparisonGate, FairnessGate, MetricGate
 from orchestrator.contracts.metrics import COST, METRICS, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
+from orchestrator.spec.gates import UNBOUNDED, check_gates
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
@@ -19,23 +19,12 @@ from orchestrator.spec.sources import check_data
 from orchestrator.spec.stages import check_stages
 from orchestrator.spec.written import Step, Written
 
-_SHARES = {
-    "rmse",
-    "mae",
-    "median_absolute_error",
-    "mape",
-    "log_loss",
-    "r2",
-    "mcc",
-    "cost",
-}  # the others lie between 0 and 1
-
 
 def check(review: Review) -> Spec:
     """Note all that is impossible; the spec with its estimators under their dotted paths."""
     _check_objective(review)
     _check_split(review)
-    _check_gates(review)
+    check_gates(review, _metric)
     check_slices(review)
     _check_secrets(review, review.document, ())
     columns = check_data(review)
@@ -61,7 +50,7 @@ def _check_objective(review: Review) -> None:
 def _check_target(review: Review, target: float, metric: Metric) -> None:
     """A target that no model could have, or that every model has."""
     at = ("objective", "target")
-    if metric.name not in _SHARES and not 0 <= target <= 1:
+    if metric.name not in UNBOUNDED and not 0 <= target <= 1:
         review.note(at, f"{metric.name} lies between 0 and 1; {target:g} is no target")
     elif metric.greater_is_better and target > 1:
         review.note(at, f"{metric.name} is 1 at best; {target:g} is out of reach of any model")
@@ -143,59 +132,6 @@ def _plain(role: str, name: str, method: str) -> str:
         f"a split by method {method} {apart} ({role}: {name}), so that scores are too good: "
         f"set `split: {{method: {role}}}`, or `split: {{assume_independent: true}}` if rows are"
     )
-
-
-def _check_gates(review: Review) -> None:
-    for index, gate in enumerate(review.spec.gates):
-        at: tuple[Step, ...] = ("gates", index)
-        if not 0.5 <= gate.confidence < 1:
-            review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {gate.confidence:g}")
-        if isinstance(gate, FairnessGate):
-            _check_fairness(review, gate, at)
-        elif not isinstance(gate, MetricGate):
-            _check_comparison(review, gate, at)
-        elif (metric := _metric(review, gate.metric, at)) is not None:
-            _check_bound(review, gate, metric, at)
-
-
-def _check_comparison(review: Review, gate: ComparisonGate, at: tuple[Step, ...]) -> None:
-    registered = gate.rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
-    if isinstance(gate, BeatsGate):
-        if gate.rival != "dummy" and not registered:
-            review.note(at, f"a model beats `dummy`, `production` or NAME@VERSION, not {gate.rival!r}")
-    elif not registered:
-        review.note(at, f"a model is not worse than `production` or NAME@VERSION; {gate.rival!r} is neither")
-    elif gate.margin == 0:
-        review.note(at, f"a loss of 0 cannot be shown: write how much is borne, `not_worse_than: {gate.rival} by 0.01`")
-    if gate.margin < 0:
-        review.note(at, f"a margin is 0 or more, not {gate.margin:g}")
-    elif gate.margin >= 1 and review.spec.objective.metric not in _SHARES:
-        review.note(
-            at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
-        )
-
-
-def _check_fairness(review: Review, gate: FairnessGate, at: tuple[Step, ...]) -> None:
-    if gate.fairness not in RATES:
-        words = did_you_mean(gate.fairness, RATES) or _choose(list(RATES))
-        review.note((*at, "fairness"), f"unknown rate {gate.fairness!r}{words}")
-    if not 0 < gate.at_least <= 1:
-        review.note((*at, "at_least"), f"a ratio of the lowest to the highest is at most 1, not {gate.at_least:g}")
-    if review.spec.objective.task == "regression" and review.knows("task"):
-        review.note(at, "fairness compares rates of a target with two classes; objective.task is regression")
-
-
-def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: tuple[Step, ...]) -> None:
-    if (gate.at_least is None) == (gate.at_most is None):
-        review.note(at, "a gate needs one bound: `at_least` or `at_most`")
-        return
-    bound = gate.at_least if gate.at_least is not None else gate.at_most
-    if metric.greater_is_better and gate.at_most is not None:
-        review.note(at, f"{metric.name} is better when it is greater: write '{metric.name} >= {bound:g}'")
-    elif not metric.greater_is_better and gate.at_least is not None:
-        review.note(at, f"{metric.name} is better when it is smaller: write '{metric.name} <= {bound:g}'")
-    elif metric.name not in _SHARES and not 0 <= (bound or 0) <= 1:
-        review.note(at, f"{metric.name} lies between 0 and 1; {bound:g} can never be judged")
 
 
 def _check_secrets(review: Review, written: Written, path: tuple[Step, ...]) -> None:

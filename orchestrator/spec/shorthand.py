@@ -11,6 +11,8 @@ from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.problems import did_you_mean
 
 _COMPARISONS = ("beats", "not_worse_than")
+# Keys that say what a gate is; without one it bounds a metric.
+GATES = (*_COMPARISONS, "fairness", "size", "checks", "drift", "call")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -194,6 +196,9 @@ def gate_form(value: Any) -> Any:
     if "fairness" in value:
         known = [str(value.get(key, "?")) for key in ("fairness", "at_least", "groups")]
         return {"text": "fairness of {} >= {} between groups of {}".format(*known), **value}
+    own = next((word for word in ("size", "checks", "drift", "call") if word in value), None)
+    if own is not None:
+        return _OTHERS[own](value)
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
     return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 
@@ -201,6 +206,10 @@ def gate_form(value: Any) -> Any:
 def _gate_of(text: str) -> dict[str, Any]:
     if found := re.fullmatch(rf"\s*({'|'.join(_COMPARISONS)})\s*:?\s+(\S.*)", text):
         return _comparison(found[1], {"text": text, found[1]: found[2]})
+    if found := re.fullmatch(r"\s*size\s*<=\s*(\S.*?)\s*", text):
+        return _size({"text": text, "size": found[1]})
+    if found := re.fullmatch(r"\s*psi\s*<=\s*(\d*\.?\d+)\s*", text):
+        return {"text": text, "drift": "psi", "at_most": float(found[1])}
     found = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<|==|=)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*", text)
     if found is None:
         raise ValueError(f"{text!r} is not a gate (write 'roc_auc >= 0.8' or 'beats: dummy')")
@@ -212,6 +221,41 @@ def _gate_of(text: str) -> dict[str, Any]:
     except ValueError:
         raise ValueError(f"{number!r} is not a number: {text!r}") from None
     return {"text": text, "metric": metric, "at_least" if sign == ">=" else "at_most": bound}
+
+
+def _size(value: dict[str, Any]) -> dict[str, Any]:
+    """`50MB` as bytes."""
+    found = re.fullmatch(r"(\d+) ?(KB|MB|GB)", str(value["size"]).strip())
+    if found is None:
+        raise ValueError(f"{value['size']!r} is not a size (write 500KB, 50MB or 1GB)")
+    return {"text": f"size <= {value['size']}", **value, "size": int(found[1]) * _BYTES[found[2]]}
+
+
+def _checks(value: dict[str, Any]) -> dict[str, Any]:
+    """`all`, a column, or a list of columns."""
+    chosen = value["checks"]
+    named = [chosen] if isinstance(chosen, str) else chosen
+    if not isinstance(named, list | tuple) or not named or not all(isinstance(one, str) for one in named):
+        raise ValueError(f"{chosen!r} says no checks (write 'checks: all', or a column, or a list of columns)")
+    columns = () if list(named) == ["all"] else tuple(named)
+    return {"text": f"checks: {', '.join(named)}", **value, "checks": columns}
+
+
+def _drift(value: dict[str, Any]) -> dict[str, Any]:
+    bound = f" <= {value['at_most']}" if "at_most" in value else ""
+    named = value.get("columns")
+    columns = [named] if isinstance(named, str) else named
+    among = f" of {', '.join(map(str, columns))}" if isinstance(columns, list | tuple) else ""
+    given = {} if columns is None else {"columns": columns}
+    return {"text": f"drift: {value['drift']}{bound}{among}", **value, **given}
+
+
+def _own(value: dict[str, Any]) -> dict[str, Any]:
+    return {"text": str(value["call"]), **value}
+
+
+_BYTES = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
+_OTHERS = {"size": _size, "checks": _checks, "drift": _drift, "call": _own}
 
 
 def _where(value: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-from orchestrator.contracts.evaluation import BeatsGate, FairnessGate, Gate, column_of
+from orchestrator.contracts.evaluation import DriftGate, Gate, MetricGate, NotWorseGate, column_of
 from orchestrator.spec.review import Review
 from orchestrator.spec.written import Step
 
@@ -30,7 +30,7 @@ def _rising(edges: tuple[float, ...]) -> bool:
 
 
 def _check_gate(review: Review, gate: Gate, at: tuple[Step, ...]) -> None:
-    if isinstance(gate, BeatsGate | FairnessGate):
+    if not isinstance(gate, MetricGate | NotWorseGate):
         return
     if gate.slice is not None and gate.slices is not None:
         review.note(at, "a gate has `slice: COLUMN=VALUE` or `slices: COLUMN`, not both")
@@ -39,7 +39,7 @@ def _check_gate(review: Review, gate: Gate, at: tuple[Step, ...]) -> None:
 
 
 def sliced_columns(review: Review) -> list[tuple[str, tuple[Step, ...]]]:
-    """The columns that slices are made of, and where they are named."""
+    """The columns that slices are made of, or drift is looked for in, and where they are named."""
     named: list[tuple[str, tuple[Step, ...]]] = [
         (one.column, ("evaluation", "slices", index)) for index, one in enumerate(review.spec.evaluation.slices)
     ]
@@ -47,4 +47,6 @@ def sliced_columns(review: Review) -> list[tuple[str, tuple[Step, ...]]]:
         column = column_of(gate)
         if column is not None:
             named.append((column, ("gates", index)))
+        if isinstance(gate, DriftGate):
+            named += [(one, ("gates", index, "columns")) for one in gate.columns]
     return named

@@ -1,4 +1,4 @@
-"""The audit log, read from its beginning: the models that it made, which are live, and what was decided of runs."""
+"""The audit log, read from its beginning: models, which are live, what was judged, and what was decided of runs."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class Replay:
     """What a log tells up to where it was read."""
 
     models: dict[str, Shelf] = field(default_factory=dict)
+    looks: dict[str, dict[str, str]] = field(default_factory=dict)  # judgements as JSON by key, by objective
     submitted: dict[tuple[str, int], dict[str, Any]] = field(default_factory=dict)  # by run and generation
     generations: dict[str, int] = field(default_factory=dict)  # the latest by run
     decided: dict[str, list[dict[str, Any]]] = field(default_factory=dict)  # of stages, by run
@@ -102,6 +103,10 @@ def _shelf_before(log: Replay, entry: dict[str, Any]) -> Shelf:
     return shelf
 
 
+def _judged(log: Replay, entry: dict[str, Any]) -> None:
+    log.looks.setdefault(entry["objective"], {})[entry["key"]] = canonical(entry["record"]).decode()
+
+
 def _submitted(log: Replay, entry: dict[str, Any]) -> None:
     run = entry["run"]
     generation = int(entry.get("generation", log.generations.get(run, 0) + 1))  # 0.1.0 did not say it
@@ -119,10 +124,18 @@ _ACTS = {
     "promoted": _moved,
     "archived": _moved,
     "rolled back": _rolled_back,
+    "judged": _judged,
     "submitted": _submitted,
     "approved": _decided,
     "rejected": _decided,
 }
+
+
+def looks_commands(keys: Keys, looks: dict[str, dict[str, str]]) -> Iterator[Command]:
+    """What puts the account of test rows into an empty namespace."""
+    for objective, judgements in looks.items():
+        for key, record in judgements.items():
+            yield "HSET", keys("looks", objective), key, record
 
 
 def registry_commands(keys: Keys, models: dict[str, Shelf]) -> Iterator[Command]:

@@ -73,7 +73,7 @@ class Scene:
         kept = [self.store / "manifests" / f"{run}.json" for run in self.ended]
         kept += [self.store / "submissions" / f"{run}.json" for run in (self.held, self.stuck)]
         kept += (self.store / "checkpoints").glob(f"{self.held}@1+*.json")
-        return len(kept) == 5 and all(path.exists() for path in kept) and len(self.audit()) == 10
+        return len(kept) == 5 and all(path.exists() for path in kept) and len(self.audit()) == 13
 
     def audit(self) -> list[str]:
         """The audit log, as it is kept."""
@@ -119,7 +119,7 @@ def test_a_lost_redis_comes_back_from_the_store(scene: Scene) -> None:
     assert project.document("runs") == []
     found = project.document("restore")
     assert found | {"dry_run": True} == dry
-    assert (found["runs"], found["decisions"], found["audit"]) == (2, 10, 10)
+    assert (found["runs"], found["decisions"], found["audit"]) == (2, 13, 13)
     assert found["models"] == [{"model": "small", "versions": 2, "production": 1}]
     assert found["missing"] == found["damaged"] == []
     assert scene.seen() == before
@@ -155,7 +155,7 @@ def test_what_was_under_way_is_submitted_again(scene: Scene) -> None:
     assert (done["status"], done["generation"], done["champion"]["model"]) == ("succeeded", 2, "stuck@1")
     assert project.say("promote", "small@3").code == 0
     assert project.document("rollback", "small")
-    wait_until(lambda: len(scene.audit()) == 18, timeout=60)
-    numbered = [json.loads(one)["event"] for one in scene.audit()[10:]]
+    wait_until(lambda: len(scene.audit()) == 21, timeout=60)
+    numbered = [json.loads(one)["event"] for one in scene.audit()[13:]]
     assert numbered[-2:] == ["promoted", "rolled back"]
     assert next(one for one in project.document("doctor")["checks"] if one["check"] == "records")["ok"]

@@ -27,8 +27,10 @@ from orchestrator.settings import Settings
 from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.continuity import require_bound, standing
+from orchestrator.store.looks import Looks
 from orchestrator.store.models import Registry
 from tests.integration.ledger_case import Hand, call, plan, ref
+from tests.integration.test_looks import judgement
 from tests.servers import S3Server
 from tests.waiting import wait_until
 
@@ -109,6 +111,9 @@ class Past:
         registry.promote("churn@2", by="ann", note="better")
         registry.promote("churn@3", to="staging", by="bob")
         registry.rollback("churn", by="bob")
+        self.looks = Looks(hand.ledger.redis, hand.ledger.settings)
+        for key in ("first", "second"):
+            self.looks.add("Churn", key, lambda known: judgement(f"churn-{len(known)}"))
         service.keep_records()
 
     def look(self) -> dict[str, Any]:
@@ -121,6 +126,7 @@ class Past:
             "latest": history.latest("case"),
             "expiring": sorted(client.zrange(keys("expiring"), 0, -1)),
             "models": self.registry.list(),
+            "looks": client.hgetall(keys("looks", "Churn")),
             "before": [self.registry.history(model) for model in ("churn", "wine")],
             "live": client.hgetall(keys("model", "churn")),
             "keys": {model: _steady(client.hgetall(keys("model", model, "keys"))) for model in ("churn", "wine")},
@@ -422,6 +428,8 @@ def test_records_of_the_first_release_come_back_too(past: Past, settings: Settin
         past.store._objects.delete(name)
     for name in list(past.store.records("audit/")):
         entry = json.loads(past.store.get_record(name) or b"")
+        if entry["event"] == "judged":  # which it knew nothing of
+            continue
         told = {key: value for key, value in entry.items() if key not in ("key", "generation", "workflow")}
         past.store._objects.replace(name, json.dumps(told).encode())
     found = restored(past)

@@ -33,7 +33,7 @@ STEPS = {
     "client": steps("orchestrator.engine", "submit", "cancel", "decide", "sweep")
     + steps("orchestrator.store", "promote", "rollback"),
     "worker": POOL,
-    "ops": POOL + steps("orchestrator.store", "register"),
+    "ops": POOL + steps("orchestrator.store", "register", "look"),
     "service": steps("orchestrator.engine", "tick", "sweep", "archive", "expire", "condemn")
     + steps("orchestrator.store", "drained", "settle"),
     "flower": [],
@@ -152,10 +152,12 @@ FORBIDDEN = {
     "client": [
         "SET {teamspace}:cache:x 1", "SET {teamspace}:audit:drained 1", "DEL {teamspace}:audit:drained",
         "SET {teamspace}:window 1", "BRPOP {teamspace}:train 1", "HSET {teamspace}:slots train 9", "SCAN 0",
+        "HDEL {teamspace}:looks:Churn k",
         "PUBLISH {teamspace}:/0.celery.pidbox x", "PSUBSCRIBE {teamspace}:/0.celeryev/*", "HSET {teamspace}:models a b",
     ],
     "worker": [
         "HGET {teamspace}:model:shop production", "HSET {teamspace}:model:shop production 1",
+        "HGETALL {teamspace}:looks:Churn", "HDEL {teamspace}:looks:Churn k",
         "SADD {teamspace}:models x", "RPUSH {teamspace}:audit:outbox x",
         "BRPOP {teamspace}:ops 1", "LRANGE {teamspace}:ops 0 -1", "SCAN 0",
         "SET {teamspace}:window 1", "SADD {teamspace}:deleting x",

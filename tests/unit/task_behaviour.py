@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
-from orchestrator.contracts.tasks import TASKS
+from orchestrator.contracts.calls import ArtifactRef, Kind, Purity, StageCall
+from orchestrator.contracts.tasks import TASKS, purity_of
 from orchestrator.contracts.values import canonical
 from orchestrator.engine.messages import Spent
 from orchestrator.plan.build import build
@@ -58,7 +58,8 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
     waiting = list(build(spec, Fingerprints(sources=sources)).stages)
     while waiting:
         call = waiting.pop(0)
-        if call.task == "release.register":  # an effect: a registry's, not a function of its inputs
+        if purity_of(call) is Purity.EFFECT:  # a registry's, or an account's: not a function of its inputs
+            outputs[call.id] = {}
             continue
         before = {name: outputs[name] for name in (*call.upstream(), *joined.get(call.id, ()))}
         job = Job(run="w-1", attempt=1, key="k", call=call, inputs=resolve_inputs(call, before), seed=spec.seed)

@@ -15,6 +15,8 @@ from workers.evaluation.sample import Sample
 from workers.evaluation.units import by_group, by_row
 from workers.scoring import score
 
+SEEDS = 20261121  # of what is shown here: the method was chosen on others
+
 
 def drawn(rng: np.random.Generator, rows: int, shift: float) -> tuple[Sample, float]:
     """A model whose probabilities are `shift` too low, and its true calibration error."""
@@ -68,7 +70,7 @@ def test_a_model_without_probabilities_has_none() -> None:
 def test_the_interval_holds_the_true_error(rows: int, shift: float) -> None:
     above = below = 0
     for seed in range(60):
-        sample, true = drawn(np.random.default_rng(seed), rows, shift)
+        sample, true = drawn(np.random.default_rng([SEEDS, seed]), rows, shift)
         _, low, high = interval(sample, seed)
         above, below = above + (low > true), below + (high < true)
     assert above <= 6  # of 1.5

@@ -19,7 +19,7 @@ def test_a_whole_plan_stands_in_lifecycle_order():
     assert ids(plan) == [
         "ingest[customers]", "check", "prepare", "split", "features",
         "train[ridge_classifier#1]", "train[ridge_classifier#2]", "train[dummy#1]",
-        "select", "evaluate", "gates", "package", "approve", "register",
+        "select", "evaluate", "spend", "gates", "package", "approve", "register",
     ]  # fmt: skip
 
 

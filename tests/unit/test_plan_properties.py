@@ -86,7 +86,7 @@ def test_keys_do_not_depend_on_the_order_of_keys(written, shuffling):
 
 
 CHANGES: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "gates": ({"gates": ("accuracy >= 0.5",)}, ("gates",)),
+    "gates": ({"gates": ("accuracy >= 0.5",)}, ("spend",)),
     "approve": ({"approve": {"deadline": "1h"}}, ("approve",)),
     "split": ({"split": {"test": 0.3}}, ("split",)),
     "prepare": ({"prepare": {"drop": "note"}}, ("prepare",)),

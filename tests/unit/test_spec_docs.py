@@ -26,6 +26,7 @@ COLUMNS = [
 ]
 OUR_CODE = {
     "enrich.py": "def geo(customers, *, radius_km=1, token): ...\n\n\ndef audit(ranking): ...\n",
+    "gates.py": "def profit(evaluation, predictions, *, least): ...\n",
     "models.py": "class Loyalty:\n    def __init__(self, power=1): ...\n",
 }
 

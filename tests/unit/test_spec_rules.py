@@ -166,6 +166,17 @@ def test_a_target_is_a_value_that_the_metric_can_have(tmp_path, objective, expec
                 "(write numpy>=2)"
             ),
         ),
+        (
+            "gates: [checks: all]",
+            "3:9: data has no checks that could find anything: write them under `data: {checks: …}`",
+        ),
+        ("gates: [size <= 50]", "3:9: '50' is not a size (write 500KB, 50MB or 1GB)"),
+        ("gates: [size <= 0KB]", "3:9: no model has a size of 0: write what it may have, size <= 50MB"),
+        ("gates: [drift: psi]", "3:9: psi needs a bound: psi <= 0.2"),
+        ("gates: [{drift: ks, at_most: 0.2}]", "3:9: ks has a `confidence`, and no bound"),
+        ("gates: [psi <= 0]", "3:9: a bound of psi is greater than 0, not 0"),
+        ("gates: [{drift: ks, confidence: 0.2}]", "3:33: a confidence lies between 0.5 and 1, not 0.2"),
+        ("gates: [{drift: ks, columns: [agee]}]", "3:30: the data has no column 'agee' (did you mean 'age'?)"),
         ("gates: [acuracy >= 0.5]", "3:9: unknown metric 'acuracy' (did you mean 'accuracy'?)"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +16,10 @@ from workers.evaluation.statistics import Statistic, losses
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
+
+MOST_RESAMPLES = 10_000
+IN_TAIL = 20  # resamples that lie outside of an interval, where they are not too many
+FAR = 5  # resamples beyond a quantile, by which it is known well enough
 
 
 def resampled(sample: Sample, statistics: Mapping[str, Statistic], number: int, seed: int) -> dict[str, Floats]:
@@ -28,18 +34,41 @@ def resampled(sample: Sample, statistics: Mapping[str, Statistic], number: int, 
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
+def resamples_for(alpha: float, least: int) -> int:
+    """So many that some lie outside of an interval at this level, within bounds."""
+    return max(least, min(math.ceil(IN_TAIL / alpha), MOST_RESAMPLES))
+
+
+def far_quantile(values: Floats, share: float, method: Literal["linear", "higher"] = "linear") -> float:
+    """A quantile; where fewer than five values lie beyond it, the last that can be told is led on.
+
+    As far as those of a normal distribution lie apart: so a level that few resamples reach stays one.
+    """
+    side = min(share, 1 - share)
+    told = min(max(side, FAR / len(values)), 0.5)
+    known = float(np.quantile(values, told if share < 0.5 else 1 - told, method=method))
+    if side >= told or told >= 0.5 or not np.isfinite(known):
+        return known
+    middle = float(np.median(values))
+    return middle + (known - middle) * float(stats.norm.isf(side) / stats.norm.isf(told))
+
+
 def expanded_percentile(values: Floats, units: int, alpha: float) -> Ends | None:
     """Percentile ends, moved out for small samples as by t with `units` − 1 degrees of freedom.
 
     Hesterberg (2015), The American Statistician 69:371–386: the plain percentile interval is too narrow by
-    √((n−1)/n) and by the normal instead of the t quantile. Undefined resamples are left out.
+    √((n−1)/n) and by the normal instead of the t quantile. Undefined resamples are left out. At a level that few
+    resamples reach, the ends of the last level that can be told are led on as those of t lie apart.
     """
     kept = values[np.isfinite(values)]
     if units < 2 or len(kept) < 0.5 * len(values):
         return None
-    reach = stats.t.ppf(1 - alpha / 2, units - 1) * np.sqrt(units / (units - 1))
+    told = min(max(alpha, 2 * FAR / len(kept)), 1.0)
+    reach, needed = (stats.t.ppf(1 - level / 2, units - 1) * np.sqrt(units / (units - 1)) for level in (told, alpha))
     tail = max(float(stats.norm.sf(reach)), 1 / len(kept))
-    low, high = np.quantile(kept, [tail, 1 - tail])
+    low, middle, high = np.quantile(kept, [tail, 0.5, 1 - tail])
+    if told > alpha:
+        low, high = (middle + (end - middle) * needed / reach for end in (low, high))
     return float(low), float(high)
 
 
@@ -80,6 +109,6 @@ def studentised_mean(name: str, sample: Sample, number: int, alpha: float, seed:
             pivots.append((log_mean - centre) / spread)
     pivot = np.concatenate(pivots)
     pivot = np.where(np.isnan(pivot), -np.inf, pivot)
-    low, high = np.quantile(pivot, [1 - alpha / 2, alpha / 2], method="higher")
+    low, high = (far_quantile(pivot, share, "higher") for share in (1 - alpha / 2, alpha / 2))
     ends = np.exp(centre - low * error), np.exp(centre - high * error)
     return (float(np.sqrt(ends[0])), float(np.sqrt(ends[1]))) if name == "rmse" else (float(ends[0]), float(ends[1]))

@@ -18,10 +18,11 @@ def judge_bound(gate: MetricGate, court: Court) -> Verdict:
 def _interval(gate: MetricGate, court: Court) -> Interval | None:
     """The evaluation's interval, or one at the gate's own confidence or on its own rows."""
     known = court.evaluation.metrics.get(gate.metric)
-    if known is None or (court.among is None and (known.value is None or known.confidence == gate.confidence)):
+    confidence = court.confidence(gate)
+    if known is None or (court.among is None and (known.value is None or known.confidence == confidence)):
         return known
     names = (gate.metric,) if court.sample.kind == "regression" else tuple(dict.fromkeys((gate.metric, "accuracy")))
-    judge = Judge(court.sample, names, gate.confidence, court.params.resamples, court.params.seed)
+    judge = Judge(court.sample, names, confidence, court.resamples(gate), court.params.seed)
     return judge.interval(gate.metric)
 
 

@@ -28,8 +28,8 @@ def _against_dummy(gate: ComparisonGate, court: Court, evidence: dict[str, Any] 
         court.params.objective.metric,
         court.sample,
         answers_of(learned_baseline(court.train, court.sample), court.sample),
-        confidence=gate.confidence,
-        resamples=court.params.resamples,
+        confidence=court.confidence(gate),
+        resamples=court.resamples(gate),
         seed=court.params.seed,
     )
     return _compared(gate, court, found, {"against": "dummy", "rows": len(court.sample), **(evidence or {})})
@@ -39,7 +39,9 @@ def _against_version(gate: ComparisonGate, court: Court) -> Verdict:
     against = {"against": court.params.live if gate.rival == PRODUCTION else gate.rival}
     if court.rival is None:
         return inconclusive(gate, f"{against['against']} was not at hand", against)
-    found, evidence = against_rival(court.rival, court.whole, gate.confidence, court.params, court.among)
+    found, evidence = against_rival(
+        court.rival, court.whole, court.confidence(gate), court.resamples(gate), court.params, court.among
+    )
     if found is None:
         return inconclusive(gate, str(evidence.pop("why")), against | evidence)
     return _compared(gate, court, found, against | evidence)
@@ -55,7 +57,7 @@ def inconclusive(gate: ComparisonGate, why: str, evidence: dict[str, Any]) -> Ve
 
 def _compared(gate: ComparisonGate, court: Court, found: Difference, evidence: dict[str, Any]) -> Verdict:
     """Better when the whole interval of the gain is above the margin; not worse when it is above minus the margin."""
-    metric = court.params.objective.metric
+    metric, confidence = court.params.objective.metric, court.confidence(gate)
     numbers = {
         "metric": metric,
         "mine": finite(found.mine),
@@ -64,8 +66,8 @@ def _compared(gate: ComparisonGate, court: Court, found: Difference, evidence: d
         "low": finite(found.low),
         "high": finite(found.high),
         "bound": gate.margin if isinstance(gate, BeatsGate) else -gate.margin,
-        "confidence": gate.confidence,
-        "alpha": round((1 - gate.confidence) / 2, 12),  # one-sided: the chance to pass without being so
+        "confidence": confidence,
+        "alpha": round((1 - confidence) / 2, 12),  # one-sided: the chance to pass without being so
         "method": found.method,
         **evidence,
     }
@@ -76,7 +78,7 @@ def _compared(gate: ComparisonGate, court: Court, found: Difference, evidence: d
     passed = found.low > numbers["bound"]
     told = (
         f"{metric} is {found.mine:.4g} against {found.theirs:.4g} of {evidence['against']} on {evidence['rows']} rows; "
-        f"the gain is {found.value:.4g}, at least {found.low:.4g} at {100 * gate.confidence:.4g} % confidence, "
+        f"the gain is {found.value:.4g}, at least {found.low:.4g} at {100 * confidence:.4g} % confidence, "
         f"{_concluded(gate, passed)}"
     )
     return Verdict(gate=gate.text, passed=passed, evidence=numbers, sentence=told)

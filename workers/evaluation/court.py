@@ -7,8 +7,9 @@ from functools import cached_property
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation
-from orchestrator.contracts.evaluation import GatesParams
+from orchestrator.contracts.documents import Evaluation, Findings, Spending
+from orchestrator.contracts.evaluation import GatesParams, StatisticalGate
+from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.rival import Rival
 from workers.evaluation.sample import Sample
 from workers.evaluation.slices import Columns, Mask
@@ -21,10 +22,24 @@ class Court:
     evaluation: Evaluation
     whole: Sample  # all test rows
     train: pd.DataFrame
+    test: pd.DataFrame  # features of the test rows, in the order of the sample
+    predictions: pd.DataFrame
     rival: Rival | None
     columns: Columns | None
     params: GatesParams
     among: Mask | None = None
+    findings: Findings | None = None  # of the checks of the data
+    model_bytes: int | None = None  # of the model's file
+    spending: Spending | None = None  # None: nobody keeps an account of the test rows
+
+    def confidence(self, gate: StatisticalGate) -> float:
+        """Of the interval that a gate is judged on: of its alpha only so much is spent as the test rows have left."""
+        share = 1.0 if self.spending is None else self.spending.share
+        return 1 - (1 - gate.confidence) * share
+
+    def resamples(self, gate: StatisticalGate) -> int:
+        """Of the bootstrap, so many more as less of alpha is left."""
+        return resamples_for(1 - self.confidence(gate), self.params.resamples)
 
     @cached_property
     def sample(self) -> Sample:

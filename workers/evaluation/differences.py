@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from scipy import stats
 from orchestrator.contracts.metrics import metric_of
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.intervals import Judge, rarest, units_holding
+from workers.evaluation.exchange import exchanged
+from workers.evaluation.intervals import Judge, rarest, units_holding, wider
 from workers.evaluation.paired import area_difference, matched_difference
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
@@ -37,11 +39,13 @@ class Difference:
 
 
 def difference(
-    metric: str, mine: Sample, theirs: Sample, *, confidence: float, resamples: int, seed: int
+    metric: str, mine: Sample, theirs: Sample, *, confidence: float, resamples: int, seed: int, exchange: bool = True
 ) -> Difference:
     """The paired difference on the metric with its interval.
 
-    On independent rows exact for accuracy and DeLong's for the ROC area, else by the paired bootstrap.
+    On independent rows exact for accuracy, and DeLong's for the ROC area, else by the paired bootstrap; joined to the
+    exchange test, so that of models that are alike each is taken for the better one no more often than alpha says;
+    without `exchange` it is not (a constant answer is like no model).
     """
     (own, why), (other, why_other) = point(metric, mine), point(metric, theirs)
     if own is None or other is None:
@@ -51,7 +55,10 @@ def difference(
     if metric == "accuracy" and mine.independent:
         low, high = matched_difference(*_discordant(mine, theirs), len(mine), alpha)
         return Difference(own, other, own - other, low, high, "melded McNemar")
-    ends, method = _ends(metric, mine, theirs, alpha, resamples, seed)
+    ends, method = _spread(metric, mine, theirs, alpha, resamples, seed)
+    if ends is not None and exchange:
+        ends = wider(ends, exchanged(metric, mine, theirs, alpha, resamples, seed))
+        method = f"{method} and exchange test"
     if ends is None:
         return Difference(own, other, sign * (own - other), None, None, "none", "too few independent rows")
     return _allowing_for_unseen(
@@ -59,10 +66,10 @@ def difference(
     )
 
 
-def _ends(
+def _spread(
     metric: str, mine: Sample, theirs: Sample, alpha: float, resamples: int, seed: int
 ) -> tuple[Ends | None, str]:
-    """Both ends of the gain, and how they were found."""
+    """The ends by how much the gain varies."""
     if metric == "roc_auc" and mine.independent and rarest(mine) > 1:
         order, other = mine.order, theirs.order
         if order is not None and other is not None:
@@ -109,7 +116,8 @@ def against_constant(
     Where rows are few, or the sample so clear-cut that resampling it shows no spread, it is also held against the safe
     end of the model's own interval, which allows for what has not been seen.
     """
-    found = difference(metric, mine, theirs, confidence=confidence, resamples=resamples, seed=seed)
+    options: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
+    found = difference(metric, mine, theirs, exchange=False, **options)
     if found.theirs is None or found.low is None or found.method == "melded McNemar":
         return found
     if rarest(mine) >= SURE and found.high is not None and found.high > found.low:

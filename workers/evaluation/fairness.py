@@ -16,16 +16,16 @@ def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask])
     """Passed when the lower end of the ratio of the lowest rate to the highest keeps the bound."""
     if court.sample.kind != "binary":
         return _untold(gate, f"rates are of two classes; the target is {court.sample.kind}", {})
-    params = court.params
+    params, confidence = court.params, court.confidence(gate)
     found = parity(
-        gate.fairness, court.sample, groups, confidence=gate.confidence, resamples=params.resamples, seed=params.seed
+        gate.fairness, court.sample, groups, confidence=confidence, resamples=court.resamples(gate), seed=params.seed
     )
     evidence: dict[str, Any] = {
         "value": found.value,
         "low": found.low,
         "high": found.high,
         "at_least": gate.at_least,
-        "confidence": gate.confidence,
+        "confidence": confidence,
         "method": found.method,
         "lowest": found.lowest,
         "highest": found.highest,
@@ -39,7 +39,7 @@ def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask])
     told = (
         f"the {rate} of {found.lowest} is {found.rates[str(found.lowest)]:.4g} against "
         f"{found.rates[str(found.highest)]:.4g} of {found.highest}, a ratio of {found.value:.4g}; the lower end of its "
-        f"{100 * gate.confidence:.4g} % interval is {found.low:.4g}, {'and' if passed else 'but'} at least "
+        f"{100 * confidence:.4g} % interval is {found.low:.4g}, {'and' if passed else 'but'} at least "
         f"{gate.at_least:.4g} is asked"
     )
     return Verdict(gate=gate.text, passed=passed, evidence=evidence, sentence=told)

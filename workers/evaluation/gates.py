@@ -4,29 +4,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Verdict, Verdicts
+from orchestrator.contracts.documents import LOOKS, Evaluation, Findings, Spending, Verdict, Verdicts
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import (
+    ChecksGate,
     ComparisonGate,
+    DriftGate,
     FairnessGate,
     Gate,
     GatesParams,
     MetricGate,
     NotWorseGate,
+    OwnGate,
+    SizeGate,
+    StatisticalGate,
     column_of,
+    spends,
 )
 from workers.evaluation.bounds import judge_bound
 from workers.evaluation.comparing import judge_comparison
 from workers.evaluation.court import Court
+from workers.evaluation.drifting import judge_drift
+from workers.evaluation.facts import judge_checks, judge_size
 from workers.evaluation.fairness import judge_fairness
+from workers.evaluation.own import judge_own
 from workers.evaluation.rival import Rival
 from workers.evaluation.rows import part, units_of, weights_of
 from workers.evaluation.sample import sample_from
 from workers.evaluation.slices import Mask, columns_of
+from workers.runtime.codecs import Artifact
 
 
 class GatesOutputs(NamedTuple):
@@ -35,7 +45,7 @@ class GatesOutputs(NamedTuple):
     verdicts: Verdicts
 
 
-def gates(  # noqa: PLR0913  (the inputs of a stage)
+def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     evaluation: Evaluation,
     predictions: pd.DataFrame,
     frame: pd.DataFrame,
@@ -44,6 +54,9 @@ def gates(  # noqa: PLR0913  (the inputs of a stage)
     rival_bundle: Path | None = None,
     rival_rows: pd.DataFrame | None = None,
     prepared: pd.DataFrame | None = None,
+    spending: Spending | None = None,
+    model: Artifact | None = None,
+    findings: Findings | None = None,
     *,
     params: GatesParams,
 ) -> GatesOutputs:
@@ -62,12 +75,59 @@ def gates(  # noqa: PLR0913  (the inputs of a stage)
     if table is not None and rival_bundle is not None and rival_rows is not None:
         rival = Rival(rival_bundle, rival_rows, table, rows, predictions.index)
     columns = columns_of(prepared, judged, params.slices)
-    court = Court(evaluation, sample, part(frame, rows, "train"), rival, columns, params)
-    verdicts = tuple(_judge(gate, court) for gate in params.gates)
-    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(verdict.passed for verdict in verdicts)))
+    court = Court(
+        evaluation=evaluation,
+        whole=sample,
+        train=part(frame, rows, "train"),
+        test=judged,
+        predictions=predictions,
+        rival=rival,
+        columns=columns,
+        params=params,
+        findings=findings,
+        model_bytes=None if model is None else model.ref.size,
+        spending=spending,
+    )
+    verdicts = tuple(_answered(gate, court) for gate in params.gates)
+    reuse = spending and spending.sentence
+    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(one.passed for one in verdicts), reuse=reuse))
+
+
+def _answered(gate: Gate, court: Court) -> Verdict:
+    """The verdict, with what the test rows had left of alpha in its evidence; spent rows let nothing pass."""
+    spending = court.spending
+    if spending is None or not spends(gate):
+        return _judge(gate, court)
+    account: dict[str, Any] = {"looks": spending.looks, "judgements": spending.judgements}
+    if isinstance(gate, StatisticalGate):
+        account["alpha"] = round((1 - court.confidence(gate)) / 2, 12)
+        account["alpha_left"] = round((1 - gate.confidence) / 2 * spending.left, 12)
+    if not spending.spent:
+        found = _judge(gate, court)
+        return found.model_copy(update={"evidence": found.evidence | account})
+    runs = ", ".join(spending.runs)
+    sentence = (
+        f"nothing more can be shown on these test rows: {spending.sentence} (in {runs}); let new rows into the test "
+        f"set, until an average one was judged less than {LOOKS:g} times"
+    )
+    return Verdict(gate=gate.text, passed=False, evidence=account | {"spent": True}, sentence=sentence)
 
 
 def _judge(gate: Gate, court: Court) -> Verdict:
+    match gate:
+        case SizeGate():
+            return judge_size(gate, court)
+        case ChecksGate():
+            return judge_checks(gate, court)
+        case DriftGate():
+            return judge_drift(gate, court)
+        case OwnGate():
+            return judge_own(gate, court)
+        case _:
+            return _statistical(gate, court)
+
+
+def _statistical(gate: StatisticalGate, court: Court) -> Verdict:
     """On all test rows, or on each slice that the gate names: it passes where every one of them does.
 
     No correction is needed for the number of slices: the gate errs only where it passes all of them, a truly bad one
@@ -95,7 +155,7 @@ def _alone(gate: MetricGate | ComparisonGate, court: Court) -> Verdict:
     return judge_bound(gate, court) if isinstance(gate, MetricGate) else judge_comparison(gate, court)
 
 
-def _slices(gate: Gate, court: Court) -> dict[str, Mask] | None:
+def _slices(gate: StatisticalGate, court: Court) -> dict[str, Mask] | None:
     """The slices that a gate names; None: it is judged on all test rows."""
     column = column_of(gate)
     if column is None:

@@ -14,7 +14,7 @@ from scipy import stats
 from orchestrator.contracts.documents import Interval
 from orchestrator.contracts.metrics import COST, METRICS, metric_of
 from workers.evaluation import exact
-from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_mean
+from workers.evaluation.bootstrap import Ends, expanded_percentile, far_quantile, resampled, studentised_mean
 from workers.evaluation.points import point
 from workers.evaluation.rare import dominated, few_large, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
@@ -122,8 +122,8 @@ class Judge:
         gaps, chance = exact.binned_gaps(
             probability, event, self.sample.row_weights, share, rng, max(self.resamples, 1000)
         )
-        high = max(ends[1], float(np.quantile(gaps, 1 - self.alpha / 2)))
-        low = max(0.0, value - float(np.quantile(chance, 1 - self.alpha / 2)))
+        high = max(ends[1], far_quantile(gaps, 1 - self.alpha / 2))
+        low = max(0.0, value - far_quantile(chance, 1 - self.alpha / 2))
         return (low, high), "bootstrap and Jeffreys", None
 
     def _mean(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
@@ -173,7 +173,7 @@ class Judge:
         rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample)
         better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
         low, high = (
-            float(np.quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail))
+            far_quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail)
             for side, tail in ((better, self.alpha / 2), (not better, 1 - self.alpha / 2))
         )
         if self.sample.independent:

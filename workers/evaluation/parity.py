@@ -9,7 +9,7 @@ from itertools import permutations
 import numpy as np
 from numpy.typing import NDArray
 
-from workers.evaluation.bootstrap import expanded_percentile, resampled
+from workers.evaluation.bootstrap import expanded_percentile, far_quantile, resampled
 from workers.evaluation.intervals import units_holding
 from workers.evaluation.sample import Floats, Sample
 from workers.evaluation.statistics import divided
@@ -109,8 +109,8 @@ def _binomial(hits: Mask, among: Mask, groups: Mapping[str, Mask], alpha: float,
         most[name] = rng.beta(found + 1, rows - found, DRAWS) if found < rows else np.ones(DRAWS)
     return {
         (one, other): (
-            float(np.quantile(least[one] / most[other], alpha / 2)),
-            float(np.quantile(most[one] / np.maximum(least[other], 1e-12), 1 - alpha / 2)),
+            max(far_quantile(least[one] / most[other], alpha / 2), 0.0),
+            far_quantile(most[one] / np.maximum(least[other], 1e-12), 1 - alpha / 2),
         )
         for one, other in permutations(groups, 2)
     }

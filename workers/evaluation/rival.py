@@ -48,7 +48,12 @@ def unseen(rival: Rival) -> NDArray[np.bool_]:
 
 
 def against_rival(
-    rival: Rival, sample: Sample, confidence: float, params: GatesParams, among: NDArray[np.bool_] | None = None
+    rival: Rival,
+    sample: Sample,
+    confidence: float,
+    resamples: int,
+    params: GatesParams,
+    among: NDArray[np.bool_] | None = None,
 ) -> tuple[Difference | None, dict[str, Any]]:
     """The paired difference on the shared unseen rows with its evidence; None with `why` where it cannot be told.
 
@@ -69,7 +74,7 @@ def against_rival(
         theirs = answered(rival, mine, rival.table.loc[rival.index[shared]])
     except InvalidInput as problem:  # another question, or columns that are no longer there
         return None, evidence | {"why": str(problem)}
-    metric, resamples, seed = params.objective.metric, params.resamples, params.seed
+    metric, seed = params.objective.metric, params.seed
     return difference(metric, mine, theirs, confidence=confidence, resamples=resamples, seed=seed), evidence
 
 

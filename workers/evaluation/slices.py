@@ -15,6 +15,7 @@ from orchestrator.contracts.documents import SliceEvidence
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import Slicing
 from orchestrator.contracts.metrics import metric_of
+from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.intervals import Judge, names_of, rarest
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
@@ -24,8 +25,6 @@ Mask = NDArray[np.bool_]
 MOST_VALUES = 50  # of a column that is divided by value
 FEW_VALUES = 12  # of a column that weak slices are looked for in
 FEWEST_ROWS, FEWEST_OF_CLASS = 30, 5  # of a slice that is found by itself
-MOST_RESAMPLES = 10_000
-IN_TAIL = 20  # resamples that lie outside of an interval, at the least
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def slice_evidence(
 ) -> tuple[SliceEvidence, ...]:
     """Each slice's metrics, with intervals that hold for all `among` slices at once (Bonferroni, after Dunn 1961)."""
     alpha = (1 - confidence) / max(among, 1)
-    number = min(max(resamples, math.ceil(IN_TAIL / alpha)), MOST_RESAMPLES)
+    number = resamples_for(alpha, resamples)
     found = []
     for label, mask in masks.items():
         rows = sample.take(mask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, cast
 from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
 from orchestrator.contracts.documents import Verdict, Verdicts
 from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
-from orchestrator.contracts.records import Decision, ModelVersion
+from orchestrator.contracts.records import Decision, Look, ModelVersion
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Claim, Completion, Expansion, Settled
 from orchestrator.engine.submission import Submission
 from orchestrator.service import Service
 from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.looks import Looks
 from orchestrator.store.models import UNNUMBERED, Registry
 from tests.faults.ledger.expected import FAILING, grown, leave
 from tests.faults.ledger.hub import Killed
@@ -29,6 +30,8 @@ from workers.runtime.running import Running
 
 if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
+
+ROWS = "y"  # the objective of all judgements in a storm
 
 perform.REPORT_EVERY_S = 0.0  # a worker in a storm tries again at its next turn
 
@@ -150,6 +153,8 @@ class StormChild(Child):
             raise TransientError(f"it may pass, says {self.node}")
         if job.call.task == "release.register":
             self._register(job)
+        if job.call.task == "evaluate.spend":
+            self._judge(job)
         self.storm.linger(running.lease.run)
         inputs = [
             ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])
@@ -169,6 +174,15 @@ class StormChild(Child):
         )  # fmt: skip
         version = Registry(self.redis, self.settings).register(draft, job.key)
         self.storm.promise("registered", job.run, job.key, version.name)
+
+    def _judge(self, job: Job) -> None:
+        """Everybody judges the same rows."""
+
+        def draft(known: Sequence[Look]) -> Look:
+            return Look(run=job.run, by="ann", rows=1, sketch="", judgements=len(known), looks=len(known))
+
+        look = Looks(self.redis, self.settings).add(ROWS, job.key, draft)
+        self.storm.promise("judged", look.run, str(look.judgements))
 
 
 def model_of(run: str) -> str:

@@ -16,12 +16,15 @@ from orchestrator.engine.reconciler import Reconciler
 from orchestrator.engine.submission import data_needs
 from orchestrator.store.audit import entries
 from orchestrator.store.continuity import standing
+from orchestrator.store.looks import Looks
 from orchestrator.store.manifests import read_manifest
 from orchestrator.store.models import Registry
+from orchestrator.store.replay import Replay
+from tests.faults.ledger.actors import ROWS
 from tests.faults.ledger.expected import FAILING, Expected, expect
 
 if TYPE_CHECKING:
-    from orchestrator.contracts.records import RunRecord, StageRecord
+    from orchestrator.contracts.records import Look, RunRecord, StageRecord
     from orchestrator.engine.history import StageRecord as _  # noqa: F401
     from tests.faults.ledger.storm import Book, Storm
 
@@ -52,6 +55,7 @@ def check(storm: Storm) -> list[str]:
             found += _counters(storm, run)
     found += _index(storm)
     found += _promises(storm)
+    found += _account(storm, history)
     found += _audit(storm, history)
     found += _forgetting(storm, ledger, history)
     return found
@@ -277,7 +281,7 @@ def _index(storm: Storm) -> Iterator[str]:
         list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000)),
     ):
         part = name.removeprefix(storm.keys.prefix)
-        if part in LASTING or part.startswith(("run:", "model:", "pool")) or part in ("runs", "expiring"):
+        if part in LASTING or part.startswith(("run:", "model:", "looks:", "pool")) or part in ("runs", "expiring"):
             continue
         if part in ("condemned", "deleted"):
             continue
@@ -293,6 +297,8 @@ def _promises(storm: Storm) -> Iterator[str]:
     registry = Registry(storm.admin, storm.settings)
     versions = {one.name: one for one in registry.list()}
     for kind, run, *rest in storm.promised:
+        if kind == "judged":
+            continue
         if rest[-1] not in versions:
             yield f"lost: {rest[-1]} was {kind} by {run}"
         elif kind == "registered" and versions[rest[-1]].run != run:
@@ -325,6 +331,27 @@ def _first_no(storm: Storm, book: Book) -> tuple[str, ...]:
         if event["state"] == "done" and event["stage"] in refusing:
             return (f"{event['stage']} says so",)
     return tuple(f"{one} says so" for one in refusing)  # known before
+
+
+def _looks(storm: Storm) -> list[Look]:
+    return sorted(Looks(storm.admin, storm.settings).list(ROWS), key=lambda one: one.judgements)
+
+
+def _account(storm: Storm, history: History) -> Iterator[str]:
+    """Each run's judgement of the test rows is entered once, in the knowledge of all before it."""
+    looks = _looks(storm)
+    if [one.judgements for one in looks] != list(range(len(looks))):
+        yield f"account: judgements know of {[one.judgements for one in looks]} before them"
+    by_run = Counter(one.run for one in looks)
+    yield from (f"twice: {run} judged {times} times" for run, times in by_run.items() if times > 1)
+    for book in storm.accepted:
+        record = history.snapshot(book.id)
+        done = record.stage("spend") if record else None
+        if done and done.state == "done" and not by_run[book.id]:
+            yield f"lost: {book.id} judged nothing"
+    told = Replay().take(entries(storm.store)).looks.get(ROWS, {})
+    if told != storm.admin.hgetall(storm.keys("looks", ROWS)):
+        yield f"account: {len(looks)} judgements, by the audit log {len(told)}"
 
 
 def _replayed(storm: Storm, registry: Registry, model: str) -> Iterator[str]:
@@ -392,6 +419,8 @@ def _entry(entry: dict[str, Any]) -> tuple[str, ...]:
     if event in ("registered", "promoted", "archived", "rolled back"):
         run = entry["run"] if event == "registered" else str(entry["note"])
         return (event, run, f"{entry['model']}@{entry['version']}")
+    if event == "judged":
+        return (event, entry["record"]["run"], str(entry["record"]["judgements"]))
     return (event, str(entry.get("run")))
 
 
@@ -406,13 +435,13 @@ def _forgetting(storm: Storm, ledger: Ledger, history: History) -> Iterator[str]
     while ledger.expire():
         pass
     Reconciler(ledger).tick()
-    effects, registered = 0, len(Registry(storm.admin, storm.settings).list())
+    effects, registered = 0, len(Registry(storm.admin, storm.settings).list()) + len(_looks(storm))
     for name in cast(
         "list[str]",
         list(storm.admin.scan_iter(storm.keys.prefix.replace("{", "\\{").replace("}", "\\}") + "*", count=1000)),
     ):
         part = name.removeprefix(storm.keys.prefix)
-        lasting = part in LASTING - {"workflows"} or part.startswith(("model:", "condemned", "deleted"))
+        lasting = part in LASTING - {"workflows"} or part.startswith(("model:", "looks:", "condemned", "deleted"))
         if part.startswith("cache:") and storm.admin.pttl(name) == -1:
             effects += 1
             continue

@@ -59,7 +59,7 @@ def keyed(calls: Iterable[StageCall], name: str) -> tuple[StageCall, ...]:
     done: list[StageCall] = []
     for call in calls:
         taken = [keys.get(one) for one in call.upstream()]
-        own = name if call.task == "release.register" else ""
+        own = name if call.task in ("release.register", "evaluate.spend") else ""
         recipe = digest_of({"params": call.params, "task": call.task, "own": own, "before": taken})
         known = call.key is not None and (None not in taken or not taken)
         keys[call.id] = recipe if known else None
@@ -226,7 +226,8 @@ def release(name: str, chance: random.Random) -> Workflow:
     acts = [chance.choice(["refuse", "pass"]) for _ in range(2)]
     calls = [
         stage("work", salt=f"shared work {chance.randrange(3)}"),
-        stage("gates", "work", salt=name, task="evaluate.gates", act=acts[0], key=acts[0] == "refuse"),
+        stage("spend", "work", salt=name, task="evaluate.spend", act=chance.choice(["ok", "flaky"])),
+        stage("gates", "spend", salt=name, task="evaluate.gates", act=acts[0], key=acts[0] == "refuse"),
         stage("again", "work", after=("gates",), salt=name, task="evaluate.gates", act=acts[1], key=False),
         stage("ask", after=("again",), task="release.approve", act="fail", key=False, hold=Hold()),
         stage("register", "work", after=("ask",), task="release.register", salt=name),

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from tests.faults.ledger.storm import Storm
 
 NOBODY = "nobody-000000"
-OWN = ("drained", "settle", "promote", "register", "rollback")  # of the store's steps
-GROWS = ("submit", "decide", "promote", "register", "rollback")  # need memory: refused while there is none
+OWN = ("drained", "settle", "promote", "register", "rollback", "look")  # of the store's steps
+GROWS = ("submit", "decide", "promote", "register", "rollback", "look")  # need memory: refused while there is none
 
 _RESTORED: tuple[tuple[str, tuple[Any, ...]], ...] = (
     ("submit", ("n", NOBODY, "none", 0, 1, "0", '{"total": 1}', "")),
     ("promote", ("none", "1", "production", "{}")),
     ("register", ("none", "key", "candidate", "{}", "{}")),
     ("rollback", ("none", "n", "{}")),
+    ("look", ("none", "key", 0, "{}", "{}")),
 )  # while an empty Redis is being filled again
 
 
@@ -115,6 +116,7 @@ def _steps(storm: Storm, run: str) -> Iterator[tuple[str, tuple[Any, ...], objec
     yield "settle", (), None
     yield "promote", ("none", "1", "production", "{}"), "missing"
     yield "rollback", ("none", "n", "{}"), "none"
+    yield "look", ("none", "key", 1, "{}", "{}"), "changed"
     if run != NOBODY:
         yield from _real(storm, run, epoch)
 
