@@ -39,10 +39,9 @@ class Grid:
     params: Mapping[str, Any]
     grid: Mapping[str, list[Any]]
 
-    @property
-    def candidate(self) -> dict[str, Any]:
+    def workflow(self, table: Table) -> Path:
         """As a spec says it."""
-        return {self.estimator: {"fixed": dict(self.params), "grid": dict(self.grid)}}
+        return table.workflow("searched", self.estimator, {"fixed": self.params, "grid": self.grid}, {"method": "grid"})
 
     def scores(self, searched: Searched) -> dict[str, list[float]]:
         """Cyclery's, by what the grid varies."""
@@ -71,7 +70,7 @@ class Searches:
             return self._search(grid)
 
     def _search(self, grid: Grid) -> Searched:
-        return self.side.search(self.table.workflow("searched", grid.candidate, {"method": "grid"}))
+        return self.side.search(grid.workflow(self.table))
 
     def scikit(self, grid: Grid) -> dict[str, Any]:
         """The same by GridSearchCV, in a process of its own."""
@@ -138,8 +137,9 @@ def tiny_trials(side: TrainPool, trials: int) -> dict[str, float]:
     table = generated(side.folder, TINY_ROWS)
     side.prepare(table, TINY_FOLDS)
     weights = {"low": 1e-6, "high": 1e-3, "log": True}
-    stump = {"decision_tree": {"fixed": {"max_depth": 1}, "range": {"min_impurity_decrease": weights}}}
-    workflow = table.workflow("tiny", stump, {"method": "random", "trials": trials}, TINY_FOLDS)
+    stump = {"fixed": {"max_depth": 1}, "range": {"min_impurity_decrease": weights}}
+    search = {"method": "random", "trials": trials}
+    workflow = table.workflow("tiny", "decision_tree", stump, search, TINY_FOLDS)
     with side.processes(PROCESSES):
         searched = side.search(workflow)
     overhead = (searched.wall_s * PROCESSES - searched.fit_s) / trials
@@ -160,12 +160,12 @@ def asha(side: TrainPool, rows: int, settings: int) -> dict[str, float]:
     side.prepare(table)
     drawn = [round(10 ** (-3 + 3 * i / (settings - 1)), 6) for i in range(settings)]
     fixed = {"max_iter": 60, "random_state": SEED, "early_stopping": False}
-    spec = {"fixed": fixed, "range": {"learning_rate": {"choices": drawn}}}
-    grid = {"hist_gradient_boosting": {"fixed": fixed, "grid": {"learning_rate": drawn}}}
+    grid = Grid("hist_gradient_boosting", fixed, {"learning_rate": drawn})
+    choices = {"fixed": fixed, "range": {"learning_rate": {"choices": drawn}}}
     halving = {"method": "asha", "trials": settings, "resource": "rows", "min_resource": 1 / 27, "batch": ASHA_BATCH}
     with side.processes(PROCESSES):
-        whole = side.search(table.workflow("grid", grid, {"method": "grid"}))
-        halved = side.search(table.workflow("asha", {"hist_gradient_boosting": spec}, halving))
+        whole = side.search(grid.workflow(table))
+        halved = side.search(table.workflow("asha", "hist_gradient_boosting", choices, halving))
     best = max(trial.mean for trial in whole.trials)
     spent = list(_spent(halved, best))
     reached = next((seconds for seconds, there in spent if there), None)

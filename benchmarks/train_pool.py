@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -30,8 +31,16 @@ class Table:
     file: Path
     columns: int
 
-    def workflow(self, name: str, candidate: Mapping[str, Any], search: Mapping[str, Any], folds: int = FOLDS) -> Path:
-        """A spec with one candidate beside the data."""
+    def workflow(
+        self,
+        name: str,
+        estimator: str,
+        given: Mapping[str, Any],
+        search: Mapping[str, Any] | None = None,
+        folds: int = FOLDS,
+    ) -> Path:
+        """A spec with one candidate beside the data; the candidate's name is new, so that no trial is found cached."""
+        candidate = {"name": f"{name}_{secrets.token_hex(4)}", "estimator": estimator, **given}
         spec = {
             "name": name,
             "seed": SEED,
@@ -39,7 +48,7 @@ class Table:
             "data": {"sources": {"rows": {"file": self.file.name}}},
             "split": {"test": TEST},
             "features": {"columns": {f"x{i}": {"missing": "none", "scale": "none"} for i in range(self.columns)}},
-            "train": {"candidates": [candidate], "search": {"folds": folds, **search}},
+            "train": {"candidates": [candidate], "search": {"folds": folds, **(search or {})}},
         }
         target = self.file.with_name(f"{name}.yaml")
         target.write_text(json.dumps(spec))
@@ -87,7 +96,7 @@ class TrainPool:
     def prepare(self, table: Table, folds: int = FOLDS) -> Run:
         """Run everything before the trials, which later searches on these folds find cached."""
         with self.processes(1):
-            run = self.client.submit(Workflow.load(table.workflow("prepare", {"dummy": {}}, {}, folds)), new=True)
+            run = self.client.submit(Workflow.load(table.workflow("prepare", "dummy", {}, folds=folds)), new=True)
             return _ended(run, "split", "features")
 
     def search(self, workflow: Path) -> Searched:
@@ -109,7 +118,7 @@ class TrainPool:
 
     def _summary(self, record: RunRecord, begun: float) -> Searched:
         stages = sorted(_trials(record), key=lambda stage: stage.finished or 0.0)
-        assert all(stage.state == "done" and not stage.cached for stage in stages), record
+        assert all(stage.state == "done" and not stage.cached for stage in stages), record.run
         read = self.client.session().store.read
         return Searched(
             wall_s=max(stage.finished or 0.0 for stage in stages) - begun,
