@@ -58,15 +58,14 @@ class PreparedFolds:
     def __init__(
         self, matrix: Matrix, preparation: Preparation, summary: SplitSummary, key: str, derive: _Derive
     ) -> None:
-        self._matrix, self._preparation = matrix, preparation
-        self._plan = list(matrix.folds(summary))
+        self._matrix, self._preparation, self._summary = matrix, preparation, summary
         self._key, self._derive = key, derive
         self._kept: dict[int, PreparedFold] = {}
         self._large: set[int] = set()
         self._room = KEPT_BYTES
 
     def __iter__(self) -> Iterator[PreparedFold]:
-        for fold in self._plan:
+        for fold in self._matrix.folds(self._summary):  # found anew: held, positions would take megabytes per process
             yield self._kept.get(fold.number) or self._shared(fold)
 
     def _shared(self, fold: Fold) -> PreparedFold:
@@ -87,7 +86,7 @@ class PreparedFolds:
     def _mapped(self, fold: Fold) -> PreparedFold:
         def written(target: Path) -> None:
             made = prepare(self._matrix, self._preparation, fold)
-            if made.size * len(self._plan) > SHARED_BYTES:
+            if made.size * self._summary.folds > SHARED_BYTES:
                 raise _TooLarge(made)
             write_fold(made, target)
 
@@ -111,9 +110,9 @@ def prepare(matrix: Matrix, preparation: Preparation, fold: Fold) -> PreparedFol
     columns = matrix.frame[feature_columns(preparation)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        train = transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train])
-        validation = transformer.transform(columns.iloc[fold.validation])
-    return _prepared(matrix, fold, np.ascontiguousarray(train), np.ascontiguousarray(validation), texts(caught))
+        train = np.ascontiguousarray(transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train]))
+        validation = np.ascontiguousarray(transformer.transform(columns.iloc[fold.validation]))
+    return _prepared(matrix, fold, train, validation, texts(caught))
 
 
 def write_fold(made: PreparedFold, target: Path) -> None:
