@@ -1,1 +1,1 @@
-"""Cyclery against bare Celery canvas on the same machine, in turns; see `python -m benchmarks --help`."""
+"""Cyclery beside bare Celery canvas and scikit-learn's GridSearchCV, in turns; see `python -m benchmarks --help`."""

@@ -1,4 +1,6 @@
-"""`python -m benchmarks`: chain, fan-out, many runs, the no-op re-run, the reconciler; prints, writes results.json.
+"""`python -m benchmarks`: the engine beside Celery's canvas, searches beside GridSearchCV; prints, writes results.json.
+
+The engine: chain, fan-out, many runs, the no-op re-run, the reconciler. Searches: see `benchmarks/searches.py`.
 
 Each shape is measured in turns (Cyclery, canvas under the same conditions, canvas at its fastest, and again), and the
 figures are medians, so that a machine whose speed drifts treats all alike. ratio = Cyclery ÷ canvas, same conditions.
@@ -25,9 +27,12 @@ from benchmarks.conditions import redis_server
 from benchmarks.cyclery import cyclery
 from benchmarks.reconciler import reconciler
 from benchmarks.rerun import rerun
+from benchmarks.searches import NAMES as SEARCHES
+from benchmarks.searches import searches
 
 CHAIN, WIDTH, RUNS, LENGTH = 300, 2000, 200, 10
 RESULTS = Path(__file__).with_name("results.json")
+ALL = ("engine", "rerun", "reconciler", *SEARCHES)
 
 Measure = Callable[[Any], float]
 
@@ -72,23 +77,52 @@ def report(results: dict[str, dict[str, float]]) -> Table:
     return table
 
 
-def main() -> None:
-    """Measure, print and write."""
+def told(results: dict[str, Any]) -> list[str]:
+    """The other results as lines."""
+    lines = []
+    if "rerun" in results:
+        lines.append(f"re-run of an unchanged 12-stage workflow: {results['rerun']['wall_s']:.2f} s as a whole command")
+    if "reconciler" in results:
+        cost = results["reconciler"]
+        lines.append(
+            f"reconciler with 1,000 active runs: {cost['percent']:.2f} % of a core "
+            f"(service {cost['service_percent']:.2f}, Redis for it {cost['redis_percent']:.2f})"
+        )
+    return lines + [f"{name}: {_figures(results[name])}" for name in SEARCHES if name in results]
+
+
+def _figures(found: dict[str, float]) -> str:
+    return ", ".join(f"{key} {value:g}" for key, value in found.items())
+
+
+def _asked() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="turns of each shape and side")
-    rounds = parser.parse_args().rounds
-    console = Console(stderr=True)
-    results: dict[str, Any] = measure(rounds, console)
-    results["rerun"] = rerun(rounds)
-    results["reconciler"] = reconciler()
-    console.print(report(results))
-    console.print(f"re-run of an unchanged 12-stage workflow: {results['rerun']['wall_s']:.2f} s as a whole command")
-    cost = results["reconciler"]
-    console.print(
-        f"reconciler with 1,000 active runs: {cost['percent']:.2f} % of a core "
-        f"(service {cost['service_percent']:.2f}, Redis for it {cost['redis_percent']:.2f})"
-    )
-    RESULTS.write_text(json.dumps(results, indent=2) + "\n")
+    parser.add_argument("--only", nargs="+", choices=ALL, default=ALL, metavar="NAME", help=f"of {', '.join(ALL)}")
+    parser.add_argument("--small", action="store_true", help="searches on little data, to try; writes no results")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measure, print and write; what was not asked for stays in the file as it was."""
+    asked, console = _asked(), Console(stderr=True)
+    wanted = set(asked.only)
+    results: dict[str, Any] = {}
+    if "engine" in wanted:
+        results |= measure(asked.rounds, console)
+        console.print(report(results))
+    if "rerun" in wanted:
+        results["rerun"] = rerun(asked.rounds)
+    if "reconciler" in wanted:
+        results["reconciler"] = reconciler()
+    if wanted & set(SEARCHES):
+        results |= searches(wanted & set(SEARCHES), asked.rounds, small=asked.small)
+    for line in told(results):
+        console.print(line, highlight=False)
+    if asked.small:
+        return
+    before = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    RESULTS.write_text(json.dumps(before | results, indent=2) + "\n")
     console.print(f"written to {RESULTS.name}")
 
 

@@ -59,14 +59,14 @@ def redis_server(*, append_only: bool = True) -> Iterator[Server]:
 
 
 @contextmanager
-def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[None]:
-    """A process for as long as the block lasts."""
+def running(command: list[str], environment: dict[str, str], log: Path) -> Iterator[int]:
+    """A process for as long as the block lasts; its id."""
     with log.open("ab") as sink:
         process = subprocess.Popen(
             [sys.executable, "-m", *command], env=os.environ | environment, stdout=sink, stderr=sink
         )
         try:
-            yield
+            yield process.pid
         finally:
             process.terminate()
             process.wait()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from workers.runtime.interruption import StageCancelled
 from workers.training import folds
 from workers.training.estimators import build
 from workers.training.fitting import takes_weights
+from workers.training.matrix import training_matrix
 from workers.training.sampling import sample
 from workers.training.trial import trial
 
@@ -110,13 +112,49 @@ def test_an_estimator_without_weights_says_so(tmp_path: Path) -> None:
     assert any("takes no row weights" in line for line in found.result.warnings)
 
 
-def test_folds_are_prepared_once_per_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, prepared = case(tmp_path, "binary"), []
+@pytest.fixture
+def prepared(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The folds that are prepared, one after the other."""
+    numbers: list[int] = []
     real = folds.prepare
-    monkeypatch.setattr(folds, "prepare", lambda *given: prepared.append(given[2].number) or real(*given))
-    for _ in range(3):
-        ours(made, "sklearn.naive_bayes.GaussianNB", {})
+    monkeypatch.setattr(folds, "prepare", lambda *given: numbers.append(given[2].number) or real(*given))
+    monkeypatch.setattr(folds, "_bench", folds._Bench())
+    return numbers
+
+
+def test_folds_are_prepared_once_per_host(prepared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = case(tmp_path, "binary", weighted=True)
+    first = [ours(made, "sklearn.naive_bayes.GaussianNB", {}) for _ in range(2)]
+    monkeypatch.setattr(folds, "_bench", folds._Bench())  # as another process begins
+    np.testing.assert_array_equal(ours(made, "sklearn.naive_bayes.GaussianNB", {}), first[0])
+    np.testing.assert_array_equal(first[1], first[0])
     assert prepared == [0, 1, 2, 3]
+
+
+def test_a_mapped_fold_is_what_was_prepared(tmp_path: Path) -> None:
+    made = case(tmp_path, "binary", weighted=True)
+    matrix = training_matrix(made.frame, made.rows, made.context())
+    fold = next(iter(matrix.folds(made.summary)))
+    whole = replace(folds.prepare(matrix, made.preparation, fold), warnings=("first", "zweite: ä"))
+    folds.write_fold(whole, tmp_path / "fold")
+    mapped = folds.read_fold(tmp_path / "fold", matrix, fold)
+    for name in ("train", "validation", "target", "truth", "weight", "truth_weight"):
+        array = getattr(mapped, name)
+        np.testing.assert_array_equal(array, getattr(whole, name))
+        assert not array.flags.writeable, name
+    assert mapped.train.flags.c_contiguous
+    assert whole.train.flags.c_contiguous
+    assert mapped.train.flags.aligned
+    assert mapped.warnings == whole.warnings
+
+
+def test_large_folds_are_not_put_on_disk(prepared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = case(tmp_path, "binary")
+    monkeypatch.setattr(folds, "SHARED_BYTES", 10_000)  # all four together take more
+    first = ours(made, "sklearn.naive_bayes.GaussianNB", {})
+    np.testing.assert_array_equal(ours(made, "sklearn.naive_bayes.GaussianNB", {}), first)
+    assert prepared == [0, 1, 2, 3] * 2
+    assert len(list((tmp_path / "derived").glob("derived/*/*"))) == 1  # the matrix
 
 
 def test_folds_beyond_the_bound_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

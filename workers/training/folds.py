@@ -1,24 +1,37 @@
-"""Folds with their preparation applied, kept per process: no candidate changes them, so all trials share them."""
+"""Folds with their preparation applied: no candidate changes them, so all trials on a host share their files.
+
+The first process that comes to a fold prepares it and writes it to the host's cache; every process maps it from there,
+one fold at a time, so that a pool of many processes holds hardly more than a pool of one.
+"""
 
 from __future__ import annotations
 
+import json
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from orchestrator.contracts.documents import Preparation, SplitSummary
+from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.values import digest_of
 from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.matrix import Fold, Matrix, training_matrix
 
-KEPT_BYTES = 256 << 20  # of prepared arrays per process; folds beyond are prepared again for each trial
+KEPT_BYTES = 16 << 20  # of prepared arrays that a process keeps mapped; folds beyond are mapped again for each trial
+WHOLE_BYTES = 256 << 20  # of all training rows prepared, where each segment takes its own of them
+SHARED_BYTES = 4 << 30  # of the prepared folds of one matrix: larger ones are prepared again for each trial
+_VERSION = 1  # of the file's layout
+_ALIGNED = 64  # bytes: libraries copy an array whose numbers do not begin where the processor wants them
+_Derive = Callable[[str, Callable[[Path], None]], Path]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,13 +55,16 @@ class PreparedFold:
 
 
 class PreparedFolds:
-    """The folds of one matrix under one preparation; the first ones are kept as long as they fit."""
+    """The folds of one matrix under one preparation; the first ones are kept at hand as long as they fit."""
 
-    def __init__(self, matrix: Matrix, preparation: Preparation, summary: SplitSummary, kept_bytes: int) -> None:
-        self._matrix, self._preparation = matrix, preparation
-        self._plan = list(matrix.folds(summary))
+    def __init__(
+        self, matrix: Matrix, preparation: Preparation, summary: SplitSummary, key: str, derive: _Derive
+    ) -> None:
+        self._matrix, self._preparation, self._summary = matrix, preparation, summary
+        self._key, self._derive = key, derive
         self._kept: dict[int, PreparedFold] = {}
-        self._room = kept_bytes
+        self._large: set[int] = set()
+        self._room = KEPT_BYTES
         self._whole: NDArray[Any] | None = None
 
     @property
@@ -59,7 +75,7 @@ class PreparedFolds:
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(self._plan)
+        return self._summary.folds
 
     def whole(self) -> NDArray[Any]:
         """All training rows, by a preparation that was fitted on all of them; kept where there is room."""
@@ -70,41 +86,96 @@ class PreparedFolds:
                 self._matrix.frame[feature_columns(self._preparation)], self._matrix.target
             )
         )
-        if made.nbytes <= self._room:
-            self._room -= made.nbytes
+        if made.nbytes <= WHOLE_BYTES:
             self._whole = made
         return made
 
     def __iter__(self) -> Iterator[PreparedFold]:
-        for fold in self._plan:
-            yield self._kept.get(fold.number) or self._prepare(fold)
+        for fold in self._matrix.folds(self._summary):  # found anew: held, positions would take megabytes per process
+            yield self._kept.get(fold.number) or self._shared(fold)
 
-    def _prepare(self, fold: Fold) -> PreparedFold:
-        made = prepare(self._matrix, self._preparation, fold)
+    def _shared(self, fold: Fold) -> PreparedFold:
+        if fold.number in self._large:
+            return prepare(self._matrix, self._preparation, fold)
+        try:
+            made = self._mapped(fold)
+        except FileNotFoundError:  # another process made room between the two steps
+            made = self._mapped(fold)
+        except _TooLarge as found:
+            self._large.add(fold.number)
+            return found.fold
         if made.size <= self._room:
             self._room -= made.size
             self._kept[fold.number] = made
         return made
 
+    def _mapped(self, fold: Fold) -> PreparedFold:
+        def written(target: Path) -> None:
+            made = prepare(self._matrix, self._preparation, fold)
+            if made.size * self._summary.folds > SHARED_BYTES:
+                raise _TooLarge(made)
+            write_fold(made, target)
+
+        return read_fold(self._derive(f"{self._key}/{fold.number}", written), self._matrix, fold)
+
+
+class _TooLarge(Exception):
+    """A fold that is not worth its room in the host's cache."""
+
+    def __init__(self, fold: PreparedFold) -> None:
+        super().__init__(fold.number)
+        self.fold = fold
+
 
 def prepare(matrix: Matrix, preparation: Preparation, fold: Fold) -> PreparedFold:
-    """Fit the preparation on the fold's training rows and apply it to both sides."""
+    """Fit the preparation on the fold's training rows and apply it to both sides.
+
+    The arrays are in C order, as most estimators want them: each trial would make its own copy of any other.
+    """
     transformer = learned(preparation)
     columns = matrix.frame[feature_columns(preparation)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        train = _sealed(transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train]))
-        validation = _sealed(transformer.transform(columns.iloc[fold.validation]))
+        train = np.ascontiguousarray(transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train]))
+        validation = np.ascontiguousarray(transformer.transform(columns.iloc[fold.validation]))
+    return _prepared(matrix, fold, train, validation, texts(caught))
+
+
+def write_fold(made: PreparedFold, target: Path) -> None:
+    """Write what was prepared as three tensors: warnings (JSON), training rows, validation rows."""
+    told = np.frombuffer(json.dumps(made.warnings).encode(), dtype=np.uint8)
+    with pa.OSFile(str(target), "wb") as sink:
+        for array in (told, made.train, made.validation):
+            sink.write(bytes(-sink.tell() % _ALIGNED))
+            pa.ipc.write_tensor(pa.Tensor.from_numpy(array), sink)
+
+
+def read_fold(path: Path, matrix: Matrix, fold: Fold) -> PreparedFold:
+    """Map the file of a fold; it stays mapped as long as the arrays are used."""
+    source = pa.memory_map(str(path))
+    told, train, validation = (_next_array(source) for _ in range(3))
+    return _prepared(matrix, fold, train, validation, tuple(json.loads(told.tobytes())))
+
+
+def _next_array(source: pa.MemoryMappedFile) -> NDArray[Any]:
+    source.seek(source.tell() + -source.tell() % _ALIGNED)
+    array: NDArray[Any] = pa.ipc.read_tensor(source).to_numpy()
+    return array
+
+
+def _prepared(
+    matrix: Matrix, fold: Fold, train: NDArray[Any], validation: NDArray[Any], told: tuple[str, ...]
+) -> PreparedFold:
     weight = matrix.weight
     return PreparedFold(
         number=fold.number,
-        train=train,
+        train=_sealed(train),
         target=_sealed(matrix.target[fold.train]),
         weight=None if weight is None else _sealed(weight[fold.train]),
-        validation=validation,
+        validation=_sealed(validation),
         truth=_sealed(matrix.target[fold.validation]),
         truth_weight=None if weight is None else _sealed(weight[fold.validation]),
-        warnings=texts(caught),
+        warnings=told,
         rows=fold,
     )
 
@@ -131,14 +202,13 @@ def prepared_folds(
     frame: Artifact, rows: Artifact, preparation: Preparation, summary: SplitSummary, context: StageContext
 ) -> PreparedFolds:
     """The folds of these inputs; those of other inputs are let go first."""
-    key = digest_of(
-        [frame.ref.digest, rows.ref.digest, preparation.model_dump(mode="json"), summary.model_dump(mode="json")]
-    )
+    prepared = [preparation.model_dump(mode="json"), summary.model_dump(mode="json")]
+    key = digest_of([_VERSION, frame.ref.digest, rows.ref.digest, *prepared, environment_digest()])
     with _bench.lock:
         if _bench.key != key or _bench.folds is None:
             _bench.key, _bench.folds = None, None
             matrix = training_matrix(frame, rows, context)
-            _bench.folds = PreparedFolds(matrix, preparation, summary, KEPT_BYTES)
+            _bench.folds = PreparedFolds(matrix, preparation, summary, key, context.host_files.derived)
             _bench.key = key
         return _bench.folds
 

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 from orchestrator.store.continuity import standing
+from orchestrator.store.looks import Looks
 from orchestrator.store.manifests import MANIFESTS, generations
 from orchestrator.store.models import Registry
+from tests.faults.ledger.actors import ROWS
 
 if TYPE_CHECKING:
     from tests.faults.ledger.storm import Book, Storm
@@ -18,7 +20,10 @@ def broken_promises(storm: Storm) -> list[str]:
     """Whatever was answered and is gone."""
     found = [line for book in storm.accepted for line in _of_run(storm, book)]
     versions = {one.name for one in Registry(storm.admin, storm.settings).list()}
-    found += [f"lost: {name} was {kind} by {run}" for kind, run, *_, name in storm.promised if name not in versions]
+    judged = {(one.run, str(one.judgements)) for one in Looks(storm.admin, storm.settings).list(ROWS)}
+    for kind, run, *_, name in storm.promised:
+        if (run, name) not in judged if kind == "judged" else name not in versions:
+            found.append(f"lost: {name} was {kind} by {run}")
     found += _ahead(storm)
     return found
 
