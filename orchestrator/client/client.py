@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.client.run import Run
     from orchestrator.client.workflow import Workflow
     from orchestrator.contracts.calls import Plan
+    from orchestrator.contracts.documents import Performance
     from orchestrator.contracts.records import ModelVersion, RunRecord, RunSummary, StageRecord
     from orchestrator.engine.messages import Accepted
     from orchestrator.engine.submission import Submission
@@ -209,6 +210,15 @@ class Client:
         if not self.reachable:
             raise InvalidInput(f"no model is called {reference!r}: there is none yet")
         return self.session().registry.get(reference)
+
+    def performance(self, version: ModelVersion) -> Performance | None:
+        """How large, heavy and fast the version's bundle was when it was packaged; None where nobody knows."""
+        from orchestrator.client.resolving import record_of
+        from orchestrator.report.evidence import Evidence
+
+        session = self.session()
+        record = record_of(session, version.run)
+        return Evidence(record, session.store.read).performance if record is not None else None
 
     # — deciding
 

@@ -314,6 +314,19 @@ class Signature(Value):
     not_servable_because: str | None = None
 
 
+class Performance(Value):
+    """How large, heavy and fast a bundle was when it was packaged or evaluated; measured, so never in a digest."""
+
+    size_bytes: int  # of the bundle's file
+    load_bytes: int  # that became resident by loading it
+    predict_bytes: int | None = None  # more at the peak, while the batch was predicted; None: the host does not tell
+    row_ms: float  # one raw row by itself: the median
+    row_p95_ms: float  # 95 % of them were as fast
+    rows_per_s: float  # of the batch
+    batch_rows: int
+    singles: int  # rows that were asked about by themselves
+
+
 class Registration(Value):
     """What the effect of registering left."""
 

@@ -182,7 +182,7 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
     ranking, registration = evidence.ranking, evidence.registration
     if ranking is None:
         return None
-    preparation, evaluation = evidence.preparation, evidence.evaluation
+    preparation, evaluation, measured = evidence.preparation, evidence.evaluation, evidence.performance
     return {
         "model": registration.model if registration else None,
         "stage": registration.stage if registration else None,
@@ -193,6 +193,7 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation
         else {},
+        "performance": measured and measured.model_dump(mode="json"),
     }
 
 

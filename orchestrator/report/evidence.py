@@ -11,6 +11,7 @@ from orchestrator.contracts.documents import (
     Changes,
     Evaluation,
     Findings,
+    Performance,
     Preparation,
     Profile,
     Ranking,
@@ -137,6 +138,13 @@ class Evidence:
     def evaluation(self) -> Evaluation | None:
         """The champion on the test rows."""
         return self._document("evaluate.model", "evaluation", Evaluation)
+
+    @cached_property
+    def performance(self) -> Performance | None:
+        """How large, heavy and fast the bundle was; None where it was not measured."""
+        stage = self.stage("release.package")
+        measured = stage.measured.get("performance") if stage is not None else None
+        return Performance.model_validate(measured) if measured else None
 
     @cached_property
     def verdicts(self) -> Verdicts | None:

@@ -99,6 +99,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "importance": importance_table(evaluation.importance) if evaluation else None,
         "slices": slice_tables(evaluation, main) if evaluation else [],
         "metric": main,
+        "performance": wording.performance(evidence.performance) if evidence.performance else [],
         "graph": graph_of(record),
         "failed": failed,
         "log": _log(failed, read) if failed else [],

@@ -85,8 +85,8 @@ def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
     tags = check(render(record(kept), kept.read))
     sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
     assert sections == {
-        "gates", "champion", "slices", "charts", "importance", "ranking", "stages", "data", "preparation", "notes",
-        "lineage"
+        "gates", "champion", "performance", "slices", "charts", "importance", "ranking", "stages", "data",
+        "preparation", "notes", "lineage"
     }  # fmt: skip
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -294,3 +294,12 @@ def test_a_ranking_of_very_many_trials_is_cut_and_says_so() -> None:
     assert f"{plural(4000, 'trial')} below these" in page
     assert f"cyclery trials {given.run}" in page
     assert len(page) < 1_000_000
+
+
+def test_what_the_bundle_takes_to_run_is_told_in_units_that_people_use() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    for words in ("52.1 kB", "1.2 MB once loaded, and 340.0 kB more while predicting", "4.2 ms, 95 % within 6.1 ms"):
+        assert words in page, words
+    before = record(kept, upto="gates", status=RunStatus.RUNNING)
+    assert "What it takes to run" not in render(before, kept.read)
