@@ -21,6 +21,7 @@ FUNCTIONS: dict[str, str] = {
     "train.search": "workers.training.search:search",
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
+    "evaluate.fresh": "workers.evaluation.fresh:fresh",
     "evaluate.gates": "workers.evaluation.gates:gates",
     "release.package": "workers.packaging.package:package",
     "release.register": "workers.packaging.register:register",

@@ -98,6 +98,21 @@ class Client:
         accepted = self._submit(session, Submission(plan, session.settings.author, seeded.spec.seed))
         return Run(session, accepted.run, attached=accepted.attached)
 
+    def evaluate(self, reference: str, file: Path, *, new: bool = False) -> Run:
+        """Judge a registered version on labelled rows that it was not trained on, as a run of its own.
+
+        `file` holds the rows, or is a workflow file whose source does. The registry stays as it is.
+        """
+        from orchestrator.client.planning import fresh_plan_for
+        from orchestrator.client.run import Run
+        from orchestrator.engine.submission import Submission
+
+        version = self.model(reference)
+        session = self.session(pools=True)
+        plan = fresh_plan_for(session, version, file)
+        accepted = self._submit(session, Submission(plan, session.settings.author, int(plan.spec["seed"]), new))
+        return Run(session, accepted.run, attached=accepted.attached)
+
     def retry(
         self, run: str, *, from_stage: str | None = None, same_code: bool = False, file: Path | None = None
     ) -> Run:

@@ -278,6 +278,9 @@ class Evaluation(Value):
     # found among all values of all columns with few, worst first
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
+    # of a registered version on rows from elsewhere: NAME@VERSION, and the metrics on the test rows of its training
+    model: str | None = Field(None, exclude_if=unsaid)
+    before: dict[str, Interval] = Field(default_factory=dict, exclude_if=unsaid)
 
 
 class Verdict(Value):

@@ -31,6 +31,13 @@ class EvaluateParams(Value):
     weakest: int = 0  # how many slices are looked for by themselves
 
 
+class FreshParams(EvaluateParams):
+    """A registered version on labelled rows from anywhere, without those that it was trained on."""
+
+    model: str  # NAME@VERSION
+    data: str  # the file of the rows, for messages
+
+
 class MetricGate(Value):
     """A bound that the safe end of a metric's interval must keep."""
 

@@ -67,6 +67,8 @@ TASKS: dict[str, Task] = {
         Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
         Task("train.select", 2, Queue.TRAIN, Purity.PURE, training.SelectParams, ("results", *_ROWS, "summary?", "search?"), ("model", "ranking")),
         Task("evaluate.model", 2, Queue.EVALUATE, Purity.PURE, evaluation.EvaluateParams, ("model", *_ROWS, "prepared?"), ("evaluation", "predictions")),
+        Task("evaluate.fresh", 1, Queue.EVALUATE, Purity.PURE, evaluation.FreshParams,
+             ("bundle", "table", "trained", "before?", "frame?"), ("evaluation", "predictions")),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
              ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?"), ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,

@@ -29,6 +29,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "trials": _trials(evidence),
         "search": _search(evidence),
         "champion": _champion(evidence),
+        "evaluation": _evaluation(evidence),
         "feasibility": _feasibility(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
         "report": report,
@@ -195,6 +196,29 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         else {},
         "performance": measured and measured.model_dump(mode="json"),
     }
+
+
+def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
+    """A registered version on rows from elsewhere; None of other runs."""
+    found, measured = evidence.evaluation, evidence.performance
+    if found is None or found.model is None:
+        return None
+    return {
+        "model": found.model,
+        "rows": found.rows,
+        "metric": metric_asked(evidence),
+        "metrics": {name: _interval(found.metrics[name]) for name in in_order(found.metrics)},
+        "before": {name: _interval(found.before[name]) for name in in_order(found.before)},
+        "slices": [one.model_dump(mode="json") for one in (*found.slices, *found.weakest)],
+        "performance": measured and measured.model_dump(mode="json"),
+        "notes": list(found.notes),
+    }
+
+
+def metric_asked(evidence: Evidence) -> str | None:
+    """The objective's metric, as the stage was told that judged a registered version."""
+    stage = evidence.stage("evaluate.fresh")
+    return (stage.params.get("objective") or {}).get("metric") if stage is not None else None
 
 
 def in_order(metrics: Iterable[str]) -> list[str]:

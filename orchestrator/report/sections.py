@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, SplitSummary, Verdict
+from orchestrator.contracts.documents import Evaluation, Importance, Interval, SplitSummary, Verdict
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Strip, domain, strip
-from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short
+from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short, span
 
 SHOWN = 15  # lines of the ranking that are open to view
 LISTED = 1000  # of which the folded part has the others; a page of 100,000 lines opens nowhere
@@ -32,6 +32,7 @@ class MetricRow:
     method: str
     note: str | None
     main: bool
+    before: str = "–"  # of a registered version: on the test rows of its training
 
 
 def metric_rows(evaluation: Evaluation, main: str | None) -> list[MetricRow]:
@@ -56,7 +57,12 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         method=interval.method,
         note=interval.note,
         main=main,
+        before=_before(evaluation.before.get(name)),
     )
+
+
+def _before(found: Interval | None) -> str:
+    return "–" if found is None or found.value is None else f"{number(found.value)} ({span(found)})"
 
 
 def _scale(metric: str, known: list[float]) -> tuple[float, float]:

@@ -227,6 +227,17 @@ def record(
     return RunRecord(**(fields | changed))
 
 
+def judged_again(kept: Kept) -> RunRecord:
+    """The run of `cyclery evaluate`: ingest, then a registered version on new rows."""
+    before = {"roc_auc": Interval(value=0.995, low=0.99, high=0.999, confidence=0.95, method="bootstrap")}
+    found = evaluation().model_copy(update={"model": "cancer@1", "before": before})
+    made = outputs(kept)
+    ingest = _stage("ingest[patients]", StageState.DONE, 0, made["ingest[patients]"], None, kept)
+    judged = _stage("evaluate", StageState.DONE, 1, {"evaluation": kept.put(found)}, None, kept)
+    judged = judged.model_copy(update={"task": "evaluate.fresh", "measured": {"performance": PERFORMANCE}})
+    return record(kept, run="cancer.evaluate-7f3a", workflow="cancer.evaluate", stages=(ingest, judged))
+
+
 PERFORMANCE = {
     "size_bytes": 52_100, "load_bytes": 1_250_000, "predict_bytes": 340_000, "row_ms": 4.2, "row_p95_ms": 6.1,
     "rows_per_s": 41_500.0, "batch_rows": 143, "singles": 58,

@@ -11,11 +11,13 @@ import pytest
 from orchestrator.contracts.documents import Interval
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.document import run_document
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import headline
 from orchestrator.report.html import render, write_report
 from orchestrator.report.wording import plural
+from tests.unit import report_case
 from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
 
 HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(2)">&"\''
@@ -303,3 +305,22 @@ def test_what_the_bundle_takes_to_run_is_told_in_units_that_people_use() -> None
         assert words in page, words
     before = record(kept, upto="gates", status=RunStatus.RUNNING)
     assert "What it takes to run" not in render(before, kept.read)
+
+
+def test_a_registered_version_on_new_rows_is_told_beside_what_it_had_in_training() -> None:
+    kept = Kept()
+    given = report_case.judged_again(kept)
+    page = check(render(given, kept.read)).text
+    assert "cancer@1 predicts diagnosis with a ROC AUC of 0.993" in page
+    assert "On the test rows of its training it had 0.995 (0.990 to 0.999)." in page
+    assert "cancer@1 on rows it never saw" in page
+    assert "0.995 (0.990 to 0.999)" in page
+    assert "52.1 kB" in page
+    assert "The champion" not in page
+    document = run_document(given, kept.read)
+    assert document["champion"] is None
+    assert document["evaluation"]["model"] == "cancer@1"
+    assert document["evaluation"]["metric"] == "roc_auc"
+    assert document["evaluation"]["before"]["roc_auc"]["value"] == 0.995
+    assert document["evaluation"]["performance"] == report_case.PERFORMANCE
+    assert run_document(record(kept), kept.read)["evaluation"] is None
