@@ -261,6 +261,17 @@ class SliceEvidence(Value):
     metrics: dict[str, Interval]  # at a confidence that allows for how many slices were looked at
 
 
+class TopEvidence(Value):
+    """The rows that a binary model ranks highest."""
+
+    top: str  # as it was asked: `100` or `10 %`
+    rows: int
+    share: float  # of all rows, by weight
+    precision: Interval  # share of them that are positive
+    recall: Interval  # share of the positives that are among them
+    lift: Interval  # precision, in units of the share of positives among all rows
+
+
 class Evaluation(Value):
     """The champion on the test rows."""
 
@@ -271,13 +282,16 @@ class Evaluation(Value):
     classes: tuple[Scalar, ...] = ()
     positive: Scalar = None
     confusion: tuple[tuple[int, ...], ...] = ()  # rows: truth, columns: prediction, in the order of classes
-    curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
+    curves: dict[str, Curve] = Field(
+        default_factory=dict
+    )  # roc, precision_recall, gains, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
     slices: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)  # those that the spec names
     # found among all values of all columns with few, worst first
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
+    tops: tuple[TopEvidence, ...] = Field((), exclude_if=unsaid)  # of binary targets
     # of a registered version on rows from elsewhere: NAME@VERSION, and the metrics on the test rows of its training
     model: str | None = Field(None, exclude_if=unsaid)
     before: dict[str, Interval] = Field(default_factory=dict, exclude_if=unsaid)

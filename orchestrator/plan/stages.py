@@ -230,6 +230,7 @@ def evaluate(draft: Draft) -> None:
         costs=spec.objective.costs,
         slices=asked.slices,
         weakest=asked.weakest,
+        top=asked.top if spec.objective.task == "classification" else (),
     )
     inputs = {"model": _select("model"), **_prepared()}
     if asked.slices or asked.weakest:

@@ -29,6 +29,7 @@ from orchestrator.report.sections import (
     metric_rows,
     ranking_table,
     rule_words,
+    top_rows,
     trial_warnings,
 )
 from orchestrator.report.slices import slice_tables
@@ -97,6 +98,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "threshold": evidence.ranking.threshold if evidence.ranking else None,
         "confusion": confusion_of(evaluation) if evaluation else None,
         "importance": importance_table(evaluation.importance) if evaluation else None,
+        "tops": top_rows(evaluation) if evaluation else [],
         "slices": slice_tables(evaluation, main) if evaluation else [],
         "metric": main,
         "performance": wording.performance(evidence.performance) if evidence.performance else [],

@@ -57,11 +57,11 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         method=interval.method,
         note=interval.note,
         main=main,
-        before=_before(evaluation.before.get(name)),
+        before=_with_ends(evaluation.before.get(name)),
     )
 
 
-def _before(found: Interval | None) -> str:
+def _with_ends(found: Interval | None) -> str:
     return "–" if found is None or found.value is None else f"{number(found.value)} ({span(found)})"
 
 
@@ -69,6 +69,25 @@ def _scale(metric: str, known: list[float]) -> tuple[float, float]:
     """From 0 to 1 for what lies there, so that lines can be compared; from 0 to the largest for errors."""
     greater = metric in METRICS and METRICS[metric].greater_is_better
     return min(0.0, *known), 1.0 if greater else max(1e-12, *known) * 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class TopRow:
+    """The rows that the model ranks highest."""
+
+    top: str
+    rows: int
+    precision: str
+    recall: str
+    lift: str
+
+
+def top_rows(evaluation: Evaluation) -> list[TopRow]:
+    """Each top that was asked for, with intervals."""
+    return [
+        TopRow(one.top, one.rows, *(_with_ends(found) for found in (one.precision, one.recall, one.lift)))
+        for one in evaluation.tops
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from orchestrator.contracts.documents import (
     Registration,
     SliceEvidence,
     SplitSummary,
+    TopEvidence,
     TrialResult,
     Verdict,
     Verdicts,
@@ -96,6 +97,7 @@ def evaluation(feature: str = "radius") -> Evaluation:
         curves={
             "roc": Curve(x=(0, 0, 0.02, 1), y=(0, 0.9, 0.98, 1)),
             "precision_recall": Curve(x=(0, 0.5, 1), y=(1, 1, 0.37)),
+            "gains": Curve(x=(0, 0.37, 1), y=(0, 0.96, 1)),
             "calibration": Curve(x=(0.02, 0.5, 0.98), y=(0, 0.55, 1)),
             "calibration_rows": Curve(x=(0.02, 0.5, 0.98), y=(38, 38, 38)),
         },
@@ -113,7 +115,11 @@ def evaluation(feature: str = "radius") -> Evaluation:
         ),
         weakest=(SliceEvidence(column="b", slice="b=1", rows=40, metrics={"roc_auc": interval(0.91, 0.8, 0.97)}),),
         searched=23,
-    )
+        tops=(
+            TopEvidence(top="10 %", rows=11, share=0.1, precision=interval(1.0, 0.72, 1.0),
+                        recall=interval(0.26, 0.14, 0.42), lift=interval(2.6, 1.4, 4.2)),
+        ),
+    )  # fmt: skip
 
 
 def verdicts(*, passed: bool = True) -> Verdicts:

@@ -87,7 +87,7 @@ def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
     tags = check(render(record(kept), kept.read))
     sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
     assert sections == {
-        "gates", "champion", "performance", "slices", "charts", "importance", "ranking", "stages", "data",
+        "gates", "champion", "performance", "tops", "slices", "charts", "importance", "ranking", "stages", "data",
         "preparation", "notes", "lineage"
     }  # fmt: skip
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
@@ -324,3 +324,11 @@ def test_a_registered_version_on_new_rows_is_told_beside_what_it_had_in_training
     assert document["evaluation"]["before"]["roc_auc"]["value"] == 0.995
     assert document["evaluation"]["performance"] == report_case.PERFORMANCE
     assert run_document(record(kept), kept.read)["evaluation"] is None
+
+
+def test_the_rows_ranked_highest_stand_in_a_table_and_on_the_gains() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    assert "2.600 (1.400 to 4.200)" in page
+    assert "lift 2.600 in the top 10 %" in page
+    assert "Cumulative gains" in page

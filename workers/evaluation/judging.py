@@ -18,6 +18,7 @@ from workers.evaluation.points import point
 from workers.evaluation.rows import TARGET, weights_of
 from workers.evaluation.sample import Sample, sample_from
 from workers.evaluation.slices import Columns, named_slices, weakest_slices
+from workers.evaluation.tops import tops
 from workers.evaluation.units import Units
 
 
@@ -71,6 +72,7 @@ def judge(
         slices=slices.named,
         weakest=slices.weakest,
         searched=slices.searched,
+        tops=tops(sample, params.top, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
     )
     return Judged(evaluation, predictions)
 
