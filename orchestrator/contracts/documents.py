@@ -252,6 +252,36 @@ class Importance(Value):
     std: float
 
 
+class ImportanceEnds(Value):
+    """The 95 % interval of a permutation importance over its repeats: of the shuffling, not of the rows."""
+
+    feature: str
+    low: float
+    high: float
+
+
+class Dependence(Value):
+    """Partial dependence: the answer with all rows at one value of a column, and a band of single rows."""
+
+    feature: str
+    x: tuple[float, ...] = ()  # of a number
+    categories: tuple[str, ...] = ()  # of anything else
+    mean: tuple[float, ...]  # value, or probability of the positive class
+    low: tuple[float, ...]  # a tenth of the rows lies below, each centred
+    high: tuple[float, ...]
+    rows: int
+
+
+class Robustness(Value):
+    """The objective's metric on rows that were made worse."""
+
+    change: Literal["noise", "missing"]
+    column: str | None = None  # that is missing; noise is on all numbers
+    size: float | None = None  # of the noise, in standard deviations of each column
+    value: float | None  # None: the model cannot answer such rows
+    loss: float | None  # against the same rows as they are: positive where it is worse
+
+
 class SliceEvidence(Value):
     """The champion on some of the test rows."""
 
@@ -291,10 +321,18 @@ class Evaluation(Value):
     # found among all values of all columns with few, worst first
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
-    tops: tuple[TopEvidence, ...] = Field((), exclude_if=unsaid)  # of binary targets
     # of a registered version on rows from elsewhere: NAME@VERSION, and the metrics on the test rows of its training
     model: str | None = Field(None, exclude_if=unsaid)
     before: dict[str, Interval] = Field(default_factory=dict, exclude_if=unsaid)
+
+
+class Details(Value):
+    """What an evaluation shows beside its metrics; a document of its own, so that 0.1.0 reads the evaluation."""
+
+    tops: tuple[TopEvidence, ...] = ()  # of binary targets
+    importance: tuple[ImportanceEnds, ...] = ()  # in the order of the evaluation's
+    dependence: tuple[Dependence, ...] = ()  # of the most important columns
+    robustness: tuple[Robustness, ...] = ()
 
 
 class Verdict(Value):

@@ -194,8 +194,15 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation
         else {},
+        "details": _details(evidence),
         "performance": measured and measured.model_dump(mode="json"),
     }
+
+
+def _details(evidence: Evidence) -> dict[str, Any] | None:
+    """What the model leans on and bears, and the rows that it ranks highest."""
+    found = evidence.details
+    return None if found is None else found.model_dump(mode="json")
 
 
 def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
@@ -210,6 +217,7 @@ def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
         "metrics": {name: _interval(found.metrics[name]) for name in in_order(found.metrics)},
         "before": {name: _interval(found.before[name]) for name in in_order(found.before)},
         "slices": [one.model_dump(mode="json") for one in (*found.slices, *found.weakest)],
+        "details": _details(evidence),
         "performance": measured and measured.model_dump(mode="json"),
         "notes": list(found.notes),
     }

@@ -9,6 +9,7 @@ from typing import TypeVar
 from orchestrator.contracts.calls import ArtifactRef
 from orchestrator.contracts.documents import (
     Changes,
+    Details,
     Evaluation,
     Findings,
     Performance,
@@ -139,6 +140,12 @@ class Evidence:
         """The champion on the test rows, or a registered version on rows from elsewhere."""
         found = self._document("evaluate.model", "evaluation", Evaluation)
         return found or self._document("evaluate.fresh", "evaluation", Evaluation)
+
+    @cached_property
+    def details(self) -> Details | None:
+        """What the model leans on and bears; None of runs of 0.1.0."""
+        found = self._document("evaluate.model", "details", Details)
+        return found or self._document("evaluate.fresh", "details", Details)
 
     @cached_property
     def performance(self) -> Performance | None:

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, Interval, SplitSummary, Verdict
+from orchestrator.contracts.documents import (
+    Evaluation,
+    Importance,
+    ImportanceEnds,
+    Interval,
+    SplitSummary,
+    TopEvidence,
+    Verdict,
+)
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
@@ -82,11 +90,11 @@ class TopRow:
     lift: str
 
 
-def top_rows(evaluation: Evaluation) -> list[TopRow]:
+def top_rows(tops: tuple[TopEvidence, ...]) -> list[TopRow]:
     """Each top that was asked for, with intervals."""
     return [
         TopRow(one.top, one.rows, *(_with_ends(found) for found in (one.precision, one.recall, one.lift)))
-        for one in evaluation.tops
+        for one in tops
     ]
 
 
@@ -226,7 +234,7 @@ class ImportanceRow:
 
     feature: str
     mean: str
-    std: str
+    ends: str
     strip: Strip
 
 
@@ -239,20 +247,22 @@ class ImportanceTable:
     others: int
 
 
-def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
-    """Bars from zero, with the spread over the repeats."""
+def importance_table(found: tuple[Importance, ...], known: tuple[ImportanceEnds, ...]) -> ImportanceTable | None:
+    """Bars from zero, with the interval over the repeats, or where it is not known their spread."""
     shown = found[:FEATURES]
     if not shown:
         return None
-    ends = [end for one in shown for end in (one.mean - one.std, one.mean + one.std)]
+    told = {one.feature: (one.low, one.high) for one in known}
+    spans = {one.feature: told.get(one.feature, (one.mean - one.std, one.mean + one.std)) for one in shown}
+    ends = [end for span in spans.values() for end in span]
     within = (min(0.0, *ends) * 1.04, max(0.0, *ends) * 1.04 or 1.0)
     digits = decimals(one.mean for one in shown)
     rows = [
         ImportanceRow(
             feature=one.feature,
             mean=fixed(one.mean, digits),
-            std=fixed(one.std, digits),
-            strip=strip(one.mean, one.mean - one.std, one.mean + one.std, within),
+            ends=" to ".join(fixed(end, digits) for end in spans[one.feature]),
+            strip=strip(one.mean, *spans[one.feature], within),
         )
         for one in shown
     ]

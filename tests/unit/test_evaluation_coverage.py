@@ -83,9 +83,9 @@ SCENES = {
     ),
     "30 values": Scene(values, 30, 500, ("rmse", "mae"), ("median_absolute_error",), ("r2",)),
     "25 groups of values": Scene(errors_in_groups, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
-    "25 groups of classes": Scene(classes_in_groups, 200, 100, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
+    "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
     "values in time": Scene(errors_in_time, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
-    "classes in time": Scene(classes_in_time, 200, 100, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
+    "classes in time": Scene(classes_in_time, 200, 250, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
 }
 
 

@@ -157,3 +157,10 @@ def test_what_a_bundle_takes_to_run_is_a_measured_fact_of_its_run() -> None:
     assert packed["performance"] == report_case.PERFORMANCE
     before = run_document(record(kept, upto="gates", status=RunStatus.RUNNING), kept.read)["champion"]
     assert before["performance"] is None
+
+
+def test_what_the_model_leans_on_and_bears_stands_with_the_champion() -> None:
+    kept = Kept()
+    found = run_document(record(kept), kept.read)["champion"]["details"]
+    assert found == json.loads(report_case.details().model_dump_json())
+    assert run_document(record(kept, upto="select"), kept.read)["champion"]["details"] is None

@@ -87,7 +87,8 @@ def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
     tags = check(render(record(kept), kept.read))
     sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
     assert sections == {
-        "gates", "champion", "performance", "tops", "slices", "charts", "importance", "ranking", "stages", "data",
+        "gates", "champion", "performance", "tops", "slices", "charts", "importance", "effects", "bearing",
+        "ranking", "stages", "data",
         "preparation", "notes", "lineage"
     }  # fmt: skip
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
@@ -332,3 +333,16 @@ def test_the_rows_ranked_highest_stand_in_a_table_and_on_the_gains() -> None:
     assert "2.600 (1.400 to 4.200)" in page
     assert "lift 2.600 in the top 10 %" in page
     assert "Cumulative gains" in page
+
+
+def test_columns_that_move_answers_and_rows_made_worse_are_told() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    assert "The mean answer lies between 0.200 and 0.700 as this column moves" in page
+    assert "answer for malignant" in page
+    assert "a name that i…" in page
+    rows = ["noise of 0.25 SD", "c missing", "radius missing", "b missing"]
+    places = [page.index(words) for words in rows]
+    assert places == sorted(places)  # noise, then the worst first
+    assert "no answer" in page
+    assert "0.0930" in page

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Evaluation, Preparation
+from orchestrator.contracts.documents import Details, Evaluation, Preparation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
@@ -18,10 +18,11 @@ from workers.runtime.context import StageContext
 
 
 class EvaluateOutputs(NamedTuple):
-    """The evidence, and the predictions that it rests on."""
+    """The evidence, the predictions that it rests on, and what the model leans on and bears."""
 
     evaluation: Evaluation
     predictions: pd.DataFrame
+    details: Details
 
 
 def evaluate(

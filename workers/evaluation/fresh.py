@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation
+from orchestrator.contracts.documents import Details, Evaluation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.evaluation import FreshParams
 from workers.evaluation.registered import Given, judge_in_own_process, judge_registered
@@ -16,10 +16,11 @@ from workers.runtime.context import StageContext
 
 
 class FreshOutputs(NamedTuple):
-    """The evidence, and the predictions that it rests on."""
+    """The evidence, the predictions that it rests on, and what the model leans on and bears."""
 
     evaluation: Evaluation
     predictions: pd.DataFrame
+    details: Details
 
 
 def fresh(
@@ -44,4 +45,4 @@ def fresh(
     context.measure("performance", found.performance.model_dump(mode="json"))
     for note in found.evaluation.notes:
         context.log.info("%s", note)
-    return FreshOutputs(found.evaluation, found.predictions)
+    return FreshOutputs(found.evaluation, found.predictions, found.details)

@@ -7,14 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Importance, Preparation, Scalar, SliceEvidence
+from orchestrator.contracts.documents import Details, Evaluation, Importance, Preparation, Scalar, SliceEvidence
 from orchestrator.contracts.evaluation import EvaluateParams
 from workers.evaluation.answers import predicted
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.curves import curves
-from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
+from workers.evaluation.dependence import partial_dependence
+from workers.evaluation.importance import REPEATS, importance_ends, permutation_importance, sampled_rows
 from workers.evaluation.intervals import intervals, names_of
 from workers.evaluation.points import point
+from workers.evaluation.robustness import robustness
 from workers.evaluation.rows import TARGET, weights_of
 from workers.evaluation.sample import Sample, sample_from
 from workers.evaluation.slices import Columns, named_slices, weakest_slices
@@ -23,10 +25,11 @@ from workers.evaluation.units import Units
 
 
 class Judged(NamedTuple):
-    """The evidence, and the predictions that it rests on."""
+    """The evidence, the predictions that it rests on, and what the model leans on and bears."""
 
     evaluation: Evaluation
     predictions: pd.DataFrame
+    details: Details
 
 
 def judge(
@@ -58,6 +61,7 @@ def judge(
     )
     importance = _importance(model, features, test, preparation, params)
     slices = _slices(sample, columns, params)
+    leaned_on = [one.feature for one in importance]
     evaluation = Evaluation(
         kind=preparation.target_kind,
         rows=len(test),
@@ -72,9 +76,23 @@ def judge(
         slices=slices.named,
         weakest=slices.weakest,
         searched=slices.searched,
-        tops=tops(sample, params.top, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
     )
-    return Judged(evaluation, predictions)
+    details = Details(
+        tops=tops(sample, params.top, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
+        importance=importance_ends(importance),
+        dependence=partial_dependence(model, features, preparation, leaned_on, params.seed),
+        robustness=robustness(
+            model,
+            features,
+            test[TARGET].to_numpy(),
+            params.objective.metric,
+            preparation,
+            leaned_on,
+            weights=weights_of(test),
+            seed=params.seed,
+        ),
+    )
+    return Judged(evaluation, predictions, details)
 
 
 class _Slices(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Performance, SignatureColumn
+from orchestrator.contracts.documents import Details, Evaluation, Performance, SignatureColumn
 from orchestrator.contracts.errors import CycleryError, DataError, UserCodeError
 from orchestrator.contracts.evaluation import FreshParams
 from workers.data import cells
@@ -29,7 +29,8 @@ from workers.packaging.raw_rows import raw_table
 from workers.runtime.tables import read_table, write_table
 
 _REFUSED = 3  # exit status: the one line on stderr is meant for people
-_PARAMS, _BEFORE, _FOUND, _MEASURED = "params.json", "before.json", "evaluation.json", "performance.json"
+_PARAMS, _BEFORE, _FOUND = "params.json", "before.json", "evaluation.json"
+_DETAILS, _MEASURED = "details.json", "performance.json"
 _TABLES = ("table", "trained", "frame")
 
 
@@ -50,6 +51,7 @@ class Found(NamedTuple):
 
     evaluation: Evaluation
     predictions: pd.DataFrame
+    details: Details
     performance: Performance
 
 
@@ -93,7 +95,7 @@ def judge_registered(given: Given, *, own_code: bool = False) -> Found:
         "notes": (*notes, *judged.evaluation.notes),
     }
     measured = performance(given.bundle, asked, own_code=own_code)
-    return Found(judged.evaluation.model_copy(update=known), judged.predictions, measured)
+    return Found(judged.evaluation.model_copy(update=known), judged.predictions, judged.details, measured)
 
 
 def _raw(table: pd.DataFrame, manifest: Manifest, params: FreshParams) -> pd.DataFrame:
@@ -211,6 +213,7 @@ def judge_in_own_process(given: Given, workdir: Path) -> Found:
     return Found(
         Evaluation.model_validate_json((workdir / _FOUND).read_bytes()),
         read_table(workdir / "predictions.parquet"),
+        Details.model_validate_json((workdir / _DETAILS).read_bytes()),
         Performance.model_validate_json((workdir / _MEASURED).read_bytes()),
     )
 
@@ -233,6 +236,7 @@ def main(arguments: list[str]) -> int:
         return _REFUSED
     (workdir / _FOUND).write_text(found.evaluation.model_dump_json())
     write_table(found.predictions, workdir / "predictions.parquet")
+    (workdir / _DETAILS).write_text(found.details.model_dump_json())
     (workdir / _MEASURED).write_text(found.performance.model_dump_json())
     return 0
 
