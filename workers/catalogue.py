@@ -24,6 +24,7 @@ FUNCTIONS: dict[str, str] = {
     "train.select": "workers.training.select:select",
     "evaluate.model": "workers.evaluation.evaluate:evaluate",
     "evaluate.spend": "workers.evaluation.spend:spend",
+    "evaluate.fresh": "workers.evaluation.fresh:fresh",
     "evaluate.gates": "workers.evaluation.gates:gates",
     "release.package": "workers.packaging.package:package",
     "release.register": "workers.packaging.register:register",

@@ -11,6 +11,7 @@ from orchestrator.cli.connecting import client_for
 from orchestrator.cli.output import Output, verb
 
 if TYPE_CHECKING:
+    from orchestrator.contracts.documents import Performance
     from orchestrator.contracts.records import ModelVersion
 
 NOTE = click.option("--note", metavar="TEXT", help="Why; kept in the audit log.")
@@ -58,7 +59,8 @@ def model(output: Output, reference: str, folder: Path | None) -> None:
     """Show one model version; with --export copy its bundle, rows, features, trials and evidence."""
     client = client_for(output)
     version = client.model(reference)
-    document = _document(version)
+    measured = client.performance(version)
+    document = _document(version) | {"performance": measured and measured.model_dump(mode="json")}
     if folder is not None:
         from orchestrator.client.exporting import export
 
@@ -67,7 +69,7 @@ def model(output: Output, reference: str, folder: Path | None) -> None:
     if output.as_json:
         output.document(document)
         return
-    _show(output, version)
+    _show(output, version, measured)
     for path in document.get("exported", ()):
         output.show(path)
 
@@ -80,7 +82,7 @@ def _document(version: ModelVersion) -> dict[str, Any]:
     return {"model": version.name, **row}
 
 
-def _show(output: Output, version: ModelVersion) -> None:
+def _show(output: Output, version: ModelVersion, measured: Performance | None) -> None:
     from orchestrator.cli.words import ago, interval, settings_of
     from orchestrator.contracts.documents import DecisionThreshold
 
@@ -91,6 +93,10 @@ def _show(output: Output, version: ModelVersion) -> None:
         output.show(f"Decides: {DecisionThreshold.model_validate(version.threshold).sentence}")
     rows = [(name, interval(value)) for name, value in version.metrics_in_order.items()]
     output.table(("on the test rows", ""), rows)
+    if measured is not None:
+        from orchestrator.report.wording import performance
+
+        output.table(("what it takes to run", ""), performance(measured))
     for reason in version.reasons:
         output.show(f"Refused: {reason}")
     output.show(f"Bundle: {version.digest}")

@@ -43,6 +43,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     _feasibility(output, document.get("feasibility"))
     show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
     show_champion(output, document["champion"], document.get("segments"))
+    show_evaluation(output, document.get("evaluation"))
     show_gates(output, document["gates"])
     if document.get("reuse"):
         output.show(f"  {document['reuse']}")
@@ -119,6 +120,21 @@ def _segments(output: Output, found: dict[str, Any] | None) -> None:
     output.show(f"{found['own']} of {found['segments']} values have their own{f'; not {others}' if others else ''}")
 
 
+def show_evaluation(output: Output, found: dict[str, Any] | None) -> None:
+    """A registered version on rows from elsewhere, beside what it had in its training."""
+    if found is None:
+        return
+    output.show(f"\n{found['model']} on {found['rows']} rows that it was not trained on")
+    before = found["before"]
+    rows = [
+        (name, interval(value), interval(before[name]) if name in before else "–")
+        for name, value in found["metrics"].items()
+    ]
+    output.table(("", "on these rows", "on the test rows of its training"), rows)
+    for note in found["notes"]:
+        output.show(f"Note: {note}")
+
+
 def show_gates(output: Output, gates: list[dict[str, Any]]) -> None:
     """Each gate with its verdict and the reason in words."""
     from rich.text import Text
@@ -148,8 +164,11 @@ def next_commands(record: RunRecord, document: dict[str, Any]) -> list[str]:
     if record.status is RunStatus.FAILED:
         return [*_logs_of_failure(record), f"cyclery retry {run}"]
     model = (document["champion"] or {}).get("model")
+    judged = (document.get("evaluation") or {}).get("model")
     known = {
-        RunStatus.SUCCEEDED: [f"cyclery promote {model}" if model else f"cyclery status {run}"],
+        RunStatus.SUCCEEDED: [
+            f"cyclery model {judged}" if judged else f"cyclery promote {model}" if model else f"cyclery status {run}"
+        ],
         RunStatus.HELD: [f"cyclery approve {run} --note '…'", f"cyclery reject {run} --note '…'"],
         RunStatus.REFUSED: [f"cyclery report {run}", *([f"cyclery trials {run}"] if document["trials"] else [])],
         RunStatus.RUNNING: [f"cyclery watch {run}"],

@@ -34,6 +34,7 @@ GROUPS: dict[str, dict[str, Verb]] = {
     "Models and decisions": {
         "models": Verb("models", "List models with their versions."),
         "model": Verb("models", "Show one version, or export its artifacts."),
+        "evaluate": Verb("evaluating", "Judge a version on new labelled data."),
         "promote": Verb("models", "Put a version into production."),
         "rollback": Verb("models", "Put the version before back into production."),
         "archive": Verb("models", "Take a version out of use."),

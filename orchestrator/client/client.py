@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.client.run import Run
     from orchestrator.client.workflow import Workflow
     from orchestrator.contracts.calls import Plan
+    from orchestrator.contracts.documents import Performance
     from orchestrator.contracts.records import ModelVersion, RunRecord, RunSummary, StageRecord
     from orchestrator.engine.messages import Accepted
     from orchestrator.engine.submission import Submission
@@ -95,6 +96,21 @@ class Client:
         seeded = workflow if seed is None else workflow.seeded(seed)
         plan = feasibility_plan_for(session, seeded)
         accepted = self._submit(session, Submission(plan, session.settings.author, seeded.spec.seed))
+        return Run(session, accepted.run, attached=accepted.attached)
+
+    def evaluate(self, reference: str, file: Path, *, new: bool = False) -> Run:
+        """Judge a registered version on labelled rows that it was not trained on, as a run of its own.
+
+        `file` holds the rows, or is a workflow file whose source does. The registry stays as it is.
+        """
+        from orchestrator.client.planning import fresh_plan_for
+        from orchestrator.client.run import Run
+        from orchestrator.engine.submission import Submission
+
+        version = self.model(reference)
+        session = self.session(pools=True)
+        plan = fresh_plan_for(session, version, file)
+        accepted = self._submit(session, Submission(plan, session.settings.author, int(plan.spec["seed"]), new))
         return Run(session, accepted.run, attached=accepted.attached)
 
     def retry(
@@ -209,6 +225,15 @@ class Client:
         if not self.reachable:
             raise InvalidInput(f"no model is called {reference!r}: there is none yet")
         return self.session().registry.get(reference)
+
+    def performance(self, version: ModelVersion) -> Performance | None:
+        """How large, heavy and fast the version's bundle was when it was packaged; None where nobody knows."""
+        from orchestrator.client.resolving import record_of
+        from orchestrator.report.evidence import Evidence
+
+        session = self.session()
+        record = record_of(session, version.run)
+        return Evidence(record, session.store.read).performance if record is not None else None
 
     # — deciding
 

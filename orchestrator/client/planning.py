@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import cast
 
 from pydantic import ValidationError
 
 from orchestrator.client.code import team_code
+from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
 from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
@@ -23,8 +25,10 @@ from orchestrator.plan.build import build, feasibility_plan
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
 from orchestrator.plan.fingerprints import Fingerprints, Rival
+from orchestrator.plan.fresh import fresh_plan, source_like_that_of
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.rivals import named_rivals, rival_of
+from orchestrator.plan.stages import source_params
 from orchestrator.settings import Settings
 from orchestrator.spec.models import Spec
 
@@ -61,6 +65,21 @@ def feasibility_plan_for(session: Session, workflow: Workflow) -> Plan:
     """The part of the plan that ends with the verdict on the target; the store has what its stages will read."""
     with workflow.placing():
         return feasibility_plan(workflow.spec, _fingerprints(workflow, session.sources, session, upload=True))
+
+
+def fresh_plan_for(session: Session, version: ModelVersion, file: Path) -> Plan:
+    """The plan that judges a version on a data file, or on the source of a workflow file; the store has it then."""
+    record = record_of(session, version.run)
+    if record is None:
+        raise InvalidInput(f"the run {version.run}, which made {version.name}, is no longer known: nothing tells how")
+    if file.suffix.lower() in (".yaml", ".yml"):
+        workflow = Workflow.load(file)
+        name, source = workflow.spec.data.source
+        file, asked = workflow.spec.directory / source.file, source_params(name, source)
+    else:
+        asked = source_like_that_of(version, record, file.name)
+    ref = session.sources.upload(file, session.store)
+    return fresh_plan(version, record, asked, ref, _environments(session), session.store.has)
 
 
 def look_ahead(session: Session, workflow: Workflow) -> Outlook:

@@ -304,6 +304,36 @@ class Importance(Value):
     std: float
 
 
+class ImportanceEnds(Value):
+    """The 95 % interval of a permutation importance over its repeats: of the shuffling, not of the rows."""
+
+    feature: str
+    low: float
+    high: float
+
+
+class Dependence(Value):
+    """Partial dependence: the answer with all rows at one value of a column, and a band of single rows."""
+
+    feature: str
+    x: tuple[float, ...] = ()  # of a number
+    categories: tuple[str, ...] = ()  # of anything else
+    mean: tuple[float, ...]  # value, or probability of the positive class
+    low: tuple[float, ...]  # a tenth of the rows lies below, each centred
+    high: tuple[float, ...]
+    rows: int
+
+
+class Robustness(Value):
+    """The objective's metric on rows that were made worse."""
+
+    change: Literal["noise", "missing"]
+    column: str | None = None  # that is missing; noise is on all numbers
+    size: float | None = None  # of the noise, in standard deviations of each column
+    value: float | None  # None: the model cannot answer such rows
+    loss: float | None  # against the same rows as they are: positive where it is worse
+
+
 class SliceEvidence(Value):
     """The champion on some of the test rows."""
 
@@ -344,6 +374,17 @@ class SegmentsEvidence(Value):
     gain: Gain | None = None
 
 
+class TopEvidence(Value):
+    """The rows that a binary model ranks highest."""
+
+    top: str  # as it was asked: `100` or `10 %`
+    rows: int
+    share: float  # of all rows, by weight
+    precision: Interval  # share of them that are positive
+    recall: Interval  # share of the positives that are among them
+    lift: Interval  # precision, in units of the share of positives among all rows
+
+
 class Evaluation(Value):
     """The champion on the test rows."""
 
@@ -354,7 +395,9 @@ class Evaluation(Value):
     classes: tuple[Scalar, ...] = ()
     positive: Scalar = None
     confusion: tuple[tuple[int, ...], ...] = ()  # rows: truth, columns: prediction, in the order of classes
-    curves: dict[str, Curve] = Field(default_factory=dict)  # roc, precision_recall, calibration, residuals, predicted
+    curves: dict[str, Curve] = Field(
+        default_factory=dict
+    )  # roc, precision_recall, gains, calibration, residuals, predicted
     importance: tuple[Importance, ...] = ()
     notes: tuple[str, ...] = ()
     slices: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)  # those that the spec names
@@ -362,6 +405,9 @@ class Evaluation(Value):
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
     segments: SegmentsEvidence | None = Field(None, exclude_if=unsaid)  # of a routed model
+    # of a registered version on rows from elsewhere: NAME@VERSION, and the metrics on the test rows of its training
+    model: str | None = Field(None, exclude_if=unsaid)
+    before: dict[str, Interval] = Field(default_factory=dict, exclude_if=unsaid)
 
 
 class Spending(Value):
@@ -405,6 +451,15 @@ class Spending(Value):
         return f"{told}: {100 * self.left:.3g} % of alpha is left"
 
 
+class Details(Value):
+    """What an evaluation shows beside its metrics; a document of its own, so that 0.1.0 reads the evaluation."""
+
+    tops: tuple[TopEvidence, ...] = ()  # of binary targets
+    importance: tuple[ImportanceEnds, ...] = ()  # in the order of the evaluation's
+    dependence: tuple[Dependence, ...] = ()  # of the most important columns
+    robustness: tuple[Robustness, ...] = ()
+
+
 class Verdict(Value):
     """One gate's answer; `evidence` holds the numbers that it was judged on."""
 
@@ -438,6 +493,19 @@ class Signature(Value):
     classes: tuple[Scalar, ...] = ()
     servable: bool = True
     not_servable_because: str | None = None
+
+
+class Performance(Value):
+    """How large, heavy and fast a bundle was when it was packaged or evaluated; measured, so never in a digest."""
+
+    size_bytes: int  # of the bundle's file
+    load_bytes: int  # that became resident by loading it
+    predict_bytes: int | None = None  # more at the peak, while the batch was predicted; None: the host does not tell
+    row_ms: float  # one raw row by itself: the median
+    row_p95_ms: float  # 95 % of them were as fast
+    rows_per_s: float  # of the batch
+    batch_rows: int
+    singles: int  # rows that were asked about by themselves
 
 
 class Registration(Value):

@@ -20,6 +20,18 @@ class Slicing(Value):
     bins: tuple[float, ...] | None = None  # rising edges; a bin holds its lower one, the last bin both
 
 
+class Top(Value):
+    """The rows that a binary model ranks highest: so many, or a share of all."""
+
+    rows: int | None = None
+    share: float | None = None
+
+    @property
+    def text(self) -> str:
+        """`100` or `10 %`."""
+        return str(self.rows) if self.share is None else f"{100 * self.share:.6g} %"
+
+
 class EvaluateParams(Value):
     """The champion on the untouched test rows, with intervals."""
 
@@ -31,6 +43,14 @@ class EvaluateParams(Value):
     costs: Costs | None = None  # of a row: the mean is then a metric, `cost`
     slices: tuple[Slicing, ...] = ()
     weakest: int = 0  # how many slices are looked for by themselves
+    top: tuple[Top, ...] = ()  # of binary targets
+
+
+class FreshParams(EvaluateParams):
+    """A registered version on labelled rows from anywhere, without those that it was trained on."""
+
+    model: str  # NAME@VERSION
+    data: str  # the file of the rows, for messages
 
 
 class MetricGate(Value):

@@ -33,10 +33,14 @@ from orchestrator.spec.models import Approve, Per, Source, Spec, Train
 def ingest(draft: Draft) -> None:
     """Each source's bytes become a table."""
     for name, source in draft.spec.data.sources.items():
-        described = source.model_dump(exclude={"file", "format"})
-        params = data.IngestParams(source=name, filename=source.file, format=_format(source), **described)
         inputs: dict[str, Input] = {"file": draft.fingerprints.sources[name]}
-        draft.add("ingest", "data.ingest", params, inputs, identifier=f"ingest[{name}]")
+        draft.add("ingest", "data.ingest", source_params(name, source), inputs, identifier=f"ingest[{name}]")
+
+
+def source_params(name: str, source: Source) -> data.IngestParams:
+    """How a workflow's source is read."""
+    described = source.model_dump(exclude={"file", "format"})
+    return data.IngestParams(source=name, filename=source.file, format=_format(source), **described)
 
 
 def _format(source: Source) -> data.Format:
@@ -278,6 +282,7 @@ def evaluate(draft: Draft) -> None:
         costs=spec.objective.costs,
         slices=asked.slices,
         weakest=asked.weakest,
+        top=asked.top if spec.objective.task == "classification" else (),
     )
     inputs = {"model": _select("model"), **_prepared()}
     if asked.slices or asked.weakest:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from orchestrator.contracts.documents import Curve, DecisionThreshold, Evaluation
+from orchestrator.contracts.documents import Curve, DecisionThreshold, Details, Evaluation, TopEvidence
 from orchestrator.report.geometry import Plot, domain, shares, unit_plot
 from orchestrator.report.wording import number, percent, sentence, short, whole
 
@@ -71,11 +73,13 @@ class Confusion:
     told: str
 
 
-def charts_of(evaluation: Evaluation) -> list[Chart]:
-    """The charts for which the evaluation has curves."""
-    makers = {
+def charts_of(evaluation: Evaluation, details: Details | None = None) -> list[Chart]:
+    """The charts for which the evaluation has curves; the tops of the details stand on the gains."""
+    tops = details.tops if details is not None else ()
+    makers: dict[str, Callable[[Evaluation], Chart]] = {
         "roc": _roc,
         "precision_recall": _precision_recall,
+        "gains": partial(_gains, tops=tops),
         "calibration": _calibration,
         "predicted": _predicted,
         "residuals": _residuals,
@@ -121,6 +125,36 @@ def _precision_recall(evaluation: Evaluation) -> Chart:
         x_title="recall: share of positives found",
         y_title="precision",
         lines=tuple(lines),
+        notes=tuple(notes),
+    )
+
+
+def _gains(evaluation: Evaluation, tops: tuple[TopEvidence, ...]) -> Chart:
+    plot, curve = unit_plot(), evaluation.curves["gains"]
+    line = plot.path(curve)
+    shown = [one for one in tops if one.recall.value is not None and one.lift.value is not None]
+    places = [(plot.at_x(one.share), plot.at_y(one.recall.value or 0.0)) for one in shown]
+    notes = [
+        Note(min(x + 9, plot.inner_right - 90), y + 14, f"lift {number(one.lift.value)} in the top {one.top}")
+        for (x, y), one in zip(places, shown, strict=True)
+    ]
+    base = evaluation.dummy.get("average_precision")  # of the dummy it is the share of positives
+    perfect = Curve(x=(0.0, base or 0.0, 1.0), y=(0.0, 1.0, 1.0))
+    return Chart(
+        key="gains",
+        title="Cumulative gains",
+        told="How many of the positives are among the rows that it ranks highest; the diagonal is a random order, a "
+        "thin line a perfect one. The lift is how many times more than a random order finds.",
+        plot=plot,
+        x_title="share of the rows, highest score first",
+        y_title="found: share of positives",
+        lines=(
+            Line(plot.area(line, curve), "area"),
+            Line(_diagonal(plot), "reference"),
+            *((Line(plot.path(perfect), "line thin"),) if base is not None else ()),
+            Line(line, "line"),
+        ),
+        points=tuple((x, y, 4.5) for x, y in places),
         notes=tuple(notes),
     )
 

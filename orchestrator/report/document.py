@@ -29,6 +29,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "trials": _trials(evidence),
         "search": _search(evidence),
         "champion": _champion(evidence),
+        "evaluation": _evaluation(evidence),
         "feasibility": _feasibility(evidence),
         "segments": _segments(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
@@ -193,7 +194,7 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
     ranking, registration = evidence.ranking, evidence.registration
     if ranking is None:
         return None
-    preparation, evaluation = evidence.preparation, evidence.evaluation
+    preparation, evaluation, measured = evidence.preparation, evidence.evaluation, evidence.performance
     return {
         "model": registration.model if registration else None,
         "stage": registration.stage if registration else None,
@@ -206,7 +207,39 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         "metrics": {name: _interval(evaluation.metrics[name]) for name in in_order(evaluation.metrics)}
         if evaluation
         else {},
+        "details": _details(evidence),
+        "performance": measured and measured.model_dump(mode="json"),
     }
+
+
+def _details(evidence: Evidence) -> dict[str, Any] | None:
+    """What the model leans on and bears, and the rows that it ranks highest."""
+    found = evidence.details
+    return None if found is None else found.model_dump(mode="json")
+
+
+def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
+    """A registered version on rows from elsewhere; None of other runs."""
+    found, measured = evidence.evaluation, evidence.performance
+    if found is None or found.model is None:
+        return None
+    return {
+        "model": found.model,
+        "rows": found.rows,
+        "metric": metric_asked(evidence),
+        "metrics": {name: _interval(found.metrics[name]) for name in in_order(found.metrics)},
+        "before": {name: _interval(found.before[name]) for name in in_order(found.before)},
+        "slices": [one.model_dump(mode="json") for one in (*found.slices, *found.weakest)],
+        "details": _details(evidence),
+        "performance": measured and measured.model_dump(mode="json"),
+        "notes": list(found.notes),
+    }
+
+
+def metric_asked(evidence: Evidence) -> str | None:
+    """The objective's metric, as the stage was told that judged a registered version."""
+    stage = evidence.stage("evaluate.fresh")
+    return (stage.params.get("objective") or {}).get("metric") if stage is not None else None
 
 
 def in_order(metrics: Iterable[str]) -> list[str]:

@@ -9,9 +9,11 @@ from typing import TypeVar
 from orchestrator.contracts.calls import ArtifactRef
 from orchestrator.contracts.documents import (
     Changes,
+    Details,
     Evaluation,
     Findings,
     ParameterEffects,
+    Performance,
     Preparation,
     Profile,
     Ranking,
@@ -152,8 +154,22 @@ class Evidence:
 
     @cached_property
     def evaluation(self) -> Evaluation | None:
-        """The champion on the test rows."""
-        return self._document("evaluate.model", "evaluation", Evaluation)
+        """The champion on the test rows, or a registered version on rows from elsewhere."""
+        found = self._document("evaluate.model", "evaluation", Evaluation)
+        return found or self._document("evaluate.fresh", "evaluation", Evaluation)
+
+    @cached_property
+    def details(self) -> Details | None:
+        """What the model leans on and bears; None of runs of 0.1.0."""
+        found = self._document("evaluate.model", "details", Details)
+        return found or self._document("evaluate.fresh", "details", Details)
+
+    @cached_property
+    def performance(self) -> Performance | None:
+        """How large, heavy and fast the bundle was; None where it was not measured."""
+        stage = self.stage("release.package") or self.stage("evaluate.fresh")
+        measured = stage.measured.get("performance") if stage is not None else None
+        return Performance.model_validate(measured) if measured else None
 
     @cached_property
     def verdicts(self) -> Verdicts | None:

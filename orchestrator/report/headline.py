@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 
+from orchestrator.contracts.documents import Evaluation
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus, StageState
-from orchestrator.report.document import error_of, failed_stage
+from orchestrator.report.document import error_of, failed_stage, metric_asked
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.wording import number, plural, sentence, span, spoken
 
@@ -45,7 +46,7 @@ def headline(evidence: Evidence) -> Headline:
 
 def target_of(evidence: Evidence) -> str:
     """The name of what is predicted."""
-    for task in ("evaluate.model", "train.select", "features.build"):
+    for task in ("evaluate.model", "evaluate.fresh", "train.select", "features.build"):
         stage = evidence.stage(task)
         name = (stage.params.get("objective") or {}).get("predict") if stage else None
         if name:
@@ -58,7 +59,7 @@ def metric_of(evidence: Evidence) -> str | None:
     """The objective's metric."""
     if evidence.ranking is not None:
         return evidence.ranking.metric
-    return evidence.results[0].metric if evidence.results else None
+    return evidence.results[0].metric if evidence.results else metric_asked(evidence)
 
 
 def goal_of(evidence: Evidence) -> float | None:
@@ -71,18 +72,35 @@ def goal_of(evidence: Evidence) -> float | None:
 
 def _claim(evidence: Evidence) -> str | None:
     ranking, evaluation = evidence.ranking, evidence.evaluation
+    if evaluation is not None and evaluation.model is not None:
+        return _told(evaluation.model, evaluation, evidence)
     if ranking is None:
         return None
-    who, target = ranking.who, target_of(evidence)
+    who = ranking.who
     if evaluation is None:
-        return f"{who} was the best of {plural(len(ranking.trials), 'trial')} at predicting {target}."
-    found = evaluation.metrics.get(ranking.metric)
+        return f"{who} was the best of {plural(len(ranking.trials), 'trial')} at predicting {target_of(evidence)}."
+    return _told(who, evaluation, evidence)
+
+
+def _told(who: str, evaluation: Evaluation, evidence: Evidence) -> str:
+    """How well the model does what it is for."""
+    target, metric = target_of(evidence), metric_of(evidence) or ""
+    found = evaluation.metrics.get(metric)
     rows = f"on {plural(evaluation.rows, 'row')} it never saw"
     if found is None or found.value is None:
         why = f" ({found.note})" if found and found.note else ""
-        return f"{who} predicts {target}; its {ranking.metric} is undefined{why} {rows}."
+        return f"{who} predicts {target}; its {metric} is undefined{why} {rows}."
     sure = f"{100 * found.confidence:.4g} % interval {span(found)}"
-    return f"{who} predicts {target} with {spoken(ranking.metric)} of {number(found.value)} ({sure}) {rows}."
+    return f"{who} predicts {target} with {spoken(metric)} of {number(found.value)} ({sure}) {rows}."
+
+
+def _before(evidence: Evidence) -> str:
+    """What a registered version had on the test rows of its training."""
+    evaluation, metric = evidence.evaluation, metric_of(evidence)
+    found = evaluation.before.get(metric or "") if evaluation is not None else None
+    if found is None or found.value is None:
+        return ""
+    return f"On the test rows of its training it had {number(found.value)} ({span(found)})."
 
 
 def _gates(evidence: Evidence) -> str:
@@ -96,6 +114,8 @@ def _gates(evidence: Evidence) -> str:
 
 def _registered(evidence: Evidence) -> tuple[str, str | None]:
     gates, registration = _gates(evidence), evidence.registration
+    if evidence.evaluation is not None and evidence.evaluation.model is not None:
+        return _before(evidence), f"cyclery model {evidence.evaluation.model}"
     if registration is None:
         return gates, None
     return f"{gates} Registered as {registration.model}.".strip(), f"cyclery promote {registration.model}"

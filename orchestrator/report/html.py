@@ -12,12 +12,14 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from orchestrator.contracts.documents import Details
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import as_file_name
 from orchestrator.report import wording
 from orchestrator.report.charts import Chart, charts_of, confusion_of, threshold_chart
 from orchestrator.report.document import failed_stage, moment, seconds_of
+from orchestrator.report.effects import bearing_table, effect_charts
 from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
@@ -30,6 +32,7 @@ from orchestrator.report.sections import (
     metric_rows,
     ranking_table,
     rule_words,
+    top_rows,
     trial_warnings,
 )
 from orchestrator.report.segments import segments_section
@@ -81,6 +84,7 @@ def _environment() -> Environment:
 def _page(record: RunRecord, read: Read) -> dict[str, Any]:
     evidence = Evidence(record, read)
     evaluation, main = evidence.evaluation, metric_of(evidence)
+    details = evidence.details or Details()
     failed = failed_stage(record)
     page = {
         "record": record,
@@ -100,10 +104,14 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "charts": _charts(evidence),
         "threshold": evidence.ranking.threshold if evidence.ranking else None,
         "confusion": confusion_of(evaluation) if evaluation else None,
-        "importance": importance_table(evaluation.importance) if evaluation else None,
+        "importance": importance_table(evaluation.importance, details.importance) if evaluation else None,
+        "tops": top_rows(details.tops),
+        "effects": effect_charts(evaluation, details.dependence) if evaluation else [],
+        "bearing": bearing_table(details.robustness),
         "slices": slice_tables(evaluation, main) if evaluation else [],
         "segments": segments_section(evidence),
         "metric": main,
+        "performance": wording.performance(evidence.performance) if evidence.performance else [],
         "graph": graph_of(record),
         "failed": failed,
         "log": _log(failed, read) if failed else [],
@@ -123,7 +131,7 @@ def _read_all(evidence: Evidence) -> Evidence:
 
 def _charts(evidence: Evidence) -> list[Chart]:
     """Those of the champion's answers, then that of its threshold."""
-    drawn = charts_of(evidence.evaluation) if evidence.evaluation else []
+    drawn = charts_of(evidence.evaluation, evidence.details) if evidence.evaluation else []
     threshold = evidence.ranking.threshold if evidence.ranking else None
     tuned = threshold_chart(threshold) if threshold else None
     return [*drawn, tuned] if tuned else drawn

@@ -7,12 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Importance, SplitSummary, Verdict
+from orchestrator.contracts.documents import (
+    Evaluation,
+    Importance,
+    ImportanceEnds,
+    Interval,
+    SplitSummary,
+    TopEvidence,
+    Verdict,
+)
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Strip, domain, strip
-from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short
+from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short, span
 
 SHOWN = 15  # lines of the ranking that are open to view
 LISTED = 1000  # of which the folded part has the others; a page of 100,000 lines opens nowhere
@@ -32,6 +40,7 @@ class MetricRow:
     method: str
     note: str | None
     main: bool
+    before: str = "–"  # of a registered version: on the test rows of its training
 
 
 def metric_rows(evaluation: Evaluation, main: str | None) -> list[MetricRow]:
@@ -56,13 +65,37 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         method=interval.method,
         note=interval.note,
         main=main,
+        before=_with_ends(evaluation.before.get(name)),
     )
+
+
+def _with_ends(found: Interval | None) -> str:
+    return "–" if found is None or found.value is None else f"{number(found.value)} ({span(found)})"
 
 
 def _scale(metric: str, known: list[float]) -> tuple[float, float]:
     """From 0 to 1 for what lies there, so that lines can be compared; from 0 to the largest for errors."""
     greater = metric in METRICS and METRICS[metric].greater_is_better
     return min(0.0, *known), 1.0 if greater else max(1e-12, *known) * 1.05
+
+
+@dataclass(frozen=True, slots=True)
+class TopRow:
+    """The rows that the model ranks highest."""
+
+    top: str
+    rows: int
+    precision: str
+    recall: str
+    lift: str
+
+
+def top_rows(tops: tuple[TopEvidence, ...]) -> list[TopRow]:
+    """Each top that was asked for, with intervals."""
+    return [
+        TopRow(one.top, one.rows, *(_with_ends(found) for found in (one.precision, one.recall, one.lift)))
+        for one in tops
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +234,7 @@ class ImportanceRow:
 
     feature: str
     mean: str
-    std: str
+    ends: str
     strip: Strip
 
 
@@ -214,20 +247,22 @@ class ImportanceTable:
     others: int
 
 
-def importance_table(found: tuple[Importance, ...]) -> ImportanceTable | None:
-    """Bars from zero, with the spread over the repeats."""
+def importance_table(found: tuple[Importance, ...], known: tuple[ImportanceEnds, ...]) -> ImportanceTable | None:
+    """Bars from zero, with the interval over the repeats, or where it is not known their spread."""
     shown = found[:FEATURES]
     if not shown:
         return None
-    ends = [end for one in shown for end in (one.mean - one.std, one.mean + one.std)]
+    told = {one.feature: (one.low, one.high) for one in known}
+    spans = {one.feature: told.get(one.feature, (one.mean - one.std, one.mean + one.std)) for one in shown}
+    ends = [end for span in spans.values() for end in span]
     within = (min(0.0, *ends) * 1.04, max(0.0, *ends) * 1.04 or 1.0)
     digits = decimals(one.mean for one in shown)
     rows = [
         ImportanceRow(
             feature=one.feature,
             mean=fixed(one.mean, digits),
-            std=fixed(one.std, digits),
-            strip=strip(one.mean, one.mean - one.std, one.mean + one.std, within),
+            ends=" to ".join(fixed(end, digits) for end in spans[one.feature]),
+            strip=strip(one.mean, *spans[one.feature], within),
         )
         for one in shown
     ]

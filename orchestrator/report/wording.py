@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.documents import Interval, Performance
 from orchestrator.contracts.estimators import told
 
 SHORT = {
@@ -94,7 +94,7 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
+        return f"{1000 * seconds:.{0 if seconds >= 0.01 else 1}f} ms"
     if seconds < 100:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -108,6 +108,17 @@ def size(count: int) -> str:
         if count < 1000 * step or unit == "GB":
             return f"{count / step:.0f} {unit}" if unit == "B" else f"{count / step:.1f} {unit}"
     raise AssertionError(count)
+
+
+def performance(found: Performance) -> list[tuple[str, str]]:
+    """How large, heavy and fast a bundle is, as name and value."""
+    peak = f", and {size(found.predict_bytes)} more while predicting" if found.predict_bytes else ""
+    return [
+        ("size of the bundle", size(found.size_bytes)),
+        ("memory", f"{size(found.load_bytes)} once loaded{peak}"),
+        ("one row", f"{duration(found.row_ms / 1000)}, 95 % within {duration(found.row_p95_ms / 1000)}"),
+        ("in a batch", f"{whole(found.rows_per_s)} rows a second ({plural(found.batch_rows, 'row')} at once)"),
+    ]
 
 
 def parameters(params: dict[str, Any]) -> str:

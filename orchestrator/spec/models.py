@@ -29,6 +29,7 @@ from orchestrator.contracts.evaluation import (
     OwnGate,
     SizeGate,
     Slicing,
+    Top,
 )
 from orchestrator.contracts.training import SearchMethod, Segmenting, Weights
 from orchestrator.contracts.values import Value
@@ -329,12 +330,18 @@ SliceForm = Annotated[
 ]
 
 
+TopForm = Annotated[Top, BeforeValidator(shorthand.top_form, json_schema_input_type=Top | int | float | str)]
+
+
 class Evaluation(Value):
     """What is looked at beside all test rows together."""
 
     slices: tuple[SliceForm, ...] = Field((), description="columns whose values, or bins, are judged by themselves")
     weakest: int = Field(
         0, ge=0, le=50, description="so many of the weakest slices are found among columns with few values"
+    )
+    top: tuple[TopForm, ...] = Field(
+        (Top(share=0.1),), description="two classes: precision, recall and lift of the rows ranked highest: 100 or 10%"
     )
 
 

@@ -184,6 +184,18 @@ def slice_form(value: Any) -> Any:
     return {"column": column, "bins" if numbers else "values": tuple(chosen)}
 
 
+def top_form(value: Any) -> Any:
+    """`100` stands for so many rows, `10%` or `0.1` for a share of them."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return value
+    if isinstance(value, int):
+        return {"rows": value}
+    share = _share(value)
+    if not isinstance(share, float):
+        raise ValueError(f"a top is a number of rows or a share of them, 100 or 10%, not {value!r}")
+    return {"share": share}
+
+
 def gate_form(value: Any) -> Any:
     """`METRIC >= NUMBER` and `beats: NAME by MARGIN` as text stand for the long forms, which get their `text`."""
     if isinstance(value, str):

@@ -23,6 +23,21 @@ def check_slices(review: Review) -> None:
             review.note(at, f"bins of {slicing.column} are two or more rising numbers, the edges: [0, 30, 60, 120]")
     for index, gate in enumerate(review.spec.gates):
         _check_gate(review, gate, ("gates", index))
+    _check_tops(review)
+
+
+def _check_tops(review: Review) -> None:
+    asked = review.spec.evaluation
+    if "top" in asked.model_fields_set and asked.top and review.spec.objective.task == "regression":
+        review.note(("evaluation", "top"), "a top is of rows that a model of two classes ranks; this is a regression")
+    for index, top in enumerate(asked.top):
+        at: tuple[Step, ...] = ("evaluation", "top", index)
+        if (top.rows is None) == (top.share is None):
+            review.note(at, "a top is `rows` or `share`: 100 rows, or 10% of them")
+        elif top.rows is not None and top.rows < 1:
+            review.note(at, f"a top has at least one row, not {top.rows}")
+        elif top.share is not None and not 0 < top.share < 1:
+            review.note(at, f"a share of the rows lies between 0 and 1, not {top.share:g}")
 
 
 def _rising(edges: tuple[float, ...]) -> bool:

@@ -43,6 +43,7 @@ DOCUMENTS = {
     "ranking": report_case.ranking(),
     "preparation": report_case.preparation(),
     "evaluation": report_case.evaluation(),
+    "details": report_case.details(),
     "registration": Registration(model="churn@1", stage="candidate"),
 }
 

@@ -13,10 +13,13 @@ from orchestrator.contracts.documents import (
     Changes,
     ColumnProfile,
     Curve,
+    Dependence,
+    Details,
     Evaluation,
     Finding,
     Findings,
     Importance,
+    ImportanceEnds,
     Interval,
     Preparation,
     PreparedColumn,
@@ -24,8 +27,10 @@ from orchestrator.contracts.documents import (
     RankedTrial,
     Ranking,
     Registration,
+    Robustness,
     SliceEvidence,
     SplitSummary,
+    TopEvidence,
     TrialResult,
     Verdict,
     Verdicts,
@@ -96,6 +101,7 @@ def evaluation(feature: str = "radius") -> Evaluation:
         curves={
             "roc": Curve(x=(0, 0, 0.02, 1), y=(0, 0.9, 0.98, 1)),
             "precision_recall": Curve(x=(0, 0.5, 1), y=(1, 1, 0.37)),
+            "gains": Curve(x=(0, 0.37, 1), y=(0, 0.96, 1)),
             "calibration": Curve(x=(0.02, 0.5, 0.98), y=(0, 0.55, 1)),
             "calibration_rows": Curve(x=(0.02, 0.5, 0.98), y=(38, 38, 38)),
         },
@@ -114,6 +120,28 @@ def evaluation(feature: str = "radius") -> Evaluation:
         weakest=(SliceEvidence(column="b", slice="b=1", rows=40, metrics={"roc_auc": interval(0.91, 0.8, 0.97)}),),
         searched=23,
     )
+
+
+def details(feature: str = "radius") -> Details:
+    return Details(
+        importance=(ImportanceEnds(feature=feature, low=0.026, high=0.036),),
+        dependence=(
+            Dependence(feature=feature, x=(1, 2, 3), mean=(0.2, 0.4, 0.7), low=(0.1, 0.3, 0.6), high=(0.3, 0.5, 0.8),
+                       rows=114),
+            Dependence(feature="b", categories=("red", "a name that is very long"), mean=(0.3, 0.4), low=(0.2, 0.2),
+                       high=(0.5, 0.6), rows=114),
+        ),
+        robustness=(
+            Robustness(change="noise", size=0.25, value=0.98, loss=0.013),
+            Robustness(change="missing", column="b", value=0.99, loss=0.003),
+            Robustness(change="missing", column=feature, value=0.9, loss=0.093),
+            Robustness(change="missing", column="c", value=None, loss=None),
+        ),
+        tops=(
+            TopEvidence(top="10 %", rows=11, share=0.1, precision=interval(1.0, 0.72, 1.0),
+                        recall=interval(0.26, 0.14, 0.42), lift=interval(2.6, 1.4, 4.2)),
+        ),
+    )  # fmt: skip
 
 
 def verdicts(*, passed: bool = True) -> Verdicts:
@@ -185,7 +213,7 @@ def outputs(kept: Kept, *, passed: bool = True) -> dict[str, dict[str, ArtifactR
                                           test_rows=114, fold_rows=(91, 91, 90, 90, 90))},
         "features": {"preparation": preparation()},
         "select": {"ranking": ranking()},
-        "evaluate": {"evaluation": evaluation()},
+        "evaluate": {"evaluation": evaluation(), "details": details()},
         "gates": {"verdicts": verdicts(passed=passed)},
         "register": {"registration": Registration(model="cancer@1", stage=stage)},  # type: ignore[arg-type]
     }  # fmt: skip
@@ -227,6 +255,29 @@ def record(
     return RunRecord(**(fields | changed))
 
 
+def judged_again(kept: Kept) -> RunRecord:
+    """The run of `cyclery evaluate`: ingest, then a registered version on new rows."""
+    before = {"roc_auc": Interval(value=0.995, low=0.99, high=0.999, confidence=0.95, method="bootstrap")}
+    found = evaluation().model_copy(update={"model": "cancer@1", "before": before})
+    made = outputs(kept)
+    ingest = _stage("ingest[patients]", StageState.DONE, 0, made["ingest[patients]"], None, kept)
+    judged = _stage(
+        "evaluate", StageState.DONE, 1, {"evaluation": kept.put(found), "details": kept.put(details())}, None, kept
+    )
+    judged = judged.model_copy(update={"task": "evaluate.fresh", "measured": {"performance": PERFORMANCE}})
+    return record(kept, run="cancer.evaluate-7f3a", workflow="cancer.evaluate", stages=(ingest, judged))
+
+
+PERFORMANCE = {
+    "size_bytes": 52_100, "load_bytes": 1_250_000, "predict_bytes": 340_000, "row_ms": 4.2, "row_p95_ms": 6.1,
+    "rows_per_s": 41_500.0, "batch_rows": 143, "singles": 58,
+}  # fmt: skip
+_MEASURED: dict[str, dict[str, Any]] = {
+    "evaluate.model": {"environment": {"python": "3.13", "scikit-learn": "1.9.1"}},
+    "release.package": {"performance": PERFORMANCE},
+}
+
+
 def _stage(
     name: str,
     state: StageState,
@@ -256,6 +307,6 @@ def _stage(
         log=kept.put(b"reading rows\nthe last line before the end\n") if state is StageState.FAILED else None,
         params={"source": "patients", "filename": "patients.csv"} if ingest else {"objective": OBJECTIVE},
         sources={"file": kept.put(b"a,b\n1,2\n")} if ingest else {},
-        measured={"environment": {"python": "3.13", "scikit-learn": "1.9.1"}} if task == "evaluate.model" else {},
+        measured=_MEASURED.get(task, {}) if state is StageState.DONE else {},
         code=Code(snapshot=kept.put(b"zip"), entry="team.clean:tidy") if name == "prepare" else None,
     )

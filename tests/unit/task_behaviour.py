@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import ArtifactRef, Kind, Purity, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Kind, Output, Purity, StageCall
 from orchestrator.contracts.tasks import TASKS, purity_of
 from orchestrator.contracts.values import canonical
 from orchestrator.engine.messages import Spent
 from orchestrator.plan.build import build
 from orchestrator.plan.fingerprints import Fingerprints
 from orchestrator.store.artifacts import ArtifactStore
-from tests.unit import task_samples
+from tests.unit import task_samples, whole_case
 from tests.unit.training_case import Quiet
 from workers.catalogue import function_of
 from workers.runtime.codecs import Desk
@@ -35,6 +35,7 @@ RECORD = Path(__file__).with_name("task_behaviour.json")
 # Another BLAS sums in another order: numbers differ for us when they differ in their fourth digit.
 RELATIVE, ABSOLUTE, DIGITS = 5e-4, 1e-6, 6
 WORDING = frozenset({"sentence", "reason", "reasons", "message"})  # better words are no other behaviour
+AGAIN = "tumours"  # whose model is judged once more, as a registered one
 LISTED = 12  # entries of a list that are kept one by one
 Described = dict[str, dict[str, Any]]  # "task@version" → "workflow/stage" → {"asked", "outputs"}
 
@@ -56,8 +57,10 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
     outputs: dict[str, dict[str, ArtifactRef]] = {}
     joined: dict[str, list[str]] = {}
     waiting = list(build(spec, Fingerprints(sources=sources)).stages)
+    done: list[StageCall] = []
     while waiting:
         call = waiting.pop(0)
+        done.append(call)
         if purity_of(call) is Purity.EFFECT:  # a registry's, or an account's: not a function of its inputs
             outputs[call.id] = {}
             continue
@@ -73,6 +76,19 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
             joined.setdefault(join, []).extend(one.id for one in context.grown)
         described = {name: _described(ref, store) for name, ref in outputs[call.id].items()}
         yield call, {"asked": _asked(call), "outputs": described}
+        if call.id == "package" and file.stem == AGAIN:
+            waiting += [
+                one.model_copy(update={"id": f"again-{one.id}", "inputs": _again(one.inputs)})
+                for one in whole_case.judged_again(spec, done, outputs, next(iter(sources.values()))).stages
+            ]
+
+
+def _again(inputs: dict[str, Any]) -> dict[str, Any]:
+    """Inputs from the stages of the second plan, beside those of the first."""
+    return {
+        name: one.model_copy(update={"stage": f"again-{one.stage}"}) if isinstance(one, Output) else one
+        for name, one in inputs.items()
+    }
 
 
 def _asked(call: StageCall) -> str:

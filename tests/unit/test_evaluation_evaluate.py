@@ -73,7 +73,7 @@ def test_evidence_is_the_same_bytes_each_time_and_holds_no_nan() -> None:
 
 def test_curves_are_short_and_reach_both_ends() -> None:
     curves = run(YES_NO, LogisticRegression(), "roc_auc", "Yes").evaluation.curves
-    assert set(curves) == {"roc", "precision_recall", "calibration", "calibration_rows"}
+    assert set(curves) == {"roc", "precision_recall", "gains", "calibration", "calibration_rows"}
     assert all(len(curve.x) == len(curve.y) <= 200 for curve in curves.values())
     assert (curves["roc"].x[0], curves["roc"].y[0], curves["roc"].x[-1], curves["roc"].y[-1]) == (0, 0, 1, 1)
     assert sum(curves["calibration_rows"].y) == TEST.sum()
@@ -167,7 +167,7 @@ def test_a_split_in_time_is_judged_in_the_order_of_time() -> None:
     params = EvaluateParams(objective=objective("mae", classes=False), resamples=100)
     outputs = evaluate(model, frame, rows, preparation, params=params)
     assert rows.loc[outputs.predictions.index, "order"].is_monotonic_increasing
-    assert any("blocks of 5 rows" in note for note in outputs.evaluation.notes)
+    assert any("blocks of 10 rows" in note for note in outputs.evaluation.notes)
 
 
 def test_no_test_row_is_an_error_of_the_data() -> None:

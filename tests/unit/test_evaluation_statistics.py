@@ -67,4 +67,4 @@ def test_blocks_are_neighbours_of_the_stated_length() -> None:
     units = by_time(1000)
     first = np.zeros((1, 1000))
     first[0, 995] = 1
-    assert np.flatnonzero(units.spread(first)[0]).tolist() == [*range(5), *range(995, 1000)]
+    assert np.flatnonzero(units.spread(first)[0]).tolist() == [*range(15), *range(995, 1000)]

@@ -171,3 +171,11 @@ def test_the_plan_carries_the_spec_and_the_run_options():
     plan = plan_of(train=GRID, run={"on_failure": "continue", "max_parallel": 3})
     assert (plan.on_failure, plan.max_parallel) == ("continue", 3)
     assert plan.spec["objective"]["predict"] == "churn"
+
+
+def test_the_rows_ranked_highest_are_asked_of_classes_alone():
+    top = call(plan_of(evaluation={"top": (50, "5%")}), "evaluate").params["top"]
+    assert top == [{"rows": 50, "share": None}, {"rows": None, "share": 0.05}]
+    assert call(plan_of(), "evaluate").params["top"] == [{"rows": None, "share": 0.1}]
+    values = plan_of(objective={"predict": "spent", "task": "regression"})
+    assert call(values, "evaluate").params["top"] == []

@@ -10,6 +10,7 @@ from orchestrator.contracts.calls import ArtifactRef, Kind, Output, Plan, StageC
 from orchestrator.contracts.records import Decision, ModelVersion, RunRecord, StageError
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import models_document, plan_document, run_document
+from tests.unit import report_case
 from tests.unit.report_case import Kept, record
 
 KEYS = {"run", "workflow", "status", "seconds", "stages", "trials", "champion", "gates", "report", "error"}
@@ -148,3 +149,18 @@ def test_a_plan_names_what_each_stage_waits_for() -> None:
         ("a", [], True, "k"),
         ("b", ["a"], None, None),
     ]
+
+
+def test_what_a_bundle_takes_to_run_is_a_measured_fact_of_its_run() -> None:
+    kept = Kept()
+    packed = run_document(record(kept), kept.read)["champion"]
+    assert packed["performance"] == report_case.PERFORMANCE
+    before = run_document(record(kept, upto="gates", status=RunStatus.RUNNING), kept.read)["champion"]
+    assert before["performance"] is None
+
+
+def test_what_the_model_leans_on_and_bears_stands_with_the_champion() -> None:
+    kept = Kept()
+    found = run_document(record(kept), kept.read)["champion"]["details"]
+    assert found == json.loads(report_case.details().model_dump_json())
+    assert run_document(record(kept, upto="select"), kept.read)["champion"]["details"] is None

@@ -11,11 +11,13 @@ import pytest
 from orchestrator.contracts.documents import Interval
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.report.document import run_document
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import headline
 from orchestrator.report.html import render, write_report
 from orchestrator.report.wording import plural
+from tests.unit import report_case
 from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
 
 HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(2)">&"\''
@@ -85,8 +87,9 @@ def test_every_section_has_a_heading_and_every_drawing_is_told() -> None:
     tags = check(render(record(kept), kept.read))
     sections = {attributes["id"] for tag, attributes in tags.seen if tag == "section"}
     assert sections == {
-        "gates", "champion", "slices", "charts", "importance", "ranking", "stages", "data", "preparation", "notes",
-        "lineage"
+        "gates", "champion", "performance", "tops", "slices", "charts", "importance", "effects", "bearing",
+        "ranking", "stages", "data",
+        "preparation", "notes", "lineage"
     }  # fmt: skip
     identifiers = [attributes["id"] for _, attributes in tags.seen if "id" in attributes]
     assert len(identifiers) == len(set(identifiers))
@@ -294,3 +297,52 @@ def test_a_ranking_of_very_many_trials_is_cut_and_says_so() -> None:
     assert f"{plural(4000, 'trial')} below these" in page
     assert f"cyclery trials {given.run}" in page
     assert len(page) < 1_000_000
+
+
+def test_what_the_bundle_takes_to_run_is_told_in_units_that_people_use() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    for words in ("52.1 kB", "1.2 MB once loaded, and 340.0 kB more while predicting", "4.2 ms, 95 % within 6.1 ms"):
+        assert words in page, words
+    before = record(kept, upto="gates", status=RunStatus.RUNNING)
+    assert "What it takes to run" not in render(before, kept.read)
+
+
+def test_a_registered_version_on_new_rows_is_told_beside_what_it_had_in_training() -> None:
+    kept = Kept()
+    given = report_case.judged_again(kept)
+    page = check(render(given, kept.read)).text
+    assert "cancer@1 predicts diagnosis with a ROC AUC of 0.993" in page
+    assert "On the test rows of its training it had 0.995 (0.990 to 0.999)." in page
+    assert "cancer@1 on rows it never saw" in page
+    assert "0.995 (0.990 to 0.999)" in page
+    assert "52.1 kB" in page
+    assert "The champion" not in page
+    document = run_document(given, kept.read)
+    assert document["champion"] is None
+    assert document["evaluation"]["model"] == "cancer@1"
+    assert document["evaluation"]["metric"] == "roc_auc"
+    assert document["evaluation"]["before"]["roc_auc"]["value"] == 0.995
+    assert document["evaluation"]["performance"] == report_case.PERFORMANCE
+    assert run_document(record(kept), kept.read)["evaluation"] is None
+
+
+def test_the_rows_ranked_highest_stand_in_a_table_and_on_the_gains() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    assert "2.600 (1.400 to 4.200)" in page
+    assert "lift 2.600 in the top 10 %" in page
+    assert "Cumulative gains" in page
+
+
+def test_columns_that_move_answers_and_rows_made_worse_are_told() -> None:
+    kept = Kept()
+    page = check(render(record(kept), kept.read)).text
+    assert "The mean answer lies between 0.200 and 0.700 as this column moves" in page
+    assert "answer for malignant" in page
+    assert "a name that i…" in page
+    rows = ["noise of 0.25 SD", "c missing", "radius missing", "b missing"]
+    places = [page.index(words) for words in rows]
+    assert places == sorted(places)  # noise, then the worst first
+    assert "no answer" in page
+    assert "0.0930" in page

@@ -140,6 +140,10 @@ def test_a_target_is_a_value_that_the_metric_can_have(tmp_path, objective, expec
             "evaluation: {slices: [{column: age, bins: [1, 2], values: [1]}]}",
             "3:23: slices are `values` or `bins`, not both",
         ),
+        ("evaluation: {top: [0]}", "3:20: a top has at least one row, not 0"),
+        ("evaluation: {top: [10%, 120%]}", "3:25: a share of the rows lies between 0 and 1, not 1.2"),
+        ("evaluation: {top: [ten]}", "3:20: 'ten' is not a share (write 0.01, 1% or '<= 1%')"),
+        ("evaluation: {top: [{rows: 3, share: 0.1}]}", "3:20: a top is `rows` or `share`: 100 rows, or 10% of them"),
         ("evaluation: {slices: [city, {city: [a]}]}", "3:29: slices of city are given twice"),
         (
             "gates: [{fairness: recal, groups: city, at_least: 0.8}]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import ArtifactRef, Kind
+from orchestrator.contracts.calls import ArtifactRef, Kind, Plan, StageCall
+from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
+from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.messages import Spent
 from orchestrator.plan.build import build
 from orchestrator.plan.fingerprints import Fingerprints
+from orchestrator.plan.fresh import fresh_plan, source_like_that_of
+from orchestrator.spec.models import Spec
 from orchestrator.store.artifacts import ArtifactStore
 from tests.unit.training_case import Quiet
 from workers.catalogue import function_of
@@ -61,6 +66,31 @@ def people(folder: Path, rows: int = 300) -> pd.DataFrame:
     table["bought"] = np.where(signal > signal.quantile(0.8), "yes", "no")
     table.to_csv(folder / "people.csv", index=False)
     return table
+
+
+def judged_again(
+    spec: Spec,
+    calls: Sequence[StageCall],
+    outputs: Mapping[str, Mapping[str, ArtifactRef]],
+    file: ArtifactRef,
+    filename: str | None = None,
+) -> Plan:
+    """The plan of `cyclery evaluate` for what these calls made, on a file like their source."""
+    version = ModelVersion(
+        model=spec.name, version=1, stage="candidate", run="w-1", created=0.0, candidate="c",
+        digest=outputs["package"]["bundle"].digest, bundle=outputs["package"]["bundle"],
+        signature=outputs["package"]["signature"], rows=outputs["split"]["rows"],
+        evaluation=outputs["evaluate"]["evaluation"], ranking=outputs["select"]["ranking"],
+    )  # fmt: skip
+    stages = tuple(
+        StageRecord(id=one.id, task=one.task, queue=one.queue, state=StageState.DONE, params=one.params,
+                    outputs=dict(outputs.get(one.id, {})))
+        for one in calls
+    )  # fmt: skip
+    record = RunRecord(run="w-1", workflow=spec.name, status=RunStatus.SUCCEEDED, created=0.0, plan_digest="d",
+                       plan_version=1, stages=stages)  # fmt: skip
+    asked = source_like_that_of(version, record, filename or spec.data.source[1].file)
+    return fresh_plan(version, record, asked, file, {}, lambda _: True)
 
 
 def whole(folder: Path, text: str, until: str = "package") -> Whole:

@@ -17,9 +17,10 @@ Label = str | int | float | bool
 MOST_CLASSES = 50  # of a numeric target; more of them are a quantity, not classes
 
 
-def target_of(table: pd.DataFrame, objective: Objective) -> pd.Series[Any]:
+def target_of(table: pd.DataFrame, objective: Objective, *, fewest: int = 2) -> pd.Series[Any]:
     """The target of the rows that have one: float64 for regression, else labels as text, int64, float64 or bool.
 
+    `fewest` classes must occur; to judge a model that is there already one will do.
     Raises DataError where the column is not there, or does not serve the task.
     """
     name = objective.predict
@@ -29,7 +30,7 @@ def target_of(table: pd.DataFrame, objective: Objective) -> pd.Series[Any]:
     present = column[~cells.missing(column)]
     if not len(present):
         raise DataError(f"objective: the column {name!r} has no value in any row (look at the source)")
-    return _quantity(present) if objective.task == "regression" else _labels(present)
+    return _quantity(present) if objective.task == "regression" else _labels(present, fewest)
 
 
 def classes_of(target: pd.Series[Any]) -> tuple[Label, ...]:
@@ -51,10 +52,10 @@ def _quantity(column: pd.Series[Any]) -> pd.Series[Any]:
     return read.values
 
 
-def _labels(column: pd.Series[Any]) -> pd.Series[Any]:
+def _labels(column: pd.Series[Any], fewest: int) -> pd.Series[Any]:
     name = column.name
     distinct = column.nunique()
-    if distinct < 2:
+    if distinct < fewest:
         raise DataError(
             f"objective: {name!r} is {cells.scalar(column.iloc[0])!r} in every row that has a value: "
             "there is nothing to tell apart (look at filters and the source)"

@@ -73,42 +73,68 @@ def expanded_percentile(values: Floats, units: int, alpha: float) -> Ends | None
 
 
 @dataclass(frozen=True, slots=True)
-class _Mean:
-    """The moments of unit sums from which a mean and its standard error follow."""
+class _Ratio:
+    """The moments of unit sums from which the log of a ratio of sums and its standard error follow."""
 
-    moments: Floats  # units × (size, loss, size², size·loss, loss²)
+    moments: Floats  # units × (below, above, below², below·above, above², weight, shift)
 
     def __call__(self, counts: Floats) -> tuple[Floats, Floats]:
-        """Log of the mean and its standard error, for each row of unit counts."""
+        """Log of the ratio and its standard error, for each row of unit counts.
+
+        A denominator that is a sum of squares about the sample's mean (`shift` is not 0) is taken about the resample's.
+        """
         drawn = counts.sum(axis=1)
-        size, loss, size2, cross, loss2 = ((counts @ self.moments) / drawn[:, None]).T
-        mean = loss / size
-        variance = np.maximum(loss2 - 2 * mean * cross + mean**2 * size2, 0.0) / (np.maximum(drawn - 1, 1) * size**2)
-        with np.errstate(divide="ignore", invalid="ignore"):  # a mean of zero has no logarithm: judged by the caller
-            return np.log(mean), np.sqrt(variance) / mean
+        below, above, below2, cross, above2, weight, shift = (counts @ self.moments).T
+        with np.errstate(divide="ignore", invalid="ignore"):  # nothing above or below: judged by the caller
+            ratio = above / below
+            spread = np.maximum(above2 - 2 * ratio * cross + ratio**2 * below2, 0.0)
+            error = np.sqrt(spread * drawn / np.maximum(drawn - 1, 1)) / above
+            return np.log(above / np.maximum(below - shift**2 / weight, 0.0)), error
 
 
 def studentised_mean(name: str, sample: Sample, number: int, alpha: float, seed: int) -> Ends | None:
-    """Ends of a mean of losses by the bootstrap-t on the log scale (Efron and Tibshirani 1993, chapter 12).
-
-    The standard error is that of a ratio of unit sums, so that groups and blocks of any size are honoured. None where
-    there is nothing to go by: no loss, no spread, or a single unit.
-    """
-    weights, units = sample.row_weights, sample.units
+    """Ends of a mean of losses by the bootstrap-t on the log scale. None where there is nothing to go by."""
+    weights = sample.row_weights
     loss = weights * losses(name, sample)
-    size_, loss_ = units.sums(np.column_stack([weights, loss])).T
-    mean_of = _Mean(np.column_stack([size_, loss_, size_**2, size_ * loss_, loss_**2]))
+    ends = _studentised(sample, loss, weights, np.zeros(len(sample)), number, alpha, seed)
+    if ends is None or name != "rmse":
+        return ends
+    return float(np.sqrt(ends[0])), float(np.sqrt(ends[1]))
+
+
+def studentised_r2(sample: Sample, number: int, alpha: float, seed: int) -> Ends | None:
+    """Ends of R² by the bootstrap-t of log(1 − R²), which is a ratio of sums of squares."""
+    weights = sample.row_weights
+    shift = sample.truth - np.average(sample.truth, weights=weights)
+    above = weights * (sample.truth - sample.prediction) ** 2
+    ends = _studentised(sample, above, weights * shift**2, weights * shift, number, alpha, seed)
+    return ends and (1 - ends[1], 1 - ends[0])
+
+
+def _studentised(
+    sample: Sample, above: Floats, below: Floats, shift: Floats, number: int, alpha: float, seed: int
+) -> Ends | None:
+    """Ends of a ratio of sums over rows by the bootstrap-t (Efron and Tibshirani 1993, chapter 12) of its logarithm.
+
+    The standard error is that of a ratio of unit sums, so that groups and blocks of any size are honoured; the tails
+    are those of t with the units' degrees of freedom (Hesterberg 2015), for what few units do not show. None without
+    anything above or below, without spread, or with a single unit.
+    """
+    units = sample.units
+    above_, below_, weight_, shift_ = units.sums(np.column_stack([above, below, sample.row_weights, shift])).T
+    columns = [below_, above_, below_**2, below_ * above_, above_**2, weight_, shift_]
+    ratio_of = _Ratio(np.column_stack(columns))
     whole = np.full((1, units.count), units.draws / units.count)
-    centre, error = (float(part[0]) for part in mean_of(whole))
-    if units.draws < 2 or not np.isfinite(centre) or error < 1e-7:  # equal but for rounding
+    centre, error = (float(part[0]) for part in ratio_of(whole))
+    if units.draws < 2 or not np.isfinite(centre) or not error >= 1e-7:  # equal but for rounding
         return None
     pivots = []
     for counts in units.resamples(np.random.default_rng(seed), number):
-        log_mean, spread = mean_of(counts)
+        log_ratio, spread = ratio_of(counts)
         with np.errstate(divide="ignore", invalid="ignore"):  # a resample of one unit repeated is as far out as can be
-            pivots.append((log_mean - centre) / spread)
+            pivots.append((log_ratio - centre) / spread)
     pivot = np.concatenate(pivots)
     pivot = np.where(np.isnan(pivot), -np.inf, pivot)
-    low, high = (far_quantile(pivot, share, "higher") for share in (1 - alpha / 2, alpha / 2))
-    ends = np.exp(centre - low * error), np.exp(centre - high * error)
-    return (float(np.sqrt(ends[0])), float(np.sqrt(ends[1]))) if name == "rmse" else (float(ends[0]), float(ends[1]))
+    tail = float(stats.norm.sf(stats.t.ppf(1 - alpha / 2, units.draws - 1)))
+    low, high = (far_quantile(pivot, share, "higher") for share in (1 - tail, tail))
+    return float(np.exp(centre - low * error)), float(np.exp(centre - high * error))

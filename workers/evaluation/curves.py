@@ -16,7 +16,7 @@ BINS = 10  # of the calibration, equal in rows
 
 
 def curves(sample: Sample) -> dict[str, Curve]:
-    """`roc`, `precision_recall`, `calibration` of a binary target; `residuals`, `predicted` of values."""
+    """`roc`, `precision_recall`, `gains`, `calibration` of a binary target; `residuals`, `predicted` of values."""
     if sample.kind == "regression":
         return _values(sample)
     return _binary(sample) if sample.kind == "binary" else {}
@@ -35,11 +35,21 @@ def _binary(sample: Sample) -> dict[str, Curve]:
     if sample.order is not None and positive.any() and not positive.all():
         false, true, _ = metrics.roc_curve(positive, sample.order, sample_weight=sample.weights)
         found["roc"] = _curve(*_thinned(false, true))
+        found["gains"] = _curve(*_thinned(*_gains(positive, sample.order, sample.row_weights)))
         precision, recall, _ = metrics.precision_recall_curve(positive, sample.order, sample_weight=sample.weights)
         found["precision_recall"] = _curve(*_thinned(recall[::-1], precision[::-1]))
     if sample.scores is not None:
         found |= _calibration(positive, sample.scores, sample.row_weights)
     return found
+
+
+def _gains(positive: NDArray[np.bool_], order: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    """The share of all rows against the share of positives among them, from the highest score down; ties at once."""
+    ranking = np.argsort(-order, kind="stable")
+    ranked = order[ranking]
+    ends = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True])
+    shares = [np.r_[0.0, np.cumsum(part[ranking])[ends]] for part in (weights, weights * positive)]
+    return shares[0] / shares[0][-1], shares[1] / shares[1][-1]
 
 
 def _calibration(positive: NDArray[np.bool_], scores: Floats, weights: Floats) -> dict[str, Curve]:

@@ -2,43 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import (
-    Evaluation,
-    Importance,
-    Preparation,
-    Scalar,
-    SegmentsEvidence,
-    SliceEvidence,
-)
+from orchestrator.contracts.documents import Details, Evaluation, Preparation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
-from workers.evaluation.answers import predicted
-from workers.evaluation.baseline import answers_of, learned_baseline
-from workers.evaluation.curves import curves
-from workers.evaluation.importance import REPEATS, permutation_importance, sampled_rows
-from workers.evaluation.intervals import intervals, names_of
-from workers.evaluation.points import point
-from workers.evaluation.rows import TARGET, part, units_of, weights_of
-from workers.evaluation.sample import Sample, sample_from
-from workers.evaluation.segments import Judged, segments_evidence, single_model
-from workers.evaluation.slices import Columns, columns_of, named_slices, weakest_slices
+from workers.evaluation.judging import judge
+from workers.evaluation.rows import part, units_of
+from workers.evaluation.slices import columns_of
 from workers.runtime.context import StageContext
 
 
 class EvaluateOutputs(NamedTuple):
-    """The evidence, and the predictions that it rests on."""
+    """The evidence, the predictions that it rests on, and what the model leans on and bears."""
 
     evaluation: Evaluation
     predictions: pd.DataFrame
+    details: Details
 
 
 def evaluate(
@@ -51,7 +35,7 @@ def evaluate(
     params: EvaluateParams,
     context: StageContext | None = None,
 ) -> EvaluateOutputs:
-    """Metrics with intervals, the dummy's metrics, confusion, curves, importance and slices on the rows of part "test".
+    """Everything that an evaluation holds, on the rows of part "test".
 
     `prepared` is the table that slices are made of, where the workflow asks for some.
     """
@@ -60,131 +44,6 @@ def evaluate(
     test, train = part(frame, rows, "test"), part(frame, rows, "train")
     if test.empty:
         raise DataError("evaluate: no test row has a target: raise split.test, or look at what prepare drops")
-    features = test[[column.name for column in preparation.features]]
-    predictions = predicted(model, features, test[TARGET], preparation)
-    classes = all_classes(preparation, test[TARGET])
-    taken = partial(
-        sample_from,
-        kind=preparation.target_kind,
-        classes=classes,
-        positive=preparation.positive,
-        units=units_of(test, rows),
-        weights=weights_of(test),
-        costs=params.costs,
-    )
-    sample = taken(predictions)
-    importance = _importance(model, features, test, preparation, params)
-    slices = _slices(sample, columns_of(prepared, test, params.slices), params)
-    evaluation = Evaluation(
-        kind=preparation.target_kind,
-        rows=len(test),
-        metrics=intervals(sample, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
-        dummy=_dummy(train, sample),
-        classes=classes,
-        positive=preparation.positive,
-        confusion=_confusion(sample),
-        curves=curves(sample),
-        importance=importance,
-        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test)), *slices.notes),
-        slices=slices.named,
-        weakest=slices.weakest,
-        searched=slices.searched,
-        segments=_segments(model, Judged(features, test[TARGET], sample), taken, train, preparation, params),
-    )
-    return EvaluateOutputs(evaluation, predictions)
-
-
-def _segments(
-    model: Any,
-    judged: Judged,
-    taken: Callable[[pd.DataFrame], Sample],
-    train: pd.DataFrame,
-    preparation: Preparation,
-    params: EvaluateParams,
-) -> SegmentsEvidence | None:
-    """Segment by segment, where they have models of their own."""
-    single = single_model(model) if preparation.segment is not None else None
-    if single is None:
-        return None
-    alone = taken(predicted(single, judged.features, judged.truth, preparation))
-    return segments_evidence(model, judged, alone, train[preparation.segment], preparation, params)
-
-
-class _Slices(NamedTuple):
-    named: tuple[SliceEvidence, ...] = ()
-    weakest: tuple[SliceEvidence, ...] = ()
-    searched: int = 0
-    notes: tuple[str, ...] = ()
-
-
-def _slices(sample: Sample, columns: Columns | None, params: EvaluateParams) -> _Slices:
-    if columns is None:
-        return _Slices()
-    options: dict[str, Any] = {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed}
-    named, notes = named_slices(sample, columns, **options)
-    if not params.weakest:
-        return _Slices(named, notes=notes)
-    leave_out = {params.objective.predict, params.roles.id, params.roles.weight} - {None}
-    weakest, searched = weakest_slices(
-        sample, columns, params.objective.metric, params.weakest, leave_out=map(str, leave_out), **options
-    )
-    return _Slices(named, weakest, searched, notes)
-
-
-def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...]:
-    """The model's classes, then those that only test rows have."""
-    known = preparation.classes
-    if preparation.target_kind == "regression":
-        return ()
-    return (*known, *sorted({value for value in truth.tolist() if value not in known}, key=str))
-
-
-def _dummy(train: pd.DataFrame, sample: Sample) -> dict[str, float | None]:
-    answered = answers_of(learned_baseline(train, sample), sample)
-    return {name: point(name, answered)[0] for name in names_of(sample)}
-
-
-def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
-    size = len(sample.classes)
-    if size == 0:
-        return ()
-    cells = (sample.truth * size + sample.prediction).astype(np.intp)
-    return tuple(tuple(line) for line in np.bincount(cells, minlength=size * size).reshape(size, size).tolist())
-
-
-def _importance(
-    model: Any, features: pd.DataFrame, test: pd.DataFrame, preparation: Preparation, params: EvaluateParams
-) -> tuple[Importance, ...]:
-    return permutation_importance(
-        model,
-        features,
-        test[TARGET].to_numpy(),
-        params.objective.metric,
-        classes=preparation.classes,
-        positive=preparation.positive,
-        weights=weights_of(test),
-        seed=params.seed,
-    )
-
-
-def _notes(sample: Sample, preparation: Preparation) -> tuple[str, ...]:
-    """What a reader must know to judge the intervals."""
-    notes = []
-    if sample.units.kind == "groups":
-        notes.append(f"rows hang together in {sample.units.count} groups: intervals resample whole groups")
-    if sample.units.kind == "blocks":
-        notes.append(f"test rows follow training rows in time: intervals resample blocks of {sample.units.block} rows")
-    if sample.weights is not None:
-        notes.append("metrics and intervals honour the weight column")
-    unseen = sample.classes[len(preparation.classes) :]
-    if unseen:
-        notes.append(f"{', '.join(map(str, unseen))}: in test rows only, the model cannot predict it")
-    return tuple(notes)
-
-
-def _importance_note(importance: tuple[Importance, ...], rows: int) -> tuple[str, ...]:
-    if not importance:
-        return ()
-    used = sampled_rows(rows, len(importance))
-    share = "all" if used == rows else f"{used} of {rows}"
-    return (f"importance: each column was shuffled {REPEATS} times on {share} test rows",)
+    columns = columns_of(prepared, test, params.slices)
+    judged = judge(model, test, units_of(test, rows), preparation, train=train, columns=columns, params=params)
+    return EvaluateOutputs(*judged)

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
-from orchestrator.contracts.documents import Importance, Scalar
+from orchestrator.contracts.documents import Importance, ImportanceEnds, Scalar
 from orchestrator.contracts.metrics import METRICS
 from workers.scoring import respond, score
 
@@ -61,3 +62,12 @@ def permutation_importance(
         losses = np.array([whole - judged(part) for part in np.split(answers, REPEATS)])
         found.append(Importance(feature=str(name), mean=float(losses.mean()), std=float(losses.std())))
     return tuple(sorted(found, key=lambda one: (-one.mean, one.feature)))
+
+
+def importance_ends(found: tuple[Importance, ...]) -> tuple[ImportanceEnds, ...]:
+    """The t interval of each mean over the repeats."""
+    reach = float(stats.t.ppf(0.975, REPEATS - 1) / np.sqrt(REPEATS - 1))  # in units of the spread with ddof=0
+    return tuple(
+        ImportanceEnds(feature=one.feature, low=one.mean - reach * one.std, high=one.mean + reach * one.std)
+        for one in found
+    )

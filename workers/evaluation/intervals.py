@@ -14,7 +14,14 @@ from scipy import stats
 from orchestrator.contracts.documents import Interval
 from orchestrator.contracts.metrics import COST, METRICS, metric_of
 from workers.evaluation import exact
-from workers.evaluation.bootstrap import Ends, expanded_percentile, far_quantile, resampled, studentised_mean
+from workers.evaluation.bootstrap import (
+    Ends,
+    expanded_percentile,
+    far_quantile,
+    resampled,
+    studentised_mean,
+    studentised_r2,
+)
 from workers.evaluation.points import point
 from workers.evaluation.rare import dominated, few_large, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
@@ -85,7 +92,9 @@ class Judge:
     def draws(self) -> dict[str, Floats]:
         """Resampled values of the metrics that have no exact interval on these rows."""
         exactly = LABELS | {"median_absolute_error"} if self.sample.independent else frozenset[str]()
-        wanted = [name for name in self.names if self.points[name][0] is not None and name not in exactly | MEANS]
+        wanted = [
+            name for name in self.names if self.points[name][0] is not None and name not in exactly | MEANS | {"r2"}
+        ]
         return resampled(
             self.sample, {name: statistic(name, self.sample) for name in wanted}, self.resamples, self.seed
         )
@@ -106,6 +115,9 @@ class Judge:
     def _drawn(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
         if name == "ece":
             return self._calibration(value)
+        if name == "r2":
+            found = studentised_r2(self.sample, self.resamples, self.alpha, self.seed)
+            return found, "bootstrap-t", None
         return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
 
     def _calibration(self, value: float) -> tuple[Ends | None, str, str | None]:
@@ -148,28 +160,19 @@ class Judge:
         rows, method = float(among.sum()), "clopper-pearson"
         if not self.sample.independent:
             draws = self.draws[name]
-            rows, method = (
-                self._effective(draws / (2 - draws) if name == "f1" else draws, share, among),
-                "korn-graubard",
-            )
+            shares = draws / (2 - draws) if name == "f1" else draws
+            rows, method = effective(self.sample, shares, share, among, self.alpha), "korn-graubard"
         ends = exact.clopper_pearson(share * rows, rows, self.alpha)
         return ((exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends), method, None
-
-    def _effective(self, draws: Floats, share: float, among: NDArray[np.bool_]) -> float:
-        """As many independent rows as would make the share vary as much, with t for the number of units."""
-        rows, units = float(among.sum()), units_holding(self.sample, among)
-        spread = float(np.nanvar(draws))
-        found = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
-        found = min(max(found, min(units, rows)), rows)
-        return min(found, units) if units < 2 or rows < 2 else found * _t_ratio(rows, units, self.alpha)
 
     def _melded(self, name: str) -> tuple[Ends | None, str, str | None]:
         """Melded exact intervals of the confusion matrix; joined to the bootstrap's where rows hang together."""
         matrix = confusions(self.sample)(self.sample.row_weights[None, :])[0]
         if not self.sample.independent:
             everywhere = np.ones(len(self.sample), dtype=bool)
-            effective = self._effective(self.draws["accuracy"], self.points["accuracy"][0] or 0.0, everywhere)
-            matrix = matrix * effective / matrix.sum()
+            right = self.points["accuracy"][0] or 0.0
+            rows = effective(self.sample, self.draws["accuracy"], right, everywhere, self.alpha)
+            matrix = matrix * rows / matrix.sum()
         rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample)
         better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
         low, high = (
@@ -224,6 +227,15 @@ class _Area(NamedTuple):
 
     ends: Ends
     few: bool
+
+
+def effective(sample: Sample, draws: Floats, share: float, among: NDArray[np.bool_], alpha: float) -> float:
+    """As many independent rows as would make a share of some rows vary as much, with t for the number of units."""
+    rows, units = float(among.sum()), units_holding(sample, among)
+    spread = float(np.nanvar(draws))
+    found = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
+    found = min(max(found, min(units, rows)), rows)
+    return min(found, units) if units < 2 or rows < 2 else found * _t_ratio(rows, units, alpha)
 
 
 def _t_ratio(rows: float, units: float, alpha: float) -> float:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from workers.evaluation.differences import Difference, difference
 from workers.evaluation.intervals import rarest
 from workers.evaluation.sample import Floats, Label, Sample, encode
 from workers.packaging.alone import ask_in_own_process
-from workers.packaging.bundle import Bundle
-from workers.packaging.manifest import CODE, MANIFEST, Manifest
+from workers.packaging.bundle import Bundle, described
 
 FEWEST_ROWS = 30  # shared unseen rows, below which a comparison is inconclusive
 FEWEST_UNITS = 10  # groups or blocks, where rows hang together
@@ -83,7 +81,7 @@ def answered(rival: Rival, mine: Sample, raw: pd.DataFrame) -> Sample:
 
     Raises InvalidInput where it answers another question, or cannot be asked.
     """
-    manifest, _ = _contents(rival.bundle)
+    manifest, _ = described(rival.bundle)
     theirs = manifest.preparation.classes
     if manifest.preparation.target_kind != mine.kind or set(theirs) - set(mine.classes):
         raise InvalidInput(f"it predicts {manifest.objective.predict} with other classes or of another kind")
@@ -96,20 +94,13 @@ def answered(rival: Rival, mine: Sample, raw: pd.DataFrame) -> Sample:
 
 def _ask(rival: Rival, mine: Sample, raw: pd.DataFrame) -> pd.DataFrame:
     """What `evaluate` would keep of its predictions; code of a team's own runs in a process of its own."""
-    if _contents(rival.bundle)[1]:
+    if described(rival.bundle)[1]:
         with tempfile.TemporaryDirectory() as scratch:
             return ask_in_own_process(rival.bundle, raw, Path(scratch)).together
     bundle = Bundle.load(rival.bundle)
     positive = mine.classes[mine.positive] if mine.kind == "binary" else None
     preparation = bundle.manifest.preparation.model_copy(update={"positive": positive})
     return predicted(bundle.pipeline, bundle.frame(raw), pd.Series(mine.truth), preparation)
-
-
-def _contents(bundle: Path) -> tuple[Manifest, bool]:
-    """What a bundle says of itself, and whether it carries a team's own code; nothing of it is run."""
-    with zipfile.ZipFile(bundle) as files:
-        own = any(name.startswith(CODE) for name in files.namelist())
-        return Manifest.model_validate_json(files.read(MANIFEST)), own
 
 
 def _ordered(answers: pd.DataFrame, theirs: tuple[Label, ...], classes: tuple[Label, ...]) -> Floats | None:

@@ -24,14 +24,14 @@ def weights_of(judged: pd.DataFrame) -> NDArray[np.float64] | None:
 
 def units_of(judged: pd.DataFrame, rows: pd.DataFrame) -> Units:
     """Blocks where the split is by time, groups where the workflow names a group column, else rows."""
-    if TIME in judged.columns and _follows(rows):
+    if TIME in judged.columns and follows(rows):
         return by_time(len(judged))
     if GROUP in judged.columns:
         return by_group(pd.factorize(judged[GROUP], use_na_sentinel=False)[0])
     return by_row(len(judged))
 
 
-def _follows(rows: pd.DataFrame) -> bool:
+def follows(rows: pd.DataFrame) -> bool:
     """Whether every test row comes after all training rows, as only a split by time does."""
     test = rows["part"] == "test"
     return bool(rows.loc[test, "order"].min() > rows.loc[~test, "order"].max())

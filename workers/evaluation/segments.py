@@ -24,7 +24,7 @@ LISTED = 10  # best and weakest
 BINS = 20
 
 
-class Judged(NamedTuple):
+class Answered(NamedTuple):
     """The test rows: as the model is given them, with their truth, and with its answers."""
 
     features: pd.DataFrame
@@ -42,7 +42,7 @@ def single_model(model: Pipeline) -> Pipeline | None:
 
 def segments_evidence(
     model: Pipeline,
-    judged: Judged,
+    judged: Answered,
     single: Sample,
     known: pd.Series,
     preparation: Preparation,

@@ -151,6 +151,27 @@ def average_precision(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
     return precisions
 
 
+def hits_at_top(positive: NDArray[np.bool_], scores: Floats, share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
+    """Weights → the share of positives among the rows of highest score, and the share of all positives among them.
+
+    The rows are the top `share` by weight. Of rows with one score that lie across its edge each counts in part: what
+    taking them in a random order gives on average.
+    """
+    order, starts = _tied(-scores)
+    marks = positive[order].astype(float)
+
+    def rates(weights: Floats) -> tuple[Floats, Floats]:
+        ranked = weights[:, order]
+        mass, hits = _together(ranked, starts), _together(ranked * marks, starts)
+        reached = np.cumsum(mass, axis=1)
+        room = share * reached[:, -1:]
+        taken = np.clip(room - (reached - mass), 0.0, mass)
+        found = (hits * np.nan_to_num(divided(taken, mass), nan=0.0)).sum(axis=1)
+        return divided(found, room[:, 0]), divided(found, hits.sum(axis=1))
+
+    return rates
+
+
 def _tied(scores: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     order = np.argsort(scores, kind="stable")
     ranked = scores[order]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from orchestrator.contracts.data import ColumnPreparation, FeaturesParams
@@ -16,6 +15,7 @@ from orchestrator.contracts.roles import Objective
 from workers.data import cells
 from workers.data.expressions import suggestion
 from workers.data.targets import Label, classes_of, target_of
+from workers.features.roles import role_columns
 from workers.features.rowwise import featurize, needed, part_name, with_derived
 from workers.features.rules import Resolved, resolve
 from workers.runtime.context import StageContext
@@ -45,7 +45,7 @@ def build(
     used = with_derived(table.loc[rows.index], params.derive)
     preparation = _prepared(used[rows["part"] == "train"], target.loc[rows.index], params)
     frame = featurize(used, preparation.model_copy(update={"derive": {}})).assign(
-        __target__=target.loc[rows.index], **dict(_roles(used, params))
+        __target__=target.loc[rows.index], **dict(role_columns(used, params.roles))
     )
     if context is not None:
         context.log.info("%d features, %d columns that are none", len(preparation.features), len(preparation.dropped))
@@ -182,30 +182,3 @@ def _classes(
             return "binary", classes, label
     there = ", ".join(repr(label) for label in classes)
     raise DataError(f"objective: positive: {objective.predict!r} has no {objective.positive!r} (there are: {there})")
-
-
-def _roles(table: pd.DataFrame, params: FeaturesParams) -> Iterator[tuple[str, pd.Series[Any]]]:
-    """The role columns that exist."""
-    if params.roles.weight is not None:
-        yield "__weight__", _weights(table[params.roles.weight])
-    if params.roles.group is not None:
-        yield "__group__", cells.texts(table[params.roles.group])
-    if params.roles.time is not None:
-        time = table[params.roles.time]
-        yield "__time__", time.astype("float64") if cells.is_number(time) else _dates(time)
-
-
-def _dates(column: pd.Series[Any]) -> pd.Series[Any]:
-    read = cells.dates(column)
-    return cells.texts(column) if bool(read.invalid.any()) else read.values
-
-
-def _weights(column: pd.Series[Any]) -> pd.Series[Any]:
-    read = cells.numbers(column)
-    unfit = ~(np.isfinite(read.values) & (read.values >= 0))
-    if bool(unfit.any()):
-        where = cells.listed(cells.row_numbers(unfit), int(unfit.sum()))
-        raise DataError(
-            f"columns: weight: {column.name!r} must be a number of 0 or more, but is not in {where} (mend it)"
-        )
-    return read.values

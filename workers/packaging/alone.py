@@ -14,14 +14,17 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from orchestrator.contracts.documents import Performance
 from orchestrator.contracts.errors import CycleryError, UserCodeError
 from workers.packaging.bundle import Bundle
+from workers.packaging.performance import performance
 from workers.runtime.tables import read_table, write_table
 
 SINGLES = 5  # rows that are also asked about one by one: a row's answer may not depend on its neighbours
 
 _REFUSED = 3  # exit status: the one line on stderr is meant for people
 _ASKED, _TOGETHER, _SINGLY = "asked.parquet", "together.parquet", "singly.parquet"
+_MEASURED = "performance.json"
 
 
 class Answers(NamedTuple):
@@ -44,11 +47,22 @@ def ask(bundle: Bundle, raw: pd.DataFrame) -> Answers:
 
 def ask_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path) -> Answers:
     """The same, in a process that has nothing but the bundle."""
+    _in_own_process("ask", bundle, raw, workdir)
+    return Answers(read_table(workdir / _TOGETHER), read_table(workdir / _SINGLY))
+
+
+def measure_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path) -> Performance:
+    """How large, heavy and fast the bundle is, in a process that has nothing but it."""
+    _in_own_process("measure", bundle, raw, workdir)
+    return Performance.model_validate_json((workdir / _MEASURED).read_bytes())
+
+
+def _in_own_process(what: str, bundle: Path, raw: pd.DataFrame, workdir: Path) -> None:
     write_table(raw, workdir / _ASKED)
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "workers.packaging.alone", str(bundle), str(workdir)],
+        [sys.executable, "-m", "workers.packaging.alone", what, str(bundle), str(workdir)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -57,14 +71,18 @@ def ask_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path) -> Answer
     if done.returncode != 0:
         lines = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
         raise UserCodeError(f"the bundle by itself cannot predict: {lines[-1]}")
-    return Answers(read_table(workdir / _TOGETHER), read_table(workdir / _SINGLY))
 
 
 def main(arguments: list[str]) -> int:
-    """Ask a bundle about the rows in a folder, and leave its answers there."""
-    bundle, workdir = (Path(argument) for argument in arguments)
+    """Ask a bundle about the rows in a folder, or measure it with them, and leave what came of it there."""
+    what, bundle, workdir = arguments[0], Path(arguments[1]), Path(arguments[2])
     try:
-        answers = ask(Bundle.load(bundle, own_code=True), read_table(workdir / _ASKED))
+        raw = read_table(workdir / _ASKED)
+        if what == "measure":
+            found = performance(bundle, raw, own_code=True)
+            (workdir / _MEASURED).write_text(found.model_dump_json())
+            return 0
+        answers = ask(Bundle.load(bundle, own_code=True), raw)
         write_table(answers.together, workdir / _TOGETHER)
         write_table(answers.singly, workdir / _SINGLY)
     except CycleryError as error:

@@ -98,13 +98,24 @@ class Bundle:
                 f"bundle {self.manifest.model} cannot predict from raw rows, "
                 f"since {self.signature.not_servable_because}; its pipeline takes the columns of the training frame"
             )
-        table = raw_table(rows, self.signature.inputs, self.manifest.dtypes)
+        table = self.prepared(raw_table(rows, self.signature.inputs, self.manifest.dtypes))
+        return featurize(table, self.manifest.preparation)[list(self.manifest.features)]
+
+    def prepared(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The source's rows as the workflow's stages before the features saw them; columns may be absent."""
         for step in (step for step in self.manifest.custom if not step.prepared):
             table = replay(step, table)
         table = rowwise.apply(table, self.manifest.changes, partial=True)
         for step in (step for step in self.manifest.custom if step.prepared):
             table = replay(step, table)
-        return featurize(table, self.manifest.preparation)[list(self.manifest.features)]
+        return table
+
+
+def described(path: Path) -> tuple[Manifest, bool]:
+    """What a bundle says of itself, and whether it carries a team's own code; nothing of it is run."""
+    with zipfile.ZipFile(path) as files:
+        own = any(name.startswith(CODE) for name in files.namelist())
+        return Manifest.model_validate_json(files.read(MANIFEST)), own
 
 
 def write_bundle(path: Path, manifest: Manifest, model: bytes, code: Mapping[str, bytes]) -> None:

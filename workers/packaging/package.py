@@ -1,4 +1,4 @@
-"""release.package: builds the bundle and proves it on raw rows."""
+"""release.package: builds the bundle, proves it on raw rows, and measures it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from orchestrator.contracts.documents import Changes, Preparation, Signature
 from orchestrator.contracts.environment import computing_environment
 from orchestrator.contracts.release import PackageParams
 from workers.model_files import save_model
+from workers.packaging.alone import measure_in_own_process
 from workers.packaging.bundle import write_bundle
 from workers.packaging.manifest import Manifest
 from workers.packaging.own_code import gather, own_modules
+from workers.packaging.performance import performance
 from workers.packaging.proof import prove
 from workers.packaging.signature import dtype_of, sign
 from workers.runtime.codecs import Artifact
@@ -84,4 +86,6 @@ def _judge(
     raw = table.loc[predictions.index, [column.name for column in signature.inputs]]
     proved = prove(path, raw, predictions, own=own, workdir=context.workdir)
     context.measure("proved_rows", proved)
+    measured = measure_in_own_process(path, raw, context.workdir) if own else performance(path, raw)
+    context.measure("performance", measured.model_dump(mode="json"))
     context.log.info("%d raw test rows through the bundle alone: the run's own predictions", proved)

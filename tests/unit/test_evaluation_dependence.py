@@ -1,0 +1,128 @@
+"""Partial dependence and robustness: what a person would compute by hand, at a bounded cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.inspection import partial_dependence as reference
+from sklearn.linear_model import LinearRegression, LogisticRegression
+
+from orchestrator.contracts.data import ColumnPreparation
+from orchestrator.contracts.documents import Evaluation, Preparation, PreparedColumn
+from tests.unit.training_case import case
+from tests.unit.whole_case import BINARY, DATA, whole
+from workers.evaluation.dependence import COLUMNS, POINTS, ROWS, partial_dependence
+from workers.evaluation.robustness import NOISE, robustness
+from workers.features.preparation import learned
+
+
+def numbers(kind: str = "regression") -> Preparation:
+    rule = ColumnPreparation(type="numeric", missing="none", scale="none")
+    features = tuple(PreparedColumn(name=name, source="data", rule=rule, reason="") for name in ("a", "b", "c"))
+    classes = () if kind == "regression" else ("no", "yes")
+    return Preparation(features=features, target_kind=kind, classes=classes, positive="yes" if classes else None)  # type: ignore[arg-type]
+
+
+def table(rows: int = 150) -> pd.DataFrame:
+    return pd.DataFrame(np.random.default_rng(0).normal(size=(rows, 3)), columns=["a", "b", "c"])
+
+
+def test_a_straight_line_is_its_own_partial_dependence_and_no_row_differs() -> None:
+    given = table()
+    model = LinearRegression().fit(given, 3 * given["a"] - given["b"])
+    a, b = partial_dependence(model, given, numbers(), ["a", "b"], seed=0)
+    assert np.polyfit(a.x, a.mean, 1)[0] == pytest.approx(3)
+    assert np.polyfit(b.x, b.mean, 1)[0] == pytest.approx(-1)
+    assert a.low == pytest.approx(a.mean)
+    assert a.high == pytest.approx(a.mean)
+    assert len(a.x) == POINTS
+    assert min(a.x) == pytest.approx(given["a"].quantile(0.05))
+
+
+def test_it_is_scikit_learns() -> None:
+    given = table(ROWS)  # all rows are used
+    model = LogisticRegression().fit(given, np.where(given["a"] + given["b"] > 0, "yes", "no"))
+    (found,) = partial_dependence(model, given, numbers("binary"), ["a"], seed=0)
+    expected = reference(
+        model, given, ["a"], kind="average", response_method="predict_proba", custom_values={"a": np.array(found.x)}
+    )
+    assert found.mean == pytest.approx(expected["average"][0])
+
+
+def test_a_column_that_acts_differently_on_different_rows_has_a_wide_band() -> None:
+    given = table()
+
+    class Product(LinearRegression):
+        def predict(self, rows: pd.DataFrame) -> np.ndarray:
+            return (rows["a"] * rows["b"]).to_numpy()
+
+    a, c = partial_dependence(Product(), given, numbers(), ["a", "c"], seed=0)
+    assert a.high[0] - a.low[0] > 1
+    assert np.ptp(c.mean) == pytest.approx(0)
+    assert np.max(np.subtract(c.high, c.low)) == pytest.approx(0)
+
+
+def test_categories_gaps_and_more_classes(tmp_path) -> None:
+    made = case(tmp_path, "binary")
+    names = ["size", "age", "colour"]
+    model = learned(made.preparation)
+    from sklearn.pipeline import Pipeline
+
+    fitted = Pipeline([("prepare", model), ("model", LogisticRegression())]).fit(
+        made.training[names], made.training["__target__"]
+    )
+    found = partial_dependence(fitted, made.table[names], made.preparation, ["colour", "age"], seed=0)
+    assert set(found[0].categories) == {"red", "green", "blue"}
+    by_colour = dict(zip(found[0].categories, found[0].mean, strict=True))
+    assert by_colour["red"] > by_colour["green"]
+    assert not np.isnan(found[1].x).any()
+    three = made.preparation.model_copy(update={"target_kind": "multiclass"})
+    assert partial_dependence(fitted, made.table[names], three, ["age"], seed=0) == ()
+
+
+def test_noise_and_gaps_cost_what_they_cost() -> None:
+    given = table(600)
+    truth = np.where(given["a"] + 0.2 * given["b"] > 0, "yes", "no")
+    model = HistGradientBoostingClassifier(max_iter=30, random_state=0).fit(given, truth)
+    options = {"weights": None, "seed": 0}
+    found = robustness(model, given, truth, "roc_auc", numbers("binary"), ["a", "c"], **options)
+    noise, gaps = found[: len(NOISE)], found[len(NOISE) :]
+    assert [one.size for one in noise] == list(NOISE)
+    assert 0 < noise[0].loss < noise[1].loss < noise[2].loss  # type: ignore[operator]
+    assert [one.column for one in gaps] == ["a", "c"]
+    without = model.predict_proba(given.assign(a=np.nan))[:, 1]
+    assert gaps[0].value == pytest.approx(metrics.roc_auc_score(truth == "yes", without))
+    assert gaps[0].loss > 0.2  # type: ignore[operator]
+    assert abs(gaps[1].loss) < 0.02  # type: ignore[arg-type]
+    losses = robustness(model, given, truth, "log_loss", numbers("binary"), ["a"], **options)
+    assert losses[-1].loss > 0  # type: ignore[operator]  # worse is positive for errors too
+
+
+def test_a_model_that_cannot_answer_gaps_says_so() -> None:
+    given = table()
+    truth = (given["a"] + given["b"]).to_numpy()
+    found = robustness(
+        LinearRegression().fit(given, truth), given, truth, "rmse", numbers(), ["a"], weights=None, seed=0
+    )
+    assert found[-1].column == "a"
+    assert found[-1].value is None
+    assert found[-1].loss is None
+    assert found[0].value is not None
+
+
+def test_a_whole_workflow_tells_of_both(tmp_path) -> None:
+    text = BINARY + DATA + "train: {candidates: [{logistic_regression: {fixed: {C: 1.0}}}], search: {folds: 2}}\n"
+    made = whole(tmp_path, text, until="evaluate")
+    found, evaluation = made.document("evaluate", "details"), made.document("evaluate", "evaluation")
+    leaned_on = [one["feature"] for one in evaluation["importance"]]
+    assert [one["feature"] for one in found["dependence"]] == leaned_on[:COLUMNS]
+    assert [one["column"] for one in found["robustness"] if one["change"] == "missing"] == leaned_on
+    assert all(one["value"] is not None for one in found["robustness"])
+    assert [one["feature"] for one in found["importance"]] == leaned_on
+    for one, ends in zip(evaluation["importance"], found["importance"], strict=True):
+        assert ends["low"] <= one["mean"] <= ends["high"]
+    known = {name for name, field in Evaluation.model_fields.items() if field.exclude_if is None}
+    assert set(evaluation) == known  # 0.1.0, which registers what this release evaluates, knows no other

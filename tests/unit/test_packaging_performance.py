@@ -1,0 +1,62 @@
+"""How large, heavy and fast a bundle is: measured facts that stand beside the outputs, never in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from orchestrator.contracts.documents import Performance
+from tests.unit.bundle_case import Flow
+from workers.packaging.alone import measure_in_own_process
+from workers.packaging.performance import FEWEST, SINGLES, performance
+
+
+@pytest.fixture(scope="module")
+def flow(tmp_path_factory: pytest.TempPathFactory) -> Flow:
+    return Flow(tmp_path_factory.mktemp("flow"))
+
+
+def test_packaging_measures_the_bundle_beside_its_outputs(flow: Flow) -> None:
+    context = flow.context()
+    flow.context = lambda: context  # type: ignore[method-assign]
+    made = flow.package()
+    found = Performance.model_validate(context.measured["performance"])
+    assert found.size_bytes == made.bundle.stat().st_size
+    assert found.batch_rows == len(flow.predictions)
+    assert FEWEST <= found.singles <= SINGLES
+    assert 0 < found.row_ms <= found.row_p95_ms
+    assert found.rows_per_s > 1000 / found.row_ms  # a batch shares what a single row pays alone
+    assert found.load_bytes >= 0
+
+
+def test_equal_bundles_are_equal_bytes_however_fast_they_were(flow: Flow) -> None:
+    assert flow.package().bundle.read_bytes() == flow.package().bundle.read_bytes()
+
+
+def test_a_large_model_takes_memory_and_a_process_of_its_own_says_the_same(tmp_path: Path) -> None:
+    large = Flow(tmp_path, estimator="sklearn.neighbors.KNeighborsClassifier")
+    dice = np.random.default_rng(0)
+    columns = large.model[:-1].transform(large.train[[c.name for c in large.preparation.features]]).shape[1]
+    large.model[-1].fit(dice.normal(size=(200_000, columns)), dice.choice(["No", "Yes"], 200_000))
+    large.predictions = large.predict()
+    bundle, raw = large.package().bundle, large.source.loc[large.predictions.index]
+    here, alone = performance(bundle, raw), measure_in_own_process(bundle, raw, tmp_path)
+    least = 200_000 * columns * 8
+    for one in (here, alone):
+        assert least < one.load_bytes < 8 * least
+        assert one.size_bytes == bundle.stat().st_size
+
+
+def test_a_batch_that_needs_room_shows_it(flow: Flow) -> None:
+    if not Path("/proc/self/clear_refs").exists():
+        pytest.skip("only Linux tells the peak")
+    bundle = flow.package().bundle
+    one = flow.source.loc[flow.predictions.index]
+    small, large = performance(bundle, one), performance(bundle, pd.concat([one] * 200, ignore_index=True))
+    assert small.predict_bytes is not None
+    assert large.predict_bytes is not None
+    assert large.batch_rows == 200 * len(one)
+    assert large.predict_bytes > 1_000_000

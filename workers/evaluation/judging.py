@@ -1,0 +1,206 @@
+"""A model on rows that it has not seen: metrics with intervals, and everything else that an evaluation holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from orchestrator.contracts.documents import (
+    Details,
+    Evaluation,
+    Importance,
+    Preparation,
+    Scalar,
+    SegmentsEvidence,
+    SliceEvidence,
+)
+from orchestrator.contracts.evaluation import EvaluateParams
+from workers.evaluation.answers import predicted
+from workers.evaluation.baseline import answers_of, learned_baseline
+from workers.evaluation.curves import curves
+from workers.evaluation.dependence import partial_dependence
+from workers.evaluation.importance import REPEATS, importance_ends, permutation_importance, sampled_rows
+from workers.evaluation.intervals import intervals, names_of
+from workers.evaluation.points import point
+from workers.evaluation.robustness import robustness
+from workers.evaluation.rows import TARGET, weights_of
+from workers.evaluation.sample import Sample, sample_from
+from workers.evaluation.segments import Answered, segments_evidence, single_model
+from workers.evaluation.slices import Columns, named_slices, weakest_slices
+from workers.evaluation.tops import tops
+from workers.evaluation.units import Units
+
+
+class Judged(NamedTuple):
+    """The evidence, the predictions that it rests on, and what the model leans on and bears."""
+
+    evaluation: Evaluation
+    predictions: pd.DataFrame
+    details: Details
+
+
+def judge(
+    model: Any,
+    test: pd.DataFrame,
+    units: Units,
+    preparation: Preparation,
+    *,
+    train: pd.DataFrame | None,
+    columns: Columns | None,
+    params: EvaluateParams,
+) -> Judged:
+    """Metrics with intervals, the dummy's metrics, confusion, curves, importance and slices of some rows.
+
+    `test` has the columns of a frame, its rows in the order of `units`; `train` has the training rows that the dummy
+    learns from, or is None where they are not at hand; `columns` is what slices are made of.
+    """
+    features = test[[column.name for column in preparation.features]]
+    predictions = predicted(model, features, test[TARGET], preparation)
+    classes = all_classes(preparation, test[TARGET])
+    taken = partial(
+        sample_from,
+        kind=preparation.target_kind,
+        classes=classes,
+        positive=preparation.positive,
+        units=units,
+        weights=weights_of(test),
+        costs=params.costs,
+    )
+    sample = taken(predictions)
+    importance = _importance(model, features, test, preparation, params)
+    slices = _slices(sample, columns, params)
+    leaned_on = [one.feature for one in importance]
+    evaluation = Evaluation(
+        kind=preparation.target_kind,
+        rows=len(test),
+        metrics=intervals(sample, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
+        dummy=_dummy(train, sample),
+        classes=classes,
+        positive=preparation.positive,
+        confusion=_confusion(sample),
+        curves=curves(sample),
+        importance=importance,
+        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test)), *slices.notes),
+        slices=slices.named,
+        weakest=slices.weakest,
+        searched=slices.searched,
+        segments=_segments(model, Answered(features, test[TARGET], sample), taken, train, preparation, params),
+    )
+    details = Details(
+        tops=tops(sample, params.top, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
+        importance=importance_ends(importance),
+        dependence=partial_dependence(model, features, preparation, leaned_on, params.seed),
+        robustness=robustness(
+            model,
+            features,
+            test[TARGET].to_numpy(),
+            params.objective.metric,
+            preparation,
+            leaned_on,
+            weights=weights_of(test),
+            seed=params.seed,
+        ),
+    )
+    return Judged(evaluation, predictions, details)
+
+
+def _segments(
+    model: Any,
+    answered: Answered,
+    taken: Callable[[pd.DataFrame], Sample],
+    train: pd.DataFrame | None,
+    preparation: Preparation,
+    params: EvaluateParams,
+) -> SegmentsEvidence | None:
+    """Segment by segment, where they have models of their own, and the segments of the training rows are known."""
+    single = single_model(model) if preparation.segment is not None else None
+    if single is None or train is None:
+        return None
+    alone = taken(predicted(single, answered.features, answered.truth, preparation))
+    return segments_evidence(model, answered, alone, train[preparation.segment], preparation, params)
+
+
+class _Slices(NamedTuple):
+    named: tuple[SliceEvidence, ...] = ()
+    weakest: tuple[SliceEvidence, ...] = ()
+    searched: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def _slices(sample: Sample, columns: Columns | None, params: EvaluateParams) -> _Slices:
+    if columns is None:
+        return _Slices()
+    options: dict[str, Any] = {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed}
+    named, notes = named_slices(sample, columns, **options)
+    if not params.weakest:
+        return _Slices(named, notes=notes)
+    leave_out = {params.objective.predict, params.roles.id, params.roles.weight} - {None}
+    weakest, searched = weakest_slices(
+        sample, columns, params.objective.metric, params.weakest, leave_out=map(str, leave_out), **options
+    )
+    return _Slices(named, weakest, searched, notes)
+
+
+def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...]:
+    """The model's classes, then those that only test rows have."""
+    known = preparation.classes
+    if preparation.target_kind == "regression":
+        return ()
+    return (*known, *sorted({value for value in truth.tolist() if value not in known}, key=str))
+
+
+def _dummy(train: pd.DataFrame | None, sample: Sample) -> dict[str, float | None]:
+    if train is None:
+        return {}
+    answered = answers_of(learned_baseline(train, sample), sample)
+    return {name: point(name, answered)[0] for name in names_of(sample)}
+
+
+def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
+    size = len(sample.classes)
+    if size == 0:
+        return ()
+    cells = (sample.truth * size + sample.prediction).astype(np.intp)
+    return tuple(tuple(line) for line in np.bincount(cells, minlength=size * size).reshape(size, size).tolist())
+
+
+def _importance(
+    model: Any, features: pd.DataFrame, test: pd.DataFrame, preparation: Preparation, params: EvaluateParams
+) -> tuple[Importance, ...]:
+    return permutation_importance(
+        model,
+        features,
+        test[TARGET].to_numpy(),
+        params.objective.metric,
+        classes=preparation.classes,
+        positive=preparation.positive,
+        weights=weights_of(test),
+        seed=params.seed,
+    )
+
+
+def _notes(sample: Sample, preparation: Preparation) -> tuple[str, ...]:
+    """What a reader must know to judge the intervals."""
+    notes = []
+    if sample.units.kind == "groups":
+        notes.append(f"rows hang together in {sample.units.count} groups: intervals resample whole groups")
+    if sample.units.kind == "blocks":
+        notes.append(f"test rows follow training rows in time: intervals resample blocks of {sample.units.block} rows")
+    if sample.weights is not None:
+        notes.append("metrics and intervals honour the weight column")
+    unseen = sample.classes[len(preparation.classes) :]
+    if unseen:
+        notes.append(f"{', '.join(map(str, unseen))}: in test rows only, the model cannot predict it")
+    return tuple(notes)
+
+
+def _importance_note(importance: tuple[Importance, ...], rows: int) -> tuple[str, ...]:
+    if not importance:
+        return ()
+    used = sampled_rows(rows, len(importance))
+    share = "all" if used == rows else f"{used} of {rows}"
+    return (f"importance: each column was shuffled {REPEATS} times on {share} test rows",)
