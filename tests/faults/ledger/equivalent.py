@@ -21,6 +21,7 @@ EQUIVALENT: tuple[tuple[str, str, str], ...] = (
     ("complete.lua", "fields.refusal shortened to not fields.refusal", "what is not said stays unsaid"),
     ("complete.lua", "shortened to call('ZCARD'", "without a name nothing is staged, and nothing is asked for"),
     ("complete.lua", "')) == 1 taken for true", "a shortcut past digests of which none is there"),
+    ("renew.lua", "record.spared taken for true", "the same record, written once more"),
     (
         "ledger.py",
         "epoch not looked at",

@@ -52,7 +52,7 @@ def witnessed(storm: Storm) -> list[str]:
         hand = Hand(storm, scene.__name__.strip("_"))
         try:
             found.extend(f"witness: {line}" for line in scene(hand))
-        except (AssertionError, LookupError, TypeError, CycleryError) as error:
+        except (AssertionError, LookupError, TypeError, ValueError, CycleryError) as error:
             # where a step did other than it must, the next one cannot follow
             found.append(f"witness: {hand.name} came no further: {error!r}")
     storm.wire.durable = storm.wire.size()  # no power loss brings it back
@@ -340,7 +340,7 @@ def _outages(hand: Hand) -> Iterator[str]:
 def _refusals(hand: Hand) -> Iterator[str]:
     bell = hand.submit(timeout_s=50.0)
     assert bell is not None
-    for refused, pause in ((0, 1000), (1, 2000), (3, 8000), (9, 16_000)):
+    for refused, pause in ((0, 1000), (1, 2000), (3, 8000), (12, 16_000)):
         hand.write(refused=refused, rings=3)
         hand.admin.zrem(hand.keys("heard"), "ops")
         hand.ledger.refuse(hand.run, "a", bell.task, bell.stamp)
@@ -399,6 +399,20 @@ def _batches(hand: Hand) -> Iterator[str]:
     yield from same("rung", sorted(one for bell in accepted.bells for one in bell.stages), list(names))
     yield from same("rung together", max(len(bell.stages) for bell in accepted.bells) > 1, True)
     hand.end()
+    # where a stop takes several steps (of a set that is too large to be scanned at once), nothing begins between them
+    calls = tuple(stage(f"s{i}", salt=str(i), key=False) for i in range(200))
+    plan = Plan(workflow=f"{hand.name}-wide", stages=calls, max_parallel=150)
+    hand.run = hand.ledger.submit(Submission(plan, new=True)).run
+    before = _ringing(hand)
+    hand.step("cancel", hand.run, "witness")
+    yield from same("begun while it is being stopped", _ringing(hand) - before, set())
+    hand.ledger.cancel(hand.run, "witness")
+    yield from same("ended", hand.field("status"), "cancelled")
+
+
+def _ringing(hand: Hand) -> set[str]:
+    bells = cast("list[str]", hand.admin.zrange(hand.keys("bells:ops"), 0, -1))
+    return {one for one in bells if one.startswith(f"{hand.run}/")}
 
 
 def _leases(hand: Hand) -> Iterator[str]:
