@@ -56,7 +56,7 @@ for _, member in ipairs(due('leases')) do
       record.spared = record.fence
       save(id)
       call('ZADD', key('leases'), at + lease, member)
-    elseif record.timeout and at >= record.started + record.timeout then
+    elseif at >= record.started + record.timeout then
       out_of_time(id, record)
     else
       lose(id, record, max_deaths, true)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import redis
 
+from orchestrator.contracts.errors import CycleryError
 from orchestrator.engine.garbage import REMEMBERED_MS
 from orchestrator.engine.scripts import run_script
 from orchestrator.store.steps import step
@@ -79,7 +80,7 @@ def _tried(storm: Storm, name: str, args: tuple[Any, ...], wanted: object) -> st
             answer = step(storm.admin, name, storm.keys, *args)
         else:
             answer = run_script(storm.admin, name, storm.keys.prefix, *args)
-    except redis.ResponseError as error:
+    except (redis.ResponseError, CycleryError) as error:
         return f"stranger: {name}{args} was answered by {error}"
     said = answer[0] if isinstance(answer, list) and answer else answer
     return f"stranger: {name}{args} was answered {said}, not {wanted}" if wanted not in (None, said) else None
