@@ -46,6 +46,7 @@ def witnessed(storm: Storm) -> list[str]:
         _results,
         _stopping,
         _deletions,
+        _drains,
         _processes,
         _models,
     ):
@@ -575,6 +576,22 @@ def _deletions(hand: Hand) -> Iterator[str]:
     yield from hand.near("deleted", hand.admin.zscore(deleted, LOG.digest), 0)
     yield from same("forgotten", hand.admin.zscore(deleted, "sha256:long ago"), None)
     hand.admin.zrem(deleted, LOG.digest)
+
+
+def _drains(hand: Hand) -> Iterator[str]:
+    """A Redis that has lost what the store has goes on after it, and knows what it does not know."""
+    counter, missed = hand.keys("audit:drained"), hand.keys("audit:missed")
+    known = cast("str", hand.admin.get(counter) or "0")
+    yield from same("drained by another", step(hand.admin, "drained", hand.keys, int(known) + 1, 1), 0)
+    before = known
+    for number in (7, 9):
+        yield from same("set", step(hand.admin, "drained", hand.keys, before, -number), 1)
+        yield from same("counted", hand.admin.get(counter), str(number))
+        yield from same("missed", hand.admin.hgetall(missed), {"after": known, "up_to": str(number)})
+        before = str(number)
+    hand.admin.delete(missed, counter)
+    if known != "0":
+        hand.admin.set(counter, known)
 
 
 def _processes(hand: Hand) -> Iterator[str]:
