@@ -647,7 +647,9 @@ def _models(hand: Hand) -> Iterator[str]:
     stages = hand.admin.hgetall(f"{base}:stages")
     yield from same("stages", stages, {"1": "production", "2": "refused", "3": "archived"})
     yield from same("earlier ones", hand.admin.lrange(f"{base}:history", 0, -1), [])
-    for name, arguments in (("register", ("k1", "candidate", "{}", "{}")), ("rollback", ("n", "{}"))):
+    again = cast("str", hand.admin.hget(f"{base}:versions", "1"))
+    told_again = json.dumps({"event": entry, "model": hand.name, "stage": "candidate", "key": "k1"})
+    for name, arguments in (("register", ("k1", "candidate", again, told_again)), ("rollback", ("n", "{}"))):
         before = hand.admin.get(hand.keys("settled"))
         hand.admin.hset(f"{base}:keys", "rollback/n", "1")
         yield from same(
