@@ -474,7 +474,6 @@ class Verdicts(Value):
 
     verdicts: tuple[Verdict, ...]
     passed: bool
-    reuse: str | None = Field(None, exclude_if=unsaid)  # how often the test rows were judged before, in words
 
 
 class SignatureColumn(Value):

@@ -33,7 +33,7 @@ def run_document(record: RunRecord, read: Read, report: str | None = None) -> di
         "feasibility": _feasibility(evidence),
         "segments": _segments(evidence),
         "gates": [verdict.model_dump(mode="json") for verdict in evidence.judgements],
-        "reuse": evidence.verdicts and evidence.verdicts.reuse,
+        "reuse": evidence.spending and evidence.spending.sentence,
         "report": report,
         "error": error_of(record),
         "notes": list(record.notes),

@@ -20,6 +20,7 @@ from orchestrator.contracts.documents import (
     Registration,
     SearchEffects,
     SearchState,
+    Spending,
     SplitSummary,
     TrialResult,
     Verdict,
@@ -110,6 +111,11 @@ class Evidence:
     def required(self) -> Verdicts | None:
         """Whether what was asked before the search was found."""
         return self._document("train.require", "verdicts", Verdicts)
+
+    @cached_property
+    def spending(self) -> Spending | None:
+        """How often the test rows were judged before."""
+        return self._document("evaluate.spend", "spending", Spending)
 
     @property
     def judgements(self) -> tuple[Verdict, ...]:

@@ -96,7 +96,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "seconds": seconds_of(record),
         "feasibility": feasibility_section(evidence),
         "gates": gate_rows(evidence.judgements),
-        "reuse": evidence.verdicts and evidence.verdicts.reuse,
+        "reuse": evidence.spending and evidence.spending.sentence,
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),

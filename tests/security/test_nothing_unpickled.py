@@ -26,6 +26,7 @@ SOUND = {
     ("orchestrator/client/__init__.py", "import_module"),
     # A team's own code, by name: in a guest, in the process that a bundle is loaded in after being asked to trust it.
     ("workers/runtime/guest.py", "import_module"),
+    ("workers/evaluation/own.py", "import_module"),
     ("workers/packaging/own_code.py", "import_module"),
     # An estimator by its dotted name: a module that is installed, and then only a class with fit and predict.
     ("workers/training/estimators.py", "import_module"),

@@ -63,7 +63,7 @@ def expanded_percentile(values: Floats, units: int, alpha: float) -> Ends | None
     kept = values[np.isfinite(values)]
     if units < 2 or len(kept) < 0.5 * len(values):
         return None
-    told = min(max(alpha, 2 * FAR / len(kept)), 1.0)
+    told = min(max(alpha, 2 * FAR / len(kept)), 0.5)
     reach, needed = (stats.t.ppf(1 - level / 2, units - 1) * np.sqrt(units / (units - 1)) for level in (told, alpha))
     tail = max(float(stats.norm.sf(reach)), 1 / len(kept))
     low, middle, high = np.quantile(kept, [tail, 0.5, 1 - tail])

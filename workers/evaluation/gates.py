@@ -89,8 +89,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         spending=spending,
     )
     verdicts = tuple(_answered(gate, court) for gate in params.gates)
-    reuse = spending and spending.sentence
-    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(one.passed for one in verdicts), reuse=reuse))
+    return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(one.passed for one in verdicts)))
 
 
 def _answered(gate: Gate, court: Court) -> Verdict:
