@@ -130,7 +130,7 @@ def show_evaluation(output: Output, found: dict[str, Any] | None) -> None:
         (name, interval(value), interval(before[name]) if name in before else "–")
         for name, value in found["metrics"].items()
     ]
-    output.table(("", "on these rows", "on the test rows of its training"), rows)
+    output.table(("", "on these rows", "in its training"), rows)
     for note in found["notes"]:
         output.show(f"Note: {note}")
 
