@@ -9,7 +9,7 @@ end
 if redis.call('EXISTS', KEYS[1] .. 'restoring') == 1 then return 'restoring' end
 local live = redis.call('HGET', base, 'production')
 local before = redis.call('LINDEX', base .. ':history', -1)
-if not live or not before then return 'none' end
+if not before then return 'none' end  -- where something was live before, something is live
 local now = redis.call('TIME')
 redis.call('RPOP', base .. ':history')
 redis.call('HSET', base .. ':stages', live, 'archived', before, 'production')

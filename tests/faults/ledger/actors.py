@@ -297,10 +297,14 @@ class Keeper:
         service.collector.young_s, service.collector.grace_s = -1.0, 4.0
         often = {"repair": 8, "clean": 0}
         chores = [chore.work for chore in service.chores for _ in range(often.get(chore.name, 2 - (chore.every_s > 9)))]
+        chore = service.keep_records
         try:
             while True:
-                storm.idle(4)
-                chore = storm.chance.choice(chores)
+                if chore == service.repair and storm.chance.random() < 0.3:
+                    chore = service.keep_records  # at once: what was repaired is on nobody's disk yet
+                else:
+                    storm.idle(4)
+                    chore = storm.chance.choice(chores)
                 if chore == service.collector.collect and storm.plot.halts and storm.rate:
                     continue  # the storm itself collects, at the worst of moments
                 try:

@@ -13,7 +13,7 @@ from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
 from orchestrator.contracts.errors import CycleryError, InvalidInput, TransientError
 from orchestrator.contracts.records import Decision, ModelVersion, StageError
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.messages import Bell, Claim, Completion, Expansion, encode_error
+from orchestrator.engine.messages import Bell, CacheRecord, Claim, Completion, Expansion, encode_error
 from orchestrator.engine.scripts import run_script
 from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
@@ -46,6 +46,7 @@ def witnessed(storm: Storm) -> list[str]:
         _results,
         _stopping,
         _deletions,
+        _tries,
         _drains,
         _processes,
         _models,
@@ -576,6 +577,27 @@ def _deletions(hand: Hand) -> Iterator[str]:
     yield from hand.near("deleted", hand.admin.zscore(deleted, LOG.digest), 0)
     yield from same("forgotten", hand.admin.zscore(deleted, "sha256:long ago"), None)
     hand.admin.zrem(deleted, LOG.digest)
+
+
+def _tries(hand: Hand) -> Iterator[str]:
+    """A submission whose hits go while it is being made begins again, with nothing of its first try."""
+    key, asked = f"sha256:{'2' * 64}", list[str]()
+    first = stage("a", salt=hand.name).model_copy(update={"key": key})
+    plan = Plan(workflow=hand.name, stages=(first, stage("b", "a", salt=hand.name, key=False)))
+    hand.admin.set(hand.keys("cache", key), CacheRecord(outputs={"echo": LOG}).encode(), px=60_000)
+
+    def has(digest: str) -> bool:
+        asked.append(digest)
+        hand.admin.set(hand.keys("epoch"), f"collected {len(asked)}" if len(asked) == 1 else "collected 1")
+        return len(asked) == 1
+
+    hand.run = hand.ledger.submit(Submission(plan, new=True), has).run
+    hand.admin.delete(hand.keys("cache", key))
+    texts = cast("dict[str, str]", hand.admin.hgetall(hand.keys.run(hand.run, "stages")))
+    states = {name: json.loads(text)["state"] for name, text in texts.items()}
+    yield from same("tried again", (len(asked), states), (2, {"a": "ready", "b": "waiting"}))
+    yield from same("known before", hand.admin.hgetall(hand.keys.run(hand.run, "outputs")), {})
+    hand.end()
 
 
 def _drains(hand: Hand) -> Iterator[str]:
