@@ -14,7 +14,7 @@ from orchestrator.client.logs import Following, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind, StageCall
-from orchestrator.contracts.documents import Changes, Registration, SplitSummary
+from orchestrator.contracts.documents import Changes, Registration, SearchEffects, SplitSummary
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
@@ -41,6 +41,7 @@ DOCUMENTS = {
     ),
     "result": report_case.trial("ridge_classifier", 1, 0.9),
     "ranking": report_case.ranking(),
+    "effects": SearchEffects(candidates=()),
     "preparation": report_case.preparation(),
     "evaluation": report_case.evaluation(),
     "details": report_case.details(),
