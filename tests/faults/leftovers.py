@@ -33,7 +33,7 @@ EMPTY = (
 GONE = ("open", "roots", "work", "parked")
 # What stays of a namespace that has forgotten all its runs: counters, pools, models, effects, Celery's bindings.
 LASTING = re.compile(
-    r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+"
+    r"epoch|fences|stamp|ticked|settled|format|window|slots|heard|queues|environments|pools|pool:.+|runs|models|model:.+|looks:.+"
     r"|audit:drained|condemned|deleted|bound|cache:.+|_kombu\..+|unacked.*"
 )
 FILES = re.compile(r"artifacts/sha256/[0-9a-f/]*[0-9a-f]{64}|[a-z]+/[\w@.+-]+\.json")
@@ -122,7 +122,10 @@ def forget(world: World) -> Violations:
 
 def _lasts(world: World, key: str) -> bool:
     """Whether a cached result is that of an effect that was applied: such a one never expires."""
-    return key.startswith("cache:") and "registration" in str(world.ledger.redis.get(world.ledger.keys(key)))
+    if not key.startswith("cache:"):
+        return False
+    text = str(world.ledger.redis.get(world.ledger.keys(key)))
+    return "registration" in text or "spending" in text
 
 
 def _keys(world: World, pattern: str) -> list[str]:
