@@ -669,6 +669,8 @@ def _models(hand: Hand) -> Iterator[str]:
     stages = hand.admin.hgetall(f"{base}:stages")
     yield from same("stages", stages, {"1": "production", "2": "refused", "3": "archived"})
     yield from same("earlier ones", hand.admin.lrange(f"{base}:history", 0, -1), [])
+    rollbacks = [one for one in cast("list[str]", hand.admin.hkeys(f"{base}:keys")) if one.startswith("rollback/")]
+    yield from same("rolled back, and known by its nonce", len(rollbacks), 1)
     again = cast("str", hand.admin.hget(f"{base}:versions", "1"))
     told_again = json.dumps({"event": entry, "model": hand.name, "stage": "candidate", "key": "k1"})
     for name, arguments in (("register", ("k1", "candidate", again, told_again)), ("rollback", ("n", "{}"))):
