@@ -8,6 +8,8 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
+import redis
+
 from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
 from orchestrator.contracts.documents import Verdict, Verdicts
 from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
@@ -26,6 +28,7 @@ from workers.runtime import perform
 from workers.runtime.child import Child
 from workers.runtime.interruption import StageCancelled
 from workers.runtime.job import Job, Outcome
+from workers.runtime.patience import open_patient_store
 from workers.runtime.running import Running
 
 if TYPE_CHECKING:
@@ -112,10 +115,20 @@ class StormChild(Child):
         """A new process with connections of its own."""
         child = cls(storm.settings, "ops")
         child.storm, child.pid, child.host = storm, pid, host
-        client = storm.wire.client()
-        parts = {"redis": client, "ledger": Ledger(client, storm.settings), "store": storm.store, "capture": Silent()}
-        child.__dict__.update(parts)
+        child._connect(storm.wire.client(), storm.store)
         return child
+
+    @classmethod
+    def witnessing(cls, storm: Storm) -> StormChild:
+        """One that nothing befalls."""
+        child = cls(storm.settings, "ops")
+        child.storm, child.pid, child.host = storm, 0, "here"
+        child._connect(storm.admin, open_patient_store(storm.settings))
+        return child
+
+    def _connect(self, client: redis.Redis, store: ArtifactStore) -> None:
+        parts = {"redis": client, "ledger": Ledger(client, self.storm.settings), "store": store, "capture": Silent()}
+        self.__dict__.update(parts)
 
     @property
     def node(self) -> str:

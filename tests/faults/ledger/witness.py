@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from orchestrator.contracts.calls import ArtifactRef, Hold, Kind, Plan
+from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, InvalidInput, TransientError
+from orchestrator.contracts.keys import content_key
 from orchestrator.contracts.records import Decision, ModelVersion, StageError
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Bell, CacheRecord, Claim, Completion, Expansion, encode_error
@@ -19,6 +21,8 @@ from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
 from orchestrator.store.models import UNNUMBERED, Registry
 from orchestrator.store.steps import process_of, settle, step
+from tests.faults.ledger.actors import StormAttempt, StormChild
+from tests.faults.ledger.expected import leave
 from tests.faults.ledger.shapes import stage
 
 if TYPE_CHECKING:
@@ -47,6 +51,7 @@ def witnessed(storm: Storm) -> list[str]:
         _stopping,
         _deletions,
         _tries,
+        _known,
         _drains,
         _processes,
         _models,
@@ -598,6 +603,24 @@ def _tries(hand: Hand) -> Iterator[str]:
     yield from same("tried again", (len(asked), states), (2, {"a": "ready", "b": "waiting"}))
     yield from same("known before", hand.admin.hgetall(hand.keys.run(hand.run, "outputs")), {})
     hand.end()
+
+
+def _known(hand: Hand) -> Iterator[str]:
+    """What was computed before is not computed again, unless the store has lost it."""
+    for bytes_there in (False, True):
+        call = stage("a", salt=f"{hand.name} {bytes_there}").model_copy(update={"key": f"sha256:{'3' * 64}"})
+        left = leave(call.params, ["elsewhere"])
+        ref = hand.storm.plain.put_bytes(left, Kind.JSON)
+        if not bytes_there:
+            hand.storm.plain.delete(ref.digest)
+        content = hand.keys("cache", content_key(call, {}, environment_digest()))
+        hand.admin.set(content, CacheRecord(outputs={"echo": ref}).encode(), px=60_000)
+        hand.run = hand.ledger.submit(Submission(Plan(workflow=hand.name, stages=(call,)), new=True)).run
+        StormAttempt(cast("Any", StormChild.witnessing(hand.storm)), hand.claim()).run()
+        yield from hand.is_("known before", state="done", cached=True if bytes_there else GONE)
+        echo = json.loads(cast("str", hand.admin.hget(hand.keys.run(hand.run, "outputs"), "a")))["echo"]["digest"]
+        yield from same("left", echo == ref.digest, bytes_there)
+        hand.admin.delete(content, hand.keys("cache", cast("str", call.key)))
 
 
 def _drains(hand: Hand) -> Iterator[str]:
