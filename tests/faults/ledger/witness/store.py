@@ -1,0 +1,51 @@
+"""What collectors, those who drain the audit and those who wait for the disk write."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import cast
+
+from orchestrator.contracts.errors import TransientError
+from orchestrator.store.steps import process_of, settle, step
+from tests.faults.ledger.witness.hand import LOG, Hand, same
+
+
+def deletions(hand: Hand) -> Iterator[str]:
+    condemned, deleting, deleted = (hand.keys(one) for one in ("condemned", "deleting", "deleted"))
+    hand.admin.zadd(condemned, {LOG.digest: 0})
+    hand.admin.zadd(deleted, {"sha256:long ago": 0})
+    epoch = hand.admin.get(hand.keys("epoch"))
+    yield from same("going", hand.step("condemn", 0, LOG.digest, "sha256:another"), [LOG.digest])
+    yield from same("condemned", hand.admin.zscore(condemned, LOG.digest), None)
+    yield from same("under deletion", hand.admin.smembers(deleting), {LOG.digest})
+    yield from same("a new epoch", hand.admin.get(hand.keys("epoch")) != epoch, True)
+    hand.step("deleted", LOG.digest, 60_000)
+    yield from same("under deletion", hand.admin.smembers(deleting), set())
+    yield from hand.near("deleted", hand.admin.zscore(deleted, LOG.digest), 0)
+    yield from same("forgotten", hand.admin.zscore(deleted, "sha256:long ago"), None)
+    hand.admin.zrem(deleted, LOG.digest)
+
+
+def drains(hand: Hand) -> Iterator[str]:
+    """A Redis that has lost what the store has goes on after it, and knows what it does not know."""
+    counter, missed = hand.keys("audit:drained"), hand.keys("audit:missed")
+    known = cast("str", hand.admin.get(counter) or "0")
+    yield from same("drained by another", step(hand.admin, "drained", hand.keys, int(known) + 1, 1), 0)
+    before = known
+    for number in (7, 9):
+        yield from same("set", step(hand.admin, "drained", hand.keys, before, -number), 1)
+        yield from same("counted", hand.admin.get(counter), str(number))
+        yield from same("missed", hand.admin.hgetall(missed), {"after": known, "up_to": str(number)})
+        before = str(number)
+    hand.admin.delete(missed, counter)
+    if known != "0":
+        hand.admin.set(counter, known)
+
+
+def processes(hand: Hand) -> Iterator[str]:
+    settle(hand.admin, hand.keys, process_of(hand.admin))
+    try:
+        settle(hand.admin, hand.keys, "of another process")
+        yield "what a Redis told that is no more was taken for settled"
+    except TransientError:
+        pass
