@@ -541,9 +541,11 @@ class Storm:
     # — rest
 
     def _ringing(self) -> bool:
-        return any(self.admin.llen(self.keys.broker(queue)) for queue in ("ops", "train")) or any(
-            person.work for person in self.people
-        )
+        return any(self._messages().values()) or any(person.work for person in self.people)
+
+    def _messages(self) -> dict[str, int]:
+        """How many nobody has popped, by queue."""
+        return {queue: cast("int", self.admin.llen(self.keys.broker(queue))) for queue in ("ops", "train")}
 
     def _standing(self, run: str) -> list[str]:
         """How a run stands that does not end."""
@@ -562,6 +564,7 @@ class Storm:
     def restless(self) -> list[str]:
         """What is still to be done."""
         found = [f"{len(person.work)} unsubmitted" for person in self.people if person.work]
+        found += [f"{length} messages for {queue}" for queue, length in self._messages().items() if length]
         for name in ("active", "ended", "audit:outbox", "work", "leases", "timers", "deleting"):
             if self.admin.exists(self.keys(name)):
                 kind = self.admin.type(self.keys(name))
