@@ -138,7 +138,8 @@ def _storm(mutant: Mutant, folder: Path, storms: Sequence[Blow], passes: int) ->
     from redis import ResponseError
 
     from tests.faults.ledger.chunks import chunks_of
-    from tests.faults.ledger.storm import Plot, blow
+    from tests.faults.ledger.plot import Plot
+    from tests.faults.ledger.storm import blow
 
     for number in range(passes):
         signal.alarm(LIMIT_S)

@@ -10,10 +10,11 @@ from orchestrator.store.continuity import standing
 from orchestrator.store.looks import Looks
 from orchestrator.store.manifests import MANIFESTS, generations
 from orchestrator.store.models import Registry
-from tests.faults.ledger.actors import ROWS
+from tests.faults.ledger.workers import ROWS
 
 if TYPE_CHECKING:
-    from tests.faults.ledger.storm import Book, Storm
+    from tests.faults.ledger.plot import Book
+    from tests.faults.ledger.storm import Storm
 
 
 def broken_promises(storm: Storm) -> list[str]:

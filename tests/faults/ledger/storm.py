@@ -15,9 +15,7 @@ import tempfile
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -25,76 +23,34 @@ import redis
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
 from orchestrator.contracts.environment import environment_digest
-from orchestrator.contracts.errors import LedgerBehind
 from orchestrator.contracts.keys import content_key
-from orchestrator.engine.garbage import Collector
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
-from orchestrator.engine.messages import CacheRecord, Completion, Lease, Settled
+from orchestrator.engine.messages import CacheRecord
 from orchestrator.engine.scripts import _scripts
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore
-from orchestrator.store.audit import FOLDER
-from orchestrator.store.continuity import standing
 from orchestrator.store.keys import Keys
-from orchestrator.store.manifests import MANIFESTS, parse_manifest
-from tests.faults.ledger.actors import Keeper, Person, Presence, Store, Worker
 from tests.faults.ledger.clock import Clock
 from tests.faults.ledger.expected import digest, expect
 from tests.faults.ledger.hub import Hub, Killed
 from tests.faults.ledger.invariants import torn
-from tests.faults.ledger.promises import broken_promises
+from tests.faults.ledger.keepers import Keeper, Presence
+from tests.faults.ledger.onlooker import Onlooker
+from tests.faults.ledger.people import Person
+from tests.faults.ledger.plot import CACHE_S, LEASE_S, MAX_DEATHS, Book, Plot
+from tests.faults.ledger.rest import restless, ringing, standing_of
 from tests.faults.ledger.shapes import Workflow, workflows
 from tests.faults.ledger.strangers import intruders
+from tests.faults.ledger.strikes import Strikes
 from tests.faults.ledger.wire import Wire
 from tests.faults.ledger.witness import witnessed
+from tests.faults.ledger.workers import Store, Worker
 from tests.servers import RedisServer
 
-MAX_DEATHS = 8
 ROUNDS = 90  # of leaps in time, until what has not come to rest never will
 STUCK = 14  # of them, after which nothing has changed
 CRASHES = 30  # of the product's own code: no need to go on
-LEASE_S = 20.0
-CACHE_S = 3600.0  # for which a result is remembered, where those who look at the store stand still
-
-
-@dataclass
-class Book:
-    """What is known of one accepted run by those who were answered."""
-
-    id: str
-    workflow: Workflow
-    person: Person
-    generation: int = 1
-    cancelled: bool = False  # answered; `cancel_tried`: perhaps done
-    cancel_tried: bool = False
-    retry_tried: Workflow | None = None
-    decided: set[tuple[int, str]] = field(default_factory=set)
-    deciding: set[tuple[int, str]] = field(default_factory=set)  # said, and not answered
-    promoted: bool = False
-    heard: tuple[int, str] | None = None  # that it has ended, by whoever tried to cancel it
-    lingering: bool = False  # a stage of it is about to tell of its end, and waits for the cancel
-
-    def advance(self) -> None:
-        """The retry was accepted."""
-        self.generation, self.cancelled, self.cancel_tried = 2, False, False
-
-
-@dataclass(frozen=True)
-class Plot:
-    """How hard a storm is, and what it may do."""
-
-    count: int = 48
-    wide: int = 1
-    rate: float = 0.04  # of lost calls; deaths and lost messages are shares of it
-    kills: int = 1  # of Redis
-    power: int = 2  # losses right after each kind of thing that somebody was promised
-    full: int = 1  # times without memory
-    collect: bool = True
-    workers: int = 5
-    window: int = 6
-    halts: float = 0.0  # of looks at the store: who looked stands still, while all that nobody refers to is deleted
-    only: str = ""  # names of shapes; none: all
 
 
 @dataclass
@@ -102,7 +58,7 @@ class Storm:
     """One storm from its first call to its rest."""
 
     seed: int
-    plot: Plot = Plot()
+    plot: Plot = field(default_factory=Plot)
     server: RedisServer | None = None
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cy-storm-", dir=_memory())))
 
@@ -128,11 +84,8 @@ class Storm:
         self.counts: Counter[str] = Counter()
         self.dead: set[tuple[str, int]] = set()
         self.pids: dict[str, int] = {}  # of the latest process of each host
-        self.leaving: set[int] = set()
         self.crashes: list[str] = []
-        self.full_for = 0
-        self.promising = ""  # what kind of thing was promised this very moment
-        self.losses: Counter[str] = Counter()  # of power, by what was promised before
+        self.strikes, self.onlooker = Strikes(self), Onlooker(self)
         self.tags: dict[str, str] = {}  # messages by what Celery tells them apart by
         self.archived: set[str] = set()  # runs that left the ledger's care, and whose manifest was seen
         self.deleted = ""  # from the store, this very moment
@@ -171,7 +124,7 @@ class Storm:
                 if self.plot.collect and not self.plot.halts and self.chance.random() < 0.6:
                     self.store.put_bytes(data, Kind.JSON)
             if self.plot.halts:
-                self._remember(workflow)
+                self.remember(workflow)
         for i, person in enumerate(self.people):
             self.hub.add(f"person{i}", self._guarded(person))
         for i in range(self.plot.workers):
@@ -180,7 +133,7 @@ class Storm:
             self.hub.add(f"keeper{i}", self._guarded(Keeper(self)))
             self.hub.add(f"presence{i}", self._guarded(Presence(self, f"host{i}")))
 
-    def _remember(self, workflow: Workflow) -> None:
+    def remember(self, workflow: Workflow) -> None:
         """Some results are known from runs that were forgotten; of some, the store has lost the bytes."""
         end = expect(workflow)
         data = {digest(one): one for one in end.left}
@@ -232,11 +185,11 @@ class Storm:
             ):
                 break
             self.hub.turn()
-            self._strike()
-            self.promising = self.deleted = ""
+            self.strikes.strike()
+            self.strikes.promising = self.deleted = ""
             self._look()
         self.rate = self.wire.lose = self.wire.die = 0.0
-        self.calm()
+        self.strikes.calm()
 
     def _over(self) -> bool:
         """Whether it has blown for long enough; where somebody stands still, until all is done."""
@@ -256,19 +209,19 @@ class Storm:
                 self._look(resting=turns)
                 if self.violations:
                     return
-                if not self._ringing() and (turns > 8 or not self.admin.exists(self.keys("collecting"))):
+                if not ringing(self) and (turns > 8 or not self.admin.exists(self.keys("collecting"))):
                     break  # a leap would take its turn from a collector that lives
             if number > 2 and self.quiet():
                 return
-            now = str(self.restless())
+            now = str(restless(self))
             same = same + 1 if now == before else 0
             before = now
             if same > STUCK or len(self.crashes) > CRASHES:
                 break
             self.clock.leap(3_000 if number % 3 else 4_000_000 if number % 7 == 6 else 30_000)
-        self.violations.append(f"never at rest: {self.restless()}")
+        self.violations.append(f"never at rest: {restless(self)}")
         for run in cast("set[str]", self.admin.smembers(self.keys("active"))):
-            self.violations += self._standing(run)
+            self.violations += standing_of(self, run)
 
     def _look(self, resting: int | None = None) -> None:
         """Between two steps, now and then."""
@@ -280,83 +233,10 @@ class Storm:
 
     # — faults between two turns
 
-    def _strike(self) -> None:
-        drawn = self.chance.random()
-        plot = self.plot
-        if self.full_for:
-            self.full_for -= 1
-            if not self.full_for:
-                self.admin.config_set("maxmemory", 0)
-        scale = 1.2 / plot.count
-        if self.promising and self.losses[self.promising] < plot.power * (3 if self.promising == "claimed" else 1):
-            self.losses[self.promising] += 1
-            self.counts["power losses"] += 1
-            self._restart(self.chance.choice([0.0, 0.0, self.chance.random()]))
-        elif drawn < 0.022 and not self.may_die():
-            pass  # time that passes, or somebody halted, may be a death as well
-        elif drawn < 0.010:
-            self.clock.leap(self.chance.choice([500, 3_000, 5_000]))
-            self.counts["leaps"] += 1
-        elif drawn < 0.012:
-            alone = not self.admin.exists(self.keys("collecting"))  # no collector is left with what it holds no more
-            self.clock.leap(self.chance.choice([25_000, 7_200_000 if alone else 900_000]))
-            self.counts["long leaps"] += 1
-        elif drawn < 0.014:
-            self._outage()
-        elif drawn < 0.022:
-            self.chance.choice(self.hub.actors).stopped = self.chance.choice([5, 40, 300])
-            self.counts["stopped"] += 1
-        elif drawn < 0.024:
-            self.admin.script_flush()
-            self.counts["scripts dropped"] += 1
-        elif drawn < 0.026:
-            self.leaving |= set(self.pids.values())
-        elif drawn < 0.026 + scale and self.counts["kills"] < plot.kills:
-            self.counts["kills"] += 1
-            self._restart()
-        elif drawn < 0.026 + 2 * scale and self.counts["full"] < plot.full and not self.full_for:
-            self.counts["full"] += 1
-            self.full_for = 150
-            self.admin.config_set("maxmemory", 1)
-            self.violations += intruders(self)
-
-    def _outage(self) -> None:
-        """Redis was away for longer than a lease: at the first look after it nobody loses its stage."""
-        self.counts["outages"] += 1
-        running = cast("list[str]", self.admin.zrangebyscore(self.keys("leases"), self.clock.now_ms(), "inf"))
-        records = {one: self._record(*one.split("/", 1)) for one in running}
-        self.clock.leap(int(LEASE_S * 2000), unseen=True)
-        Ledger(self.admin, self.settings).repair(200, 2000)
-        kept = cast("list[str]", self.admin.zrangebyscore(self.keys("leases"), self.clock.now_ms(), "inf"))
-        lost = [one for one, record in records.items() if one not in kept and not record.get("spared")]
-        self.violations += [f"outage: {one} was taken from its worker" for one in lost]
-
-    def _record(self, run: str, stage: str) -> dict[str, Any]:
+    def record(self, run: str, stage: str) -> dict[str, Any]:
         """A stage as Redis has it."""
         text = cast("str | None", self.admin.hget(self.keys.run(run, "stages"), stage))
         return cast("dict[str, Any]", json.loads(text or "{}"))
-
-    def _restart(self, cut: float | None = None) -> None:
-        """Redis is killed and comes back; `cut` says how much of what was not promised is lost with the power."""
-        self.admin.close()
-        self.redis.kill()
-        if cut is not None:
-            size, kept = self.wire.size(), self.wire.durable
-            with self.wire.file.open("r+b") as file:
-                file.truncate(kept + int((size - kept) * cut))
-        self.redis.start()
-        self.wire.durable = min(self.wire.size(), self.wire.durable)
-        if self.full_for:
-            self.admin.config_set("maxmemory", 1)
-        if cut is not None:
-            self.violations += broken_promises(self)
-
-    def calm(self) -> None:
-        """What lasts is over."""
-        self.full_for = 0
-        self.admin.config_set("maxmemory", 0)
-        for actor in self.hub.actors:
-            actor.stopped = 0
 
     # — what actors ask
 
@@ -386,87 +266,14 @@ class Storm:
         self.pids[host] = max(self.pids.values(), default=0) + 1
         return self.pids[host]
 
-    def tempt(self, kind: str, chance: float, *, told: bool = False) -> None:
-        """A good moment for the power to go; who was told that something will stay must have waited for something."""
-        if self.rate > 0 and self.chance.random() < chance:
-            self.promising = kind
-        if told and self.hub.current in self.wire.vacuous:
-            self.violations.append(f"vacuous: {kind} was promised after a wait that covered nothing")
-
     def promise(self, *what: str, chance: float = 0.5) -> None:
         """Somebody was told that this will stay, or acts as if it would: its kind, and whose it is."""
         self.promised.append(what)
-        self.tempt(what[0], chance, told=True)
-
-    def halt(self, leap_s: float = 2 * CACHE_S) -> None:
-        """Whoever looked at the store stands still; meanwhile what is forgotten expires, and garbage is collected."""
-        if not self.rate or self.full_for or self.chance.random() >= self.plot.halts or not self.may_die():
-            return
-        self.counts["halts"] += 1
-        self.clock.leap(int(leap_s * 1000))
-        collector = Collector(Ledger(self.admin, self.settings), self.plain, young_s=-1.0, grace_s=0.0)
-        with contextlib.suppress(LedgerBehind):
-            fate = self.chance.random()
-            if fate < 0.3:  # one that is killed after its last look
-                collector._last_look(collector.live())
-            elif fate < 0.6:  # one that is killed when it has deleted
-                self.counts["collected"] += _deleted(collector)
-            else:
-                self.counts["collected"] += collector.collect() + collector.collect()
-        self.wire.durable = self.wire.size()
-        if leap_s > CACHE_S:
-            for person in self.people:
-                for workflow in person.work:
-                    self._remember(workflow)
-
-    def oversleep(self, lease: Lease, worker: str) -> None:
-        """Now and then a worker stands still for longer than its lease, and wakes up when another one has its stage."""
-        record = self._record(lease.run, lease.stage)
-        if record.get("fence") == lease.fence and record.get("progress") is not None:
-            self.violations.append(f"torn: {lease} has just begun, and has come to {record['progress']}")
-        if self.chance.random() >= 3 * self.rate or not self.may_die():
-            return
-        self.counts["overslept"] += 1
-        self.tempt("claimed", 0.5)
-        self.clock.leap(int(LEASE_S * 1200))
-        for _ in range(120):
-            self.hub.pause()
-            record = self._record(lease.run, lease.stage)
-            if record.get("worker") != worker and record.get("state") == "running":
-                self.counts["overtaken"] += 1
-                return
-
-    def linger(self, run: str) -> None:
-        """Now and then a stage does its last step when its run is being cancelled, and has not heard of it."""
-        book = next((one for one in self.accepted if one.id == run and one.workflow.cancel), None)
-        if book is None or book.cancelled or book.generation > 1 or self.chance.random() > 4 * self.rate:
-            return
-        book.lingering = True
-        for _ in range(200):
-            self.hub.pause()
-            if book.cancelled:
-                self.counts["lingered"] += 1
-                break
-        book.lingering = False
-
-    def returned(self, lease: Lease, report: Callable[[], Settled]) -> Settled:
-        """A worker that shuts down gives its stage back: nobody has died."""
-        before = self._record(lease.run, lease.stage).get("deaths", 0)
-        settled = report()
-        record = self._record(lease.run, lease.stage)
-        if settled.answer == "returned" and record.get("fence") == lease.fence and record.get("deaths", 0) != before:
-            self.violations.append(f"told: {lease} was given back, which counts as a death")
-        return settled
-
-    def refused_to_decide(self, run: str, stage: str, note: str) -> None:
-        """Somebody heard that it is too late to decide: not by a decision of the same person."""
-        record = self._record(run, stage)
-        if f'"{note}"' in record.get("decision", ""):
-            self.violations.append(f"told: the decision on {stage} of {run} was refused, and it stands")
+        self.strikes.tempt(what[0], chance, told=True)
 
     def shutting(self, pid: int) -> bool:
         """Whether this process was asked to end."""
-        return pid in self.leaving
+        return pid in self.strikes.leaving
 
     def aged(self, stamp: str) -> str:
         """A message's stamp on the clock that leapt meanwhile."""
@@ -480,55 +287,11 @@ class Storm:
         """Somebody was told that this run is accepted."""
         if not any(book.id == run for book in self.accepted):
             self.accepted.append(Book(run, workflow, person))
-        self.tempt("accepted", 0.2, told=True)
-
-    def kept(self, lease: Lease, completion: Completion) -> None:
-        """What was recorded this moment is there."""
-        run = self.admin.hget(self.keys.run(lease.run), "status")
-        gone = [ref.digest for ref in completion.outputs.values() if not self.plain._size(ref.digest)]
-        if gone and run == "running" and self._record(lease.run, lease.stage).get("fence") == lease.fence:
-            self.violations.append(f"bytes: {lease} was recorded with {gone[0]}, which was deleted")
-
-    def deleting(self, digest: str) -> None:
-        """Bytes are deleted: that they would be is nothing that Redis may forget."""
-        self.deleted = digest
-        key = self.keys("deleting")
-        told = f"SADD\r\n${len(key)}\r\n{key}\r\n${len(digest)}\r\n{digest}\r\n"
-        if told.encode() in self.wire.unsafe():
-            self.violations.append(f"lost: that {digest} is deleted may be gone with the power")
-
-    def recorded(self, name: str, data: bytes) -> None:
-        """The store tells of an end or a decision: Redis has it, and cannot take it back."""
-        if name.startswith(MANIFESTS):
-            record = parse_manifest(data)
-            base = self.keys.run(record.run)
-            known, status = self.admin.hmget(base, "generation", "status")
-            if int(known or 0) < record.generation or (int(known) == record.generation and status != record.status):
-                self.violations.append(f"invented: a manifest of {record.run}@{record.generation}, {status} of {known}")
-            ended = str(round((record.finished or 0) * 1000))
-            cause = f"\r\n{base}\r\n$8\r\nfinished\r\n${len(ended)}\r\n{ended}\r\n".encode()
-        elif name.startswith(FOLDER):
-            problem = standing(self.admin, self.keys, self.plain).problem
-            self.violations += [f"invented: {name}: {problem}"] if problem else []
-            cause = data
-        else:
-            return
-        if cause in self.wire.unsafe():
-            self.violations.append(f"lost: what {name} tells may be gone with the power")
+        self.strikes.tempt("accepted", 0.2, told=True)
 
     def settled(self, run: Book) -> bool:
         """Whether a run has just ended."""
         return self.admin.hget(self.keys.run(run.id), "status") not in (None, "running", "held")
-
-    def reported(self, lease: Lease, report: Callable[[], Settled], *states: str) -> Settled:
-        """Whoever holds a lease is never told that it is lost."""
-        losses = self.counts["power losses"]
-        settled = report()
-        record = self._record(lease.run, lease.stage)
-        holds = record.get("fence") == lease.fence and record.get("state") in states
-        if settled.lost and holds and losses == self.counts["power losses"]:
-            self.violations.append(f"told: {lease} was lost for its owner, it is {record['state']}")
-        return settled
 
     def ran(self, run: str, job: Any) -> None:
         """A stage's work was done, recorded or not."""
@@ -540,61 +303,9 @@ class Storm:
 
     # — rest
 
-    def _ringing(self) -> bool:
-        return any(self._messages().values()) or any(person.work for person in self.people)
-
-    def _messages(self) -> dict[str, int]:
-        """How many nobody has popped, by queue."""
-        return {queue: cast("int", self.admin.llen(self.keys.broker(queue))) for queue in ("ops", "train")}
-
-    def _standing(self, run: str) -> list[str]:
-        """How a run stands that does not end."""
-        base = self.keys.run(run)
-        fields = self.admin.hgetall(base)
-        records = cast("dict[str, str]", self.admin.hgetall(f"{base}:stages"))
-        work = self.admin.lrange(f"{base}:work", 0, -1)
-        counters = {name: value for name, value in fields.items() if name not in ("spec", "notes", "identity")}
-        going = [f"{run}: {one} {text}" for one, text in records.items() if '"finished"' not in text]
-        return [f"{run}: {counters}, work {work}, parked {self.admin.lrange(f'{base}:parked', 0, 3)}", *going[:4]]
-
     def quiet(self) -> bool:
         """Whether nothing is left to be done by anybody."""
-        return not self.restless()
-
-    def restless(self) -> list[str]:
-        """What is still to be done."""
-        found = [f"{len(person.work)} unsubmitted" for person in self.people if person.work]
-        found += [f"{length} messages for {queue}" for queue, length in self._messages().items() if length]
-        for name in ("active", "ended", "audit:outbox", "work", "leases", "timers", "deleting"):
-            if self.admin.exists(self.keys(name)):
-                kind = self.admin.type(self.keys(name))
-                size = {"set": self.admin.scard, "zset": self.admin.zcard, "list": self.admin.llen}[kind](
-                    self.keys(name)
-                )
-                members = {"set": partial(self.admin.srandmember, number=3),
-                           "list": lambda k: self.admin.lrange(k, 0, 2),
-                           "zset": lambda k: self.admin.zrange(k, 0, 2)}[kind](self.keys(name))  # fmt: skip
-                found.append(f"{size} {name} {members}")
-        for book in self.accepted:
-            status = self.admin.hget(self.keys.run(book.id), "status")
-            waiting = book.workflow.retry and book.generation == 1 and book.retry_tried is None
-            if waiting and status is not None:
-                found.append(f"{book.id} to be retried")
-        return found
-
-
-def _deleted(collector: Collector) -> int:
-    """A round as far as its deletions, and no further."""
-    ended = f"deleted {id(collector)}"
-
-    def dies(_live: set[str]) -> None:
-        raise InterruptedError(ended)
-
-    collector._condemn = dies  # type: ignore[method-assign]
-    before = sum(1 for _ in collector.store.digests())
-    with contextlib.suppress(InterruptedError):
-        collector.collect()
-    return before - sum(1 for _ in collector.store.digests())
+        return not restless(self)
 
 
 def _memory() -> str | None:

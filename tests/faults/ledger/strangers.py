@@ -39,7 +39,7 @@ def intruders(storm: Storm) -> list[str]:
     run = storm.chance.choice(active if active and storm.chance.random() < 0.7 else runs or [NOBODY])
     before = _state(storm, run)
     found = [line for name, args, wanted in _steps(storm, run) if (line := _tried(storm, name, args, wanted))]
-    if not storm.full_for:
+    if not storm.strikes.full_for:
         storm.admin.set(storm.keys("restoring"), "1")
         found += [line for name, args in _RESTORED if (line := _tried(storm, name, args, "restoring"))]
         storm.admin.delete(storm.keys("restoring"))
@@ -73,7 +73,7 @@ def _collecting(storm: Storm) -> Iterator[str]:
 
 
 def _tried(storm: Storm, name: str, args: tuple[Any, ...], wanted: object) -> str | None:
-    if storm.full_for and name in GROWS:
+    if storm.strikes.full_for and name in GROWS:
         return None
     try:
         if name in OWN:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.faults.ledger.storm import Plot, Storm, blow
+from tests.faults.ledger.plot import Plot
+from tests.faults.ledger.storm import Storm, blow
 
 pytestmark = pytest.mark.timeout(1200)  # a minute at most where nobody else is at work
 

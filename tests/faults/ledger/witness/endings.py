@@ -11,10 +11,10 @@ from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.keys import content_key
 from orchestrator.engine.messages import CacheRecord, Completion, Expansion
 from orchestrator.engine.submission import Submission
-from tests.faults.ledger.actors import StormAttempt, StormChild
 from tests.faults.ledger.expected import leave
 from tests.faults.ledger.shapes import stage
 from tests.faults.ledger.witness.hand import ERROR, GONE, LOG, Hand, same
+from tests.faults.ledger.workers import StormAttempt, StormChild
 
 
 def _fails(hand: Hand, answer: str, family: str = "transient", outage: str = "", log: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Those who play in a storm: clients, workers, who looks after them, people. Each speaks through the product's code."""
+"""Workers of a storm: pools' children that run the product's code, each of whose steps is a place to die at."""
 
 from __future__ import annotations
 
@@ -12,18 +12,15 @@ import redis
 
 from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
 from orchestrator.contracts.documents import Verdict, Verdicts
-from orchestrator.contracts.errors import CycleryError, DataError, InvalidInput, NotPermitted, TransientError
-from orchestrator.contracts.records import Decision, Look, ModelVersion
+from orchestrator.contracts.errors import DataError, TransientError
+from orchestrator.contracts.records import Look, ModelVersion
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Claim, Completion, Expansion, Settled
-from orchestrator.engine.submission import Submission
-from orchestrator.service import Service
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.looks import Looks
 from orchestrator.store.models import UNNUMBERED, Registry
-from tests.faults.ledger.expected import FAILING, grown, leave
+from tests.faults.ledger.expected import grown, leave
 from tests.faults.ledger.hub import Killed
-from tests.faults.ledger.shapes import LONG_S, Workflow, keyed
 from workers.runtime import perform
 from workers.runtime.child import Child
 from workers.runtime.interruption import StageCancelled
@@ -47,7 +44,7 @@ class Store(ArtifactStore):
     def put_bytes(self, data: bytes, kind: Kind, rows: int | None = None, *, durable: bool = False) -> ArtifactRef:
         self.storm.point()
         ref = super().put_bytes(data, kind, rows, durable=durable)
-        self.storm.halt(self.storm.chance.choice([0.01, 0.01, 8000.0]))
+        self.storm.strikes.halt(self.storm.chance.choice([0.01, 0.01, 8000.0]))
         self.storm.point()
         return ref
 
@@ -60,23 +57,23 @@ class Store(ArtifactStore):
     def has(self, digest: str) -> bool:
         self.storm.point()
         found = super().has(digest)
-        self.storm.halt()
+        self.storm.strikes.halt()
         self.storm.point()
         return found
 
     def delete(self, digest: str) -> None:
         self.storm.point()
         super().delete(digest)
-        self.storm.deleting(digest)
-        self.storm.tempt("deleted", 0.5)
+        self.storm.onlooker.deleting(digest)
+        self.storm.strikes.tempt("deleted", 0.5)
         self.storm.point()
 
     def put_record(self, name: str, data: bytes) -> bool:
         self.storm.point()
         created = super().put_record(name, data)
         if created:
-            self.storm.recorded(name, data)
-        self.storm.tempt(name.partition("/")[0], 0.2)
+            self.storm.onlooker.recorded(name, data)
+        self.storm.strikes.tempt(name.partition("/")[0], 0.2)
         self.storm.point()
         return created
 
@@ -168,7 +165,7 @@ class StormChild(Child):
             self._register(job)
         if job.call.task == "evaluate.spend":
             self._judge(job)
-        self.storm.linger(running.lease.run)
+        self.storm.strikes.linger(running.lease.run)
         inputs = [
             ref.digest for value in job.inputs.values() for ref in (value if isinstance(value, tuple) else [value])
         ]
@@ -222,14 +219,14 @@ class StormAttempt(perform.Attempt):
         report = super()._failing(error, kept)
         if self.running.ending != "returned":
             return report
-        return partial(cast("StormChild", self.child).storm.returned, self.lease, report)
+        return partial(cast("StormChild", self.child).storm.onlooker.returned, self.lease, report)
 
     def _completed(self, completion: Completion) -> Settled:
         storm = cast("StormChild", self.child).storm
         report = partial(super()._completed, completion)
-        settled = storm.reported(self.lease, report, "running", "done")
+        settled = storm.onlooker.reported(self.lease, report, "running", "done")
         if settled.answer == "done":
-            storm.kept(self.lease, completion)
+            storm.onlooker.kept(self.lease, completion)
         return settled
 
 
@@ -271,7 +268,7 @@ class Worker:
         if claim is not None and self.storm.chance.random() < self.storm.rate / 2:  # nor what is in its call
             child.ledger._refuse(run, stage, fence=claim.lease.fence)
         elif claim is not None:
-            self.storm.oversleep(claim.lease, child.node)
+            self.storm.strikes.oversleep(claim.lease, child.node)
             StormAttempt(cast("Any", child), claim).run()
 
     def _pop(self, child: StormChild) -> tuple[str, list[str], str, str] | None:
@@ -290,190 +287,8 @@ class Worker:
         fate = chance.random()
         if fate < self.storm.rate * 2:
             return None  # popped, and never heard of again
-        if fate < self.storm.rate * 4 and not self.storm.full_for:
+        if fate < self.storm.rate * 4 and not self.storm.strikes.full_for:
             self.storm.admin.lpush(self.storm.keys.broker(queue), text)
         named = json.loads(message["body"])[1]
         header = message["headers"]
         return named["run"], named["stages"], self.storm.aged(header["stamp"]), header["task"]
-
-
-class Keeper:
-    """The service: repairs, manifests, audit, expiry, garbage. Any number may run."""
-
-    def __init__(self, storm: Storm) -> None:
-        self.storm = storm
-
-    def __call__(self) -> None:
-        storm = self.storm
-        client = storm.wire.client()
-        service = Service(Ledger(client, storm.settings), storm.store)
-        service.collector.young_s, service.collector.grace_s = -1.0, 4.0
-        often = {"repair": 8, "clean": 0}
-        chores = [chore.work for chore in service.chores for _ in range(often.get(chore.name, 2 - (chore.every_s > 9)))]
-        chore = service.keep_records
-        try:
-            while True:
-                if chore == service.repair and storm.chance.random() < 0.3:
-                    chore = service.keep_records  # at once: what was repaired is on nobody's disk yet
-                else:
-                    storm.idle(4)
-                    chore = storm.chance.choice(chores)
-                if chore == service.collector.collect and storm.plot.halts and storm.rate:
-                    continue  # the storm itself collects, at the worst of moments
-                try:
-                    chore()
-                except (CycleryError, OSError) as error:  # as the service does: the next round tries again
-                    storm.note("chore", error)
-        finally:
-            client.connection_pool.disconnect()
-
-
-class Presence:
-    """Looks after the dead processes of its host."""
-
-    def __init__(self, storm: Storm, host: str) -> None:
-        self.storm, self.host = storm, host
-
-    def __call__(self) -> None:
-        client = self.storm.wire.client()
-        ledger = Ledger(client, self.storm.settings)
-        try:
-            while True:
-                self.storm.idle(20)
-                try:
-                    self._bury(ledger)
-                except TransientError as error:
-                    self.storm.note("presence", error)
-        finally:
-            client.connection_pool.disconnect()
-
-    def _bury(self, ledger: Ledger) -> None:
-        for lease, pid in ledger.leases_of(self.host).items():
-            if (self.host, pid) in self.storm.dead and self.storm.chance.random() < 0.5:
-                self.storm.reported(lease, partial(ledger.bury, lease), "running")
-
-
-class Person:
-    """Submits, cancels, decides, retries, promotes; starts again when the command died."""
-
-    def __init__(self, storm: Storm, work: list[Workflow]) -> None:
-        self.storm, self.work = storm, work
-        self.retried: dict[str, Submission] = {}
-
-    def __call__(self) -> None:
-        storm = self.storm
-        client = storm.wire.client()
-        self.ledger = Ledger(client, storm.settings)
-        self.registry = Registry(client, storm.settings)
-        try:
-            while True:
-                storm.point()
-                try:
-                    self._act()
-                except TransientError as error:
-                    storm.note("person", error)
-        finally:
-            client.connection_pool.disconnect()
-
-    def _act(self) -> None:
-        chance = self.storm.chance
-        if self.work and chance.random() < 0.5:
-            self._submit(self.work[0])
-            return
-        mine = [run for run in self.storm.accepted if run.person is self]
-        if not mine:
-            return
-        run = next((one for one in mine if one.lingering and not one.cancelled), None) or chance.choice(mine)
-        workflow = run.workflow
-        ended = not run.heard and chance.random() < 0.02 and self.storm.settled(run)
-        again = 0.03 if run.cancelled else 1.0 if run.lingering else 0.1  # some ask twice
-        asked = workflow.cancel and run.generation == 1 and chance.random() < again
-        if ended or asked:
-            self._cancel(run)
-        elif workflow.verdict is not None and chance.random() < 0.3:
-            self._decide(run)
-        elif workflow.retry and run.generation == 1:
-            self._retry(run)
-        elif workflow.promote and not run.promoted and chance.random() < 0.3:
-            self._promote(run)
-
-    def _submit(self, workflow: Workflow) -> None:
-        if workflow.source is not None:
-            self.storm.store.put_bytes(workflow.source, Kind.FILE)
-        twice = workflow.shape in ("chain", "fan", "roots") and self.storm.chance.random() < 0.2
-        request = Submission(workflow.plan, new=twice)  # where nobody is asked by a run that nobody knows of
-        accepted = self.ledger.submit(request, self.storm.store.has)
-        self.storm.accept(accepted.run, workflow, self)
-        if self.work and self.work[0] is workflow and self.storm.chance.random() < 0.9:  # else again: attaches
-            self.work.pop(0)
-
-    def _cancel(self, run: Any) -> None:
-        run.cancel_tried = True
-        answer = self.ledger.cancel(run.id, "ann").answer
-        if answer != "cancelling":
-            run.heard = (run.generation, answer)
-            if answer in ("running", "held"):
-                self.storm.violations.append(f"told: {run.id} is {answer}, and was not cancelled")
-            self.storm.tempt("heard", 0.5, told=True)
-        else:
-            run.cancelled = True
-            self.storm.tempt("cancelled", 0.8, told=True)
-
-    def _decide(self, run: Any) -> None:
-        record = self.storm.history(self.ledger).snapshot(run.id)
-        held = [one.id for one in record.stages if one.state == "held"] if record else []
-        note = f"{run.id} {run.generation}"
-        for stage in dict.fromkeys([*held, *(one for generation, one in run.deciding if generation == run.generation)]):
-            run.deciding.add((run.generation, stage))  # whoever hears no answer says it again
-            try:
-                self.ledger.decide(run.id, stage, Decision(verdict=run.workflow.verdict, by="ann", at=1.0, note=note))
-            except InvalidInput:  # decided or cancelled meanwhile
-                self.storm.refused_to_decide(run.id, stage, note)
-                run.deciding.discard((run.generation, stage))
-                continue
-            run.deciding.discard((run.generation, stage))
-            run.decided.add((run.generation, stage))
-            self.storm.tempt("decided", 0.5, told=True)
-
-    def _retry(self, run: Any) -> None:
-        record = self.storm.history(self.ledger).snapshot(run.id)
-        if record is None or not record.status.ended or record.generation != 1:
-            return
-        repaired = run.workflow.plan.model_copy(
-            update={"stages": keyed(map(_repaired, run.workflow.plan.stages), run.workflow.name)}
-        )
-        request = Submission(repaired, run=run.id, generation=2,
-                             attempts={one.id: one.attempt for one in record.stages})  # fmt: skip
-        run.retry_tried = replace(run.workflow, plan=repaired)
-        try:
-            self.ledger.submit(request, self.storm.store.has)
-        except InvalidInput:
-            return
-        run.advance()
-        self.storm.tempt("retried", 0.5, told=True)
-
-    def _promote(self, run: Any) -> None:
-        model = model_of(run.id)
-        version = next((one for one in self.registry.list(model) if one.run == run.id), None)
-        if version is None:
-            return
-        to = self.storm.chance.choice(["production", "production", "staging", "archived"])
-        try:
-            if self.storm.chance.random() < 0.2:
-                back = self.registry.rollback(model, by="ann", note=run.id)
-                self.storm.promise("rolled back", run.id, back.name)
-            self.registry.promote(version.name, to=to, by="ann", note=run.id)
-        except InvalidInput:
-            return
-        except NotPermitted:
-            run.promoted = True
-            return
-        run.promoted = True
-        self.storm.promise("archived" if to == "archived" else "promoted", run.id, version.name)
-
-
-def _repaired(call: Any) -> Any:
-    if call.params["act"] not in FAILING:
-        return call
-    return call.model_copy(update={"params": {**call.params, "act": "ok", "salt": f"{call.params['salt']} repaired"},
-                                   "policy": call.policy.model_copy(update={"timeout_s": LONG_S})})  # fmt: skip
