@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from errno import ENOSPC
 from typing import cast
 
 from orchestrator.contracts.errors import TransientError
+from orchestrator.store.artifacts import ArtifactStore
+from orchestrator.store.audit import drain
 from orchestrator.store.steps import process_of, settle, step
 from tests.faults.ledger.witness.hand import LOG, Hand, same
 
@@ -40,6 +43,27 @@ def drains(hand: Hand) -> Iterator[str]:
     hand.admin.delete(missed, counter)
     if known != "0":
         hand.admin.set(counter, known)
+
+
+class Full(ArtifactStore):
+    """One that takes no record."""
+
+    def put_record(self, name: str, data: bytes) -> bool:
+        raise OSError(ENOSPC, name)
+
+
+def outbox(hand: Hand) -> Iterator[str]:
+    """What the store does not take waits on."""
+    hand.submit()  # something to tell
+    waiting = hand.admin.lrange(hand.keys("audit:outbox"), 0, -1)
+    settings = hand.storm.settings
+    try:
+        drain(hand.admin, settings, Full(settings.store_url, settings.cache_path, settings.cache_bytes))
+        yield "drained into a store that takes nothing"
+    except OSError:
+        pass
+    yield from same("waits", hand.admin.lrange(hand.keys("audit:outbox"), 0, -1), waiting)
+    hand.end()
 
 
 def processes(hand: Hand) -> Iterator[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import cast
+from typing import Any, cast
 
 from orchestrator.contracts.calls import Plan
 from orchestrator.contracts.errors import InvalidInput
-from orchestrator.engine.messages import CacheRecord
+from orchestrator.engine.ledger import Ledger
+from orchestrator.engine.messages import Bell, CacheRecord
+from orchestrator.engine.reconciler import Reconciler
 from orchestrator.engine.submission import PARTS, Submission
 from orchestrator.store.format import FORMAT
 from tests.faults.ledger.shapes import stage
@@ -120,3 +122,22 @@ def tries(hand: Hand) -> Iterator[str]:
     yield from same("tried again", (len(asked), states), (2, {"a": "ready", "b": "waiting"}))
     yield from same("known before", hand.admin.hgetall(hand.keys.run(hand.run, "outputs")), {})
     hand.end()
+
+
+class Dying(Ledger):
+    """One that dies after the first step of whatever takes several."""
+
+    def _conclude(self, run: str, reply: list[Any]) -> tuple[Bell, ...]:
+        return ()
+
+
+def unfinished(hand: Hand) -> Iterator[str]:
+    """Whoever repairs goes on with a submission whose maker died between two steps."""
+    names = [f"root{number}" for number in range(5)]  # more than one step does, in storms of small steps
+    plan = Plan(workflow=hand.name, stages=tuple(stage(one, key=False) for one in names))
+    hand.run = Dying(hand.admin, hand.storm.settings).submit(Submission(plan, new=True)).run
+    Reconciler(hand.ledger).tick()
+    texts = cast("dict[str, str]", hand.admin.hgetall(hand.keys.run(hand.run, "stages")))
+    states = {name: json.loads(text)["state"] for name, text in texts.items()}
+    yield from same("gone on with", states, dict.fromkeys(names, "ready"))
+    hand.ledger.cancel(hand.run, "witness")
