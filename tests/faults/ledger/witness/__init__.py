@@ -31,6 +31,7 @@ def witnessed(storm: Storm) -> list[str]:
         endings.results,
         endings.stopping,
         store.deletions,
+        store.garbage,
         submissions.tries,
         submissions.unfinished,
         endings.known,
@@ -46,4 +47,5 @@ def witnessed(storm: Storm) -> list[str]:
             # where a step did other than it must, the next one cannot follow
             found.append(f"witness: {hand.name} came no further: {error!r}")
     storm.wire.durable = storm.wire.size()  # no power loss brings it back
+    storm.strikes.promising = storm.deleted = ""
     return found

@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from errno import ENOSPC
 from typing import cast
 
+from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.errors import TransientError
+from orchestrator.engine.garbage import Collector
+from orchestrator.engine.ledger import Ledger
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.audit import drain
 from orchestrator.store.steps import process_of, settle, step
 from tests.faults.ledger.witness.hand import LOG, Hand, same
+
+FOR_EVER_S = 1e9
 
 
 def deletions(hand: Hand) -> Iterator[str]:
@@ -43,6 +48,28 @@ def drains(hand: Hand) -> Iterator[str]:
     hand.admin.delete(missed, counter)
     if known != "0":
         hand.admin.set(counter, known)
+
+
+def garbage(hand: Hand) -> Iterator[str]:
+    """One collector at a time deletes what was condemned, and no sooner than that is on Redis's disk."""
+    storm, condemned, aside = hand.storm, hand.keys("condemned"), hand.keys("aside")
+    if hand.admin.exists(condemned):
+        hand.admin.rename(condemned, aside)
+    ref = storm.plain.put_bytes(hand.name.encode(), Kind.JSON)
+    client = storm.wire.client()  # by which the storm's store knows what may be lost with the power
+    collector = Collector(Ledger(client, storm.settings), storm.store, young_s=FOR_EVER_S, grace_s=0.0)
+    for another in ("another", None):
+        hand.admin.zadd(condemned, {ref.digest: 0})
+        if another:
+            hand.admin.set(hand.keys("collecting"), another, px=60_000)
+        collector.collect()
+        yield from same("collected beside another", storm.plain._size(ref.digest) is not None, another is not None)
+        yield from same("collecting", hand.admin.get(hand.keys("collecting")), another)
+        hand.admin.delete(hand.keys("collecting"), condemned)
+    client.connection_pool.disconnect()
+    hand.admin.zrem(hand.keys("deleted"), ref.digest)
+    if hand.admin.exists(aside):
+        hand.admin.rename(aside, condemned)
 
 
 class Full(ArtifactStore):
