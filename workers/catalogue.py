@@ -27,6 +27,7 @@ FUNCTIONS: dict[str, str] = {
     "evaluate.fresh": "workers.evaluation.fresh:fresh",
     "evaluate.gates": "workers.evaluation.gates:gates",
     "release.package": "workers.packaging.package:package",
+    "release.measure": "workers.packaging.measure:measure",
     "release.register": "workers.packaging.register:register",
     "ops.probe": "workers.runtime.probe:probe",
 }

@@ -507,6 +507,27 @@ class Performance(Value):
     singles: int  # rows that were asked about by themselves
 
 
+class Round(Value):
+    """A bundle measured in one process that loaded it anew."""
+
+    load_bytes: int  # that became resident by loading it
+    predict_bytes: int | None = None  # more at the peak, while the batch was predicted; None: the host does not tell
+    row_ms: tuple[float, ...]  # of raw rows by themselves, one after the other
+    batch_ms: tuple[float, ...]  # of the batch, each time
+
+
+class Measurements(Value):
+    """Timings and memory of a bundle, for gates: round by round, with where and when they were taken."""
+
+    rounds: tuple[Round, ...] = ()
+    batch_rows: int = 0
+    host: str = ""
+    cores: int = 0  # that the process could use
+    threads: int = 0  # that numerical libraries could use
+    measured: str = ""  # when, in UTC
+    why: str | None = None  # why nothing was measured
+
+
 class Registration(Value):
     """What the effect of registering left."""
 

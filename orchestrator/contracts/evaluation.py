@@ -112,6 +112,29 @@ class SizeGate(Value):
     size: int  # bytes that the model's file has at the most
 
 
+class SpeedGate(Value):
+    """A packaged model that answers fast enough, where it was measured."""
+
+    text: str  # as the person wrote it
+    speed: str = Field(pattern=r"^(row_p[1-9]\d?_ms|rows_per_s)$")  # a quantile of one raw row by itself; or a batch's
+    at_most: float | None = None  # ms of a row: judged on the upper end
+    at_least: float | None = None  # rows a second: judged on the lower end
+    confidence: float = 0.95
+
+    @property
+    def quantile(self) -> float | None:
+        """Of single rows; None: it asks for rows a second."""
+        return int(self.speed.split("_")[1][1:]) / 100 if self.speed.startswith("row_") else None
+
+
+class MemoryGate(Value):
+    """A packaged model that takes little enough memory, where it was measured."""
+
+    text: str  # as the person wrote it
+    memory: int  # bytes at the peak at the most: loaded, and predicting a batch
+    confidence: float = 0.95
+
+
 class ChecksGate(Value):
     """Checks of the data that found nothing, those that only warn included."""
 
@@ -142,7 +165,8 @@ class OwnGate(Value):
 RATES = ("selection_rate", "accuracy", "precision", "recall", "specificity")  # of binary targets
 ComparisonGate = BeatsGate | NotWorseGate
 StatisticalGate = MetricGate | ComparisonGate | FairnessGate  # judged on the labels of the test rows
-Gate = StatisticalGate | SizeGate | ChecksGate | DriftGate | OwnGate
+MeasuredGate = SpeedGate | MemoryGate  # judged on the bundle as it was measured
+Gate = StatisticalGate | SizeGate | MeasuredGate | ChecksGate | DriftGate | OwnGate
 
 
 def spends(gate: Gate) -> bool:

@@ -74,10 +74,11 @@ TASKS: dict[str, Task] = {
              ("bundle", "table", "trained", "before?", "frame?"), ("evaluation", "predictions", "details")),
         Task("evaluate.spend", 1, Queue.OPS, Purity.EFFECT, evaluation.GatesParams, ("rows", "predictions", "rival_rows?"), ("spending",)),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
-             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?", "spending?", "model?", "findings?"),
+             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?", "spending?", "model?", "findings?", "measurements?"),
              ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),
+        Task("release.measure", 1, Queue.EVALUATE, Purity.PURE, NoParams, ("bundle", "source", "predictions"), ("measurements",)),
         Task("release.approve", 1, Queue.OPS, Purity.VOLATILE, NoParams, (), ()),  # held for a person; no worker runs it
         Task("release.register", 1, Queue.OPS, Purity.EFFECT, release.RegisterParams,
              ("bundle", "signature", "evaluation", "ranking", "rows", "verdicts?"), ("registration",)),

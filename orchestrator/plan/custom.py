@@ -33,6 +33,7 @@ _PRODUCERS = {
         "evaluate": ("evaluation", "predictions"),
         "gates": ("verdicts",),
         "package": ("bundle", "signature"),
+        "measure": ("measurements",),
         "register": ("registration",),
     }.items()
     for output in outputs

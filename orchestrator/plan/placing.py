@@ -26,6 +26,7 @@ SPINE = (
     "spend",
     "gates",
     "package",
+    "measure",
     "approve",
     "register",
 )
@@ -38,6 +39,7 @@ _ABSENT = {
     "segments": "train has no `per`",
     "spend": "it has no gates",
     "gates": "it has no gates",
+    "measure": "no gate asks for speed or memory",
     "approve": "it has no approve section",
 }
 

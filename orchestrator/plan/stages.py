@@ -12,6 +12,7 @@ from orchestrator.contracts.evaluation import (
     ChecksGate,
     EvaluateParams,
     GatesParams,
+    MeasuredGate,
     SizeGate,
     column_of,
     spends,
@@ -321,6 +322,8 @@ def gates(draft: Draft) -> None:
         inputs["model"] = _select("model")
     if any(isinstance(gate, ChecksGate) for gate in spec.gates):
         inputs["findings"] = Output(stage="check", output="findings")
+    if draft.has("measure"):
+        inputs["measurements"] = Output(stage="measure", output="measurements")
     if draft.has("spend"):
         inputs["spending"] = Output(stage="spend", output="spending")
     draft.add("gates", "evaluate.gates", _judged(draft), inputs, code=draft.fingerprints.gate_code)
@@ -366,6 +369,16 @@ def package(draft: Draft) -> None:
     draft.add("package", "release.package", params, inputs, code=draft.fingerprints.model_code)
 
 
+def measure(draft: Draft) -> None:
+    """How fast and heavy the bundle is, where gates ask for it: measured once, and kept as it was measured."""
+    inputs = {
+        "bundle": Output(stage="package", output="bundle"),
+        "source": draft.source,
+        "predictions": Output(stage="evaluate", output="predictions"),
+    }
+    draft.add("measure", "release.measure", NoParams(), inputs)
+
+
 def approve(draft: Draft) -> None:
     """A person decides, once there is everything to decide on."""
     policy = policies.approve_policy(draft.spec.approve or Approve())
@@ -405,6 +418,7 @@ BUILDERS: dict[str, Callable[[Draft], None]] = {
     "spend": spend,
     "gates": gates,
     "package": package,
+    "measure": measure,
     "approve": approve,
     "register": register,
 }
@@ -419,9 +433,14 @@ def spine_of(spec: Spec, *, feasibility: bool = False) -> tuple[str, ...]:
         "segments": spec.train.per is None,
         "spend": not any(map(spends, spec.gates)),
         "gates": not spec.gates,
+        "measure": not (measured := any(isinstance(gate, MeasuredGate) for gate in spec.gates)),
         "approve": spec.approve is None,
     }
-    return tuple(name for name in BUILDERS if not absent.get(name, False))
+    names = [name for name in BUILDERS if not absent.get(name, False)]
+    if measured:  # the bundle is judged as well: the gates wait for it
+        names.remove("gates")
+        names.insert(names.index("measure") + 1, "gates")
+    return tuple(names)
 
 
 def _objective(spec: Spec) -> roles.Objective:

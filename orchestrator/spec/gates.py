@@ -14,10 +14,12 @@ from orchestrator.contracts.evaluation import (
     DriftGate,
     FairnessGate,
     Gate,
+    MemoryGate,
     MetricGate,
     NotWorseGate,
     OwnGate,
     SizeGate,
+    SpeedGate,
 )
 from orchestrator.contracts.metrics import Metric
 from orchestrator.spec.problems import did_you_mean
@@ -30,6 +32,14 @@ Place = tuple[Step, ...]
 GIVEN = ("evaluation", "predictions")  # what a team's own gate is given, in this order
 UNBOUNDED = frozenset({"rmse", "mae", "median_absolute_error", "mape", "log_loss", "r2", "mcc", "cost"})  # not 0 to 1
 
+_ROW = "what 95 % of single rows may take, row_p95_ms <= 20 (or row_ms, the median, or row_p99_ms)"
+_MEANT = {  # words for what is no metric, and the gates that ask for it
+    **dict.fromkeys(("latency", "latency_ms", "p50_ms", "p95_ms", "p99_ms"), _ROW),
+    "throughput": "rows_per_s >= 1000",
+    **dict.fromkeys(("size_mb", "model_size_mb"), "size <= 50MB"),
+    "memory_mb": "memory <= 500MB",
+}
+
 
 def check_gates(review: Review, metric_of: Callable[[Review, str, Place], Metric | None]) -> None:
     """Note gates that can never be judged; `metric_of` notes metrics that do not fit."""
@@ -38,7 +48,9 @@ def check_gates(review: Review, metric_of: Callable[[Review, str, Place], Metric
         confidence = getattr(gate, "confidence", 0.95)
         if not 0.5 <= confidence < 1:
             review.note((*at, "confidence"), f"a confidence lies between 0.5 and 1, not {confidence:g}")
-        if isinstance(gate, MetricGate):
+        if isinstance(gate, MetricGate) and gate.metric in _MEANT:
+            review.note(at, f"{gate.metric} is no metric: write {_MEANT[gate.metric]}")
+        elif isinstance(gate, MetricGate):
             metric = metric_of(review, gate.metric, at)
             if metric is not None:
                 _check_bound(review, gate, metric, at)
@@ -54,6 +66,10 @@ def _check_other(review: Review, gate: Gate, at: Place) -> None:
             _check_comparison(review, gate, at)
         case SizeGate(size=0):
             review.note(at, "no model has a size of 0: write what it may have, size <= 50MB")
+        case MemoryGate(memory=0):
+            review.note(at, "no model runs in a memory of 0: write what it may take, memory <= 500MB")
+        case SpeedGate():
+            _check_speed(review, gate, at)
         case ChecksGate():
             _check_checks(review, gate, at)
         case DriftGate():
@@ -100,6 +116,16 @@ def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: Place) ->
         review.note(at, f"{metric.name} is better when it is smaller: write '{metric.name} <= {bound:g}'")
     elif metric.name not in UNBOUNDED and not 0 <= (bound or 0) <= 1:
         review.note(at, f"{metric.name} lies between 0 and 1; {bound:g} can never be judged")
+
+
+def _check_speed(review: Review, gate: SpeedGate, at: Place) -> None:
+    bound, other = (gate.at_most, gate.at_least) if gate.quantile is not None else (gate.at_least, gate.at_most)
+    if bound is None or other is not None:
+        remedy = "is better when it is smaller" if gate.quantile is not None else "is better when it is greater"
+        sign = "<=" if gate.quantile is not None else ">="
+        review.note(at, f"{gate.speed} {remedy}: write '{gate.speed} {sign} NUMBER'")
+    elif bound <= 0:
+        review.note(at, f"a bound of {gate.speed} is greater than 0, not {bound:g}")
 
 
 def _check_checks(review: Review, gate: ChecksGate, at: Place) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from orchestrator.contracts.metrics import METRICS
 from orchestrator.spec.problems import Problems
 from orchestrator.spec.written import Step, Written
 
@@ -11,11 +10,7 @@ _IDENTITY = "needs verified identities, which are not yet available in this vers
 
 _SECTIONS = ("deploy", "monitor", "retrain", "schedule", "notify")
 _SOURCE_KINDS = ("database", "sql", "query", "api", "url", "http", "html", "stream", "mqtt", "kafka", "dataset", "view")
-_GATE_KEYS = ("latency", "stability", "when")
-_GATE_METRICS = (
-    *("predict_p99_ms", "predict_p50_ms", "p99_ms", "row_ms", "row_p95_ms", "rows_per_s"),
-    *("size_mb", "model_size_mb", "memory", "memory_mb"),
-)
+_GATE_KEYS = ("stability", "when")
 
 
 def refuse_later(document: Written, problems: Problems) -> None:
@@ -59,8 +54,4 @@ def _refuse_gates(document: Written, problems: Problems) -> None:
 
 def _later_gate(gate: Written) -> str | None:
     value = gate.plain()
-    if isinstance(value, dict):
-        metric = value.get("metric")
-        return next((key for key in _GATE_KEYS if key in value), metric if metric in _GATE_METRICS else None)
-    words = str(value).replace(":", " ").split()
-    return words[0] if words and words[0] in _GATE_METRICS and words[0] not in METRICS else None
+    return next((key for key in _GATE_KEYS if key in value), None) if isinstance(value, dict) else None

@@ -24,11 +24,13 @@ from orchestrator.contracts.evaluation import (
     ChecksGate,
     DriftGate,
     FairnessGate,
+    MemoryGate,
     MetricGate,
     NotWorseGate,
     OwnGate,
     SizeGate,
     Slicing,
+    SpeedGate,
     Top,
 )
 from orchestrator.contracts.training import SearchMethod, Segmenting, Weights
@@ -397,6 +399,8 @@ Gate = Annotated[
     | Annotated[NotWorseGate, Tag("gate:not_worse_than")]
     | Annotated[FairnessGate, Tag("gate:fairness")]
     | Annotated[SizeGate, Tag("gate:size")]
+    | Annotated[SpeedGate, Tag("gate:speed")]
+    | Annotated[MemoryGate, Tag("gate:memory")]
     | Annotated[ChecksGate, Tag("gate:checks")]
     | Annotated[DriftGate, Tag("gate:drift")]
     | Annotated[OwnGate, Tag("gate:call")],

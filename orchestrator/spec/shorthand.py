@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator
@@ -12,7 +13,7 @@ from orchestrator.spec.problems import did_you_mean
 
 _COMPARISONS = ("beats", "not_worse_than")
 # Keys that say what a gate is; without one it bounds a metric.
-GATES = (*_COMPARISONS, "fairness", "size", "checks", "drift", "call")
+GATES = (*_COMPARISONS, "fairness", "size", "speed", "memory", "checks", "drift", "call")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _MEGABYTES = {"MB": 1, "GB": 1024}
 
@@ -208,9 +209,16 @@ def gate_form(value: Any) -> Any:
     if "fairness" in value:
         known = [str(value.get(key, "?")) for key in ("fairness", "at_least", "groups")]
         return {"text": "fairness of {} >= {} between groups of {}".format(*known), **value}
-    own = next((word for word in ("size", "checks", "drift", "call") if word in value), None)
-    if own is not None:
-        return _OTHERS[own](value)
+    own = next((word for word in _OTHERS if word in value), None)
+    return _OTHERS[own](value) if own is not None else _bound_of(value)
+
+
+def _bound_of(value: dict[str, Any]) -> dict[str, Any]:
+    """`{metric, at_least}`; a speed is written as a metric is."""
+    if "latency" in value:
+        raise ValueError("a gate says which latency: 'row_p95_ms <= 20', or row_ms (the median), row_p99_ms, …")
+    if (speed := _speed(value.get("metric"))) is not None:
+        return _fast({"speed": speed} | {key: one for key, one in value.items() if key != "metric"})
     bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
     return {"text": " ".join([str(value.get("metric", "")), " and ".join(bounds)]) + _where(value), **value}
 
@@ -218,8 +226,8 @@ def gate_form(value: Any) -> Any:
 def _gate_of(text: str) -> dict[str, Any]:
     if found := re.fullmatch(rf"\s*({'|'.join(_COMPARISONS)})\s*:?\s+(\S.*)", text):
         return _comparison(found[1], {"text": text, found[1]: found[2]})
-    if found := re.fullmatch(r"\s*size\s*<=\s*(\S.*?)\s*", text):
-        return _size({"text": text, "size": found[1]})
+    if found := re.fullmatch(r"\s*(size|memory)\s*<=\s*(\S.*?)\s*", text):
+        return _OTHERS[found[1]]({"text": text, found[1]: found[2]})
     if found := re.fullmatch(r"\s*psi\s*<=\s*(\d*\.?\d+)\s*", text):
         return {"text": text, "drift": "psi", "at_most": float(found[1])}
     found = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<|==|=)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*", text)
@@ -232,15 +240,45 @@ def _gate_of(text: str) -> dict[str, Any]:
         bound = float(number) / (100 if percent else 1)
     except ValueError:
         raise ValueError(f"{number!r} is not a number: {text!r}") from None
-    return {"text": text, "metric": metric, "at_least" if sign == ">=" else "at_most": bound}
+    judged = "at_least" if sign == ">=" else "at_most"
+    if (speed := _speed(metric)) is not None:
+        return {"text": text, "speed": speed, judged: bound}
+    return {"text": text, "metric": metric, judged: bound}
 
 
 def _size(value: dict[str, Any]) -> dict[str, Any]:
+    return _in_bytes("size", value)
+
+
+def _memory_of(value: dict[str, Any]) -> dict[str, Any]:
+    return _in_bytes("memory", value)
+
+
+def _in_bytes(word: str, value: dict[str, Any]) -> dict[str, Any]:
     """`50MB` as bytes."""
-    found = re.fullmatch(r"(\d+) ?(KB|MB|GB)", str(value["size"]).strip())
+    found = re.fullmatch(r"(\d+) ?(KB|MB|GB)", str(value[word]).strip())
     if found is None:
-        raise ValueError(f"{value['size']!r} is not a size (write 500KB, 50MB or 1GB)")
-    return {"text": f"size <= {value['size']}", **value, "size": int(found[1]) * _BYTES[found[2]]}
+        known = "a size" if word == "size" else "an amount of memory"
+        raise ValueError(f"{value[word]!r} is not {known} (write 500KB, 50MB or 1GB)")
+    return {"text": f"{word} <= {value[word]}", **value, word: int(found[1]) * _BYTES[found[2]]}
+
+
+def _speed(word: Any) -> str | None:
+    """What `row_p95_ms`, `row_ms` (the median), `predict_p99_ms` and `rows_per_s` measure; None: no speed."""
+    found = re.fullmatch(r"row_ms|rows_per_s|(?:row|predict)_p([1-9]\d?)_ms", str(word))
+    if found is None or word == "rows_per_s":
+        return found and found[0]
+    return f"row_p{found[1] or 50}_ms"
+
+
+def _fast(value: dict[str, Any]) -> dict[str, Any]:
+    bounds = [f"{sign} {value[key]}" for key, sign in (("at_least", ">="), ("at_most", "<=")) if key in value]
+    known = _speed(value["speed"])
+    if known is None:
+        raise ValueError(
+            f"{value['speed']!r} is no speed (write row_ms, row_p95_ms with any of p1 to p99, or rows_per_s)"
+        )
+    return {"text": " ".join([str(value["speed"]), *bounds]), **value, "speed": known}
 
 
 def _checks(value: dict[str, Any]) -> dict[str, Any]:
@@ -267,7 +305,14 @@ def _own(value: dict[str, Any]) -> dict[str, Any]:
 
 
 _BYTES = {"KB": 2**10, "MB": 2**20, "GB": 2**30}
-_OTHERS = {"size": _size, "checks": _checks, "drift": _drift, "call": _own}
+_OTHERS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "size": _size,
+    "speed": _fast,
+    "memory": _memory_of,
+    "checks": _checks,
+    "drift": _drift,
+    "call": _own,
+}
 
 
 def _where(value: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from orchestrator.spec.written import Step
 
 STANDARD = (
     *("ingest", "check", "prepare", "split", "features", "feasibility", "require", "train", "segments", "select"),
-    *("evaluate", "spend", "gates", "package", "approve", "register"),
+    *("evaluate", "spend", "gates", "package", "measure", "approve", "register"),
 )
 
 

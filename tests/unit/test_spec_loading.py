@@ -239,11 +239,7 @@ def test_each_mistake_is_said_in_words_at_its_place(tmp_path, more, expected):
         ("monitor: {every: 1h}", "3:1: `monitor` is not yet available in this version"),
         ("retrain: {when: [drift]}", "3:1: `retrain` is not yet available in this version"),
         ("features: {search: {tolerance: 1}}", "3:12: `features.search` is not yet available in this version"),
-        ("gates: [predict_p99_ms <= 20]", "3:9: the gate `predict_p99_ms` is not yet available in this version"),
-        (
-            "gates: [{latency: 20}]",
-            "3:9: the gate `latency` is not yet available in this version",
-        ),
+        ("gates: [{stability: 3}]", "3:9: the gate `stability` is not yet available in this version"),
         (
             "approve: {not_author: true}",
             ("3:11: `approve.not_author` needs verified identities, which are not yet available in this version"),

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Findings, Spending
+from orchestrator.contracts.documents import Evaluation, Findings, Measurements, Spending
 from orchestrator.contracts.evaluation import GatesParams, StatisticalGate
 from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.rival import Rival
@@ -30,6 +30,7 @@ class Court:
     among: Mask | None = None
     findings: Findings | None = None  # of the checks of the data
     model_bytes: int | None = None  # of the model's file
+    measurements: Measurements | None = None  # of the bundle
     spending: Spending | None = None  # None: nobody keeps an account of the test rows
 
     def confidence(self, gate: StatisticalGate) -> float:

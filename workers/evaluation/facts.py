@@ -14,7 +14,8 @@ def judge_size(gate: SizeGate, court: Court) -> Verdict:
     if court.model_bytes is None:
         return _untold(gate, "the model was not at hand")
     passed = court.model_bytes <= gate.size
-    told = f"the model's file has {_bytes(court.model_bytes)}, {'and' if passed else 'but'} at most {_bytes(gate.size)}"
+    sizes = in_bytes(court.model_bytes), in_bytes(gate.size)
+    told = f"the model's file has {sizes[0]}, {'and' if passed else 'but'} at most {sizes[1]}"
     evidence = {"value": court.model_bytes, "at_most": gate.size, "unit": "bytes"}
     return Verdict(gate=gate.text, passed=passed, evidence=evidence, sentence=f"{told} is asked")
 
@@ -43,7 +44,8 @@ def _told(finding: Finding) -> str:
     return f"{where} in {finding.failing} rows" if finding.failing else where
 
 
-def _bytes(number: int) -> str:
+def in_bytes(number: int) -> str:
+    """`12.3 MB`."""
     for unit, size in (("GB", 2**30), ("MB", 2**20), ("KB", 2**10)):
         if number >= size:
             return f"{number / size:.4g} {unit}"

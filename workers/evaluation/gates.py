@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
-from orchestrator.contracts.documents import LOOKS, Evaluation, Findings, Spending, Verdict, Verdicts
+from orchestrator.contracts.documents import LOOKS, Evaluation, Findings, Measurements, Spending, Verdict, Verdicts
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import (
     ChecksGate,
@@ -17,10 +18,12 @@ from orchestrator.contracts.evaluation import (
     FairnessGate,
     Gate,
     GatesParams,
+    MemoryGate,
     MetricGate,
     NotWorseGate,
     OwnGate,
     SizeGate,
+    SpeedGate,
     StatisticalGate,
     column_of,
     spends,
@@ -36,6 +39,7 @@ from workers.evaluation.rival import Rival
 from workers.evaluation.rows import part, units_of, weights_of
 from workers.evaluation.sample import sample_from
 from workers.evaluation.slices import Mask, columns_of
+from workers.evaluation.speed import judge_memory, judge_speed
 from workers.runtime.codecs import Artifact
 
 
@@ -57,6 +61,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     spending: Spending | None = None,
     model: Artifact | None = None,
     findings: Findings | None = None,
+    measurements: Measurements | None = None,
     *,
     params: GatesParams,
 ) -> GatesOutputs:
@@ -86,6 +91,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         params=params,
         findings=findings,
         model_bytes=None if model is None else model.ref.size,
+        measurements=measurements,
         spending=spending,
     )
     verdicts = tuple(_answered(gate, court) for gate in params.gates)
@@ -112,18 +118,19 @@ def _answered(gate: Gate, court: Court) -> Verdict:
     return Verdict(gate=gate.text, passed=False, evidence=account | {"spent": True}, sentence=sentence)
 
 
+_FACTS: dict[type[Gate], Callable[[Any, Court], Verdict]] = {  # gates that are no statistic of the predictions
+    SizeGate: judge_size,
+    SpeedGate: judge_speed,
+    MemoryGate: judge_memory,
+    ChecksGate: judge_checks,
+    DriftGate: judge_drift,
+    OwnGate: judge_own,
+}
+
+
 def _judge(gate: Gate, court: Court) -> Verdict:
-    match gate:
-        case SizeGate():
-            return judge_size(gate, court)
-        case ChecksGate():
-            return judge_checks(gate, court)
-        case DriftGate():
-            return judge_drift(gate, court)
-        case OwnGate():
-            return judge_own(gate, court)
-        case _:
-            return _statistical(gate, court)
+    judge = _FACTS.get(type(gate))
+    return judge(gate, court) if judge is not None else _statistical(cast("StatisticalGate", gate), court)
 
 
 def _statistical(gate: StatisticalGate, court: Court) -> Verdict:

@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Performance
+from orchestrator.contracts.documents import Measurements, Performance, Round
 from orchestrator.contracts.errors import CycleryError, UserCodeError
 from workers.packaging.bundle import Bundle
 from workers.packaging.performance import performance
+from workers.packaging.rounds import ROUNDS, rounds
 from workers.runtime.tables import read_table, write_table
 
 SINGLES = 5  # rows that are also asked about one by one: a row's answer may not depend on its neighbours
@@ -57,12 +58,18 @@ def measure_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path) -> Pe
     return Performance.model_validate_json((workdir / _MEASURED).read_bytes())
 
 
-def _in_own_process(what: str, bundle: Path, raw: pd.DataFrame, workdir: Path) -> None:
+def rounds_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path, number: int = ROUNDS) -> tuple[Round, ...]:
+    """The timings and the memory of round after round, by such a process."""
+    _in_own_process("rounds", bundle, raw, workdir, str(number))
+    return Measurements.model_validate_json((workdir / _MEASURED).read_bytes()).rounds
+
+
+def _in_own_process(what: str, bundle: Path, raw: pd.DataFrame, workdir: Path, *more: str) -> None:
     write_table(raw, workdir / _ASKED)
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "workers.packaging.alone", what, str(bundle), str(workdir)],
+        [sys.executable, "-m", "workers.packaging.alone", what, str(bundle), str(workdir), *more],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
@@ -77,6 +84,10 @@ def main(arguments: list[str]) -> int:
     """Ask a bundle about the rows in a folder, or measure it with them, and leave what came of it there."""
     what, bundle, workdir = arguments[0], Path(arguments[1]), Path(arguments[2])
     try:
+        if what == "rounds":  # before anything starts threads
+            measured = Measurements(rounds=rounds(bundle, workdir / _ASKED, workdir, int(arguments[3])))
+            (workdir / _MEASURED).write_text(measured.model_dump_json())
+            return 0
         raw = read_table(workdir / _ASKED)
         if what == "measure":
             found = performance(bundle, raw, own_code=True)

@@ -31,17 +31,17 @@ def performance(path: Path, raw: pd.DataFrame, *, own_code: bool = False) -> Per
     `raw` holds at least one row with the columns of the signature. Memory is what becomes resident after free memory
     was handed back, so that what an earlier stage left behind in this process is not counted twice.
     """
-    _settle()
+    settle()
     before = resident(os.getpid())
     bundle = Bundle.load(path, own_code=own_code)
     gc.collect()
     loaded = resident(os.getpid())
     batch = raw.iloc[:BATCH]
     bundle.predict(batch.iloc[:1])  # the first answer pays for what later ones find ready
-    peak = _peak_of(lambda: bundle.predict(batch))
-    together = _times(lambda _: bundle.predict(batch), FEWEST)
+    peak = peak_of(lambda: bundle.predict(batch))
+    together = times(lambda _: bundle.predict(batch), most=FEWEST)
     asked = [{str(name): value for name, value in row.items()} for row in batch.iloc[:SINGLES].to_dict("records")]
-    singly = _times(lambda turn: bundle.predict([asked[turn % len(asked)]]), SINGLES)
+    singly = times(lambda turn: bundle.predict([asked[turn % len(asked)]]), most=SINGLES)
     return Performance(
         size_bytes=path.stat().st_size,
         load_bytes=max(0, loaded - before),
@@ -54,24 +54,34 @@ def performance(path: Path, raw: pd.DataFrame, *, own_code: bool = False) -> Per
     )
 
 
-def _times(ask: Callable[[int], object], most: int) -> Sequence[float]:
-    """Seconds of each turn: at least FEWEST turns, then until `most` are done or the time is spent."""
-    times: list[float] = []
-    while len(times) < most and (len(times) < FEWEST or sum(times) < SPEND_S):
+def times(
+    ask: Callable[[int], object],
+    *,
+    most: int,
+    fewest: int = FEWEST,
+    spend_s: float = SPEND_S,
+    most_s: float = float("inf"),
+) -> Sequence[float]:
+    """Seconds of each turn: at least `fewest` turns, then until `most` are done or the time is spent.
+
+    Once `most_s` are spent there is no further turn, however few there were.
+    """
+    found: list[float] = []
+    while len(found) < most and sum(found) < (spend_s if len(found) >= fewest else most_s):
         began = time.perf_counter()
-        ask(len(times))
-        times.append(time.perf_counter() - began)
-    return times
+        ask(len(found))
+        found.append(time.perf_counter() - began)
+    return found
 
 
-def _settle() -> None:
+def settle() -> None:
     """Hand free memory back to the system, where the C library can."""
     gc.collect()
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "malloc_trim"):
         libc.malloc_trim(0)
 
 
-def _peak_of(work: Callable[[], object]) -> int | None:
+def peak_of(work: Callable[[], object]) -> int | None:
     """The most memory that was resident meanwhile, bytes; None where the system does not tell."""
     try:
         _MARK.write_text("5")
