@@ -14,7 +14,7 @@ from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
 from orchestrator.client.sources import Sources
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import Plan, Purity, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Plan, Purity, StageCall
 from orchestrator.contracts.errors import InvalidInput, Outdated, Unreachable
 from orchestrator.contracts.evaluation import PRODUCTION
 from orchestrator.contracts.records import ModelVersion
@@ -27,7 +27,7 @@ from orchestrator.plan.estimate import estimate, label
 from orchestrator.plan.fingerprints import Fingerprints, Rival
 from orchestrator.plan.fresh import fresh_plan, source_like_that_of
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.plan.rivals import named_rivals, rival_of
+from orchestrator.plan.rivals import drifts, named_rivals, rival_of
 from orchestrator.plan.stages import source_params
 from orchestrator.settings import Settings
 from orchestrator.spec.models import Spec
@@ -146,7 +146,7 @@ def _fingerprints(workflow: Workflow, sources: Sources, session: Session | None,
     rival = rival_of(spec, live)
     if rival is not None and session is not None:
         version = _registered(session, spec, rival)
-        rivals[rival] = Rival(version.bundle, version.rows)
+        rivals[rival] = Rival(version.bundle, version.rows, _frame_of(session, version) if drifts(spec) else None)
     return Fingerprints(
         sources=refs,
         code=code.entries,
@@ -165,6 +165,14 @@ def _registered(session: Session, spec: Spec, rival: str) -> ModelVersion:
         return session.registry.get(rival)
     except InvalidInput as error:
         raise CannotPlan([Problem(("gates", named_rivals(spec)[rival]), str(error))]) from None
+
+
+def _frame_of(session: Session, version: ModelVersion) -> ArtifactRef | None:
+    """The features of the rows that a version was trained on; None where the run or the bytes are gone."""
+    record = record_of(session, version.run)
+    found = next((stage for stage in record.stages if stage.task == "features.build"), None) if record else None
+    frame = found.outputs.get("frame") if found else None
+    return frame if frame is not None and session.store.has(frame.digest) else None
 
 
 def _live(session: Session, spec: Spec) -> str | None:

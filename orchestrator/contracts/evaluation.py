@@ -7,7 +7,7 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field
 
 from orchestrator.contracts.roles import Columns, Costs, Objective
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 
 PRODUCTION = "production"  # of gates: the version that was live when the run was submitted
 
@@ -143,13 +143,15 @@ class ChecksGate(Value):
 
 
 class DriftGate(Value):
-    """Test rows whose features are distributed as those of the training rows are."""
+    """Rows whose features are distributed as those of earlier rows are: test rows as training rows, unless it says."""
 
     text: str  # as the person wrote it
     drift: Literal["psi", "ks"]  # population stability index; or tests: Kolmogorov–Smirnov for numbers, χ² for others
     at_most: float | None = None  # of psi: its bound
     confidence: float = 0.95  # of ks: one of all columns is shown to differ, by chance, in no more than the rest
     columns: tuple[str, ...] = ()  # features; empty: all
+    # "production" or NAME@VERSION: training rows, against those that this version was trained on
+    against: str | None = Field(None, exclude_if=unsaid)
 
 
 class OwnGate(Value):

@@ -74,7 +74,7 @@ TASKS: dict[str, Task] = {
              ("bundle", "table", "trained", "before?", "frame?"), ("evaluation", "predictions", "details")),
         Task("evaluate.spend", 1, Queue.OPS, Purity.EFFECT, evaluation.GatesParams, ("rows", "predictions", "rival_rows?"), ("spending",)),
         Task("evaluate.gates", 2, Queue.EVALUATE, Purity.PURE, evaluation.GatesParams,
-             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?", "spending?", "model?", "findings?", "measurements?"),
+             ("evaluation", "predictions", "frame", "rows", "table?", "rival_bundle?", "rival_rows?", "prepared?", "spending?", "model?", "findings?", "measurements?", "rival_frame?"),
              ("verdicts",)),
         Task("release.package", 1, Queue.EVALUATE, Purity.PURE, release.PackageParams,
              ("model", "preparation", "changes", "source", "predictions"), ("bundle", "signature")),

@@ -15,6 +15,7 @@ class Rival:
 
     bundle: ArtifactRef
     rows: ArtifactRef  # its split: the identities of the rows that it trained on
+    frame: ArtifactRef | None = None  # their features, where a gate asks for them and the store still has them
 
 
 @dataclass(frozen=True, slots=True)

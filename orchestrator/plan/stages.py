@@ -26,7 +26,7 @@ from orchestrator.plan import policies, search
 from orchestrator.plan.candidates import Trial, expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.plan.rivals import named_rivals, rival_of
+from orchestrator.plan.rivals import compares, drifts, named_rivals, rival_of
 from orchestrator.spec.headers import format_of
 from orchestrator.spec.models import Approve, Per, Source, Spec, Train
 
@@ -298,7 +298,7 @@ def spend(draft: Draft) -> None:
         "predictions": Output(stage="evaluate", output="predictions"),
     }
     rival = rival_of(draft.spec, draft.fingerprints.live)
-    if rival is not None:
+    if rival is not None and compares(draft.spec):
         inputs["rival_rows"] = draft.fingerprints.rivals[rival].rows
     draft.add("spend", "evaluate.spend", _judged(draft), inputs)
 
@@ -315,7 +315,11 @@ def gates(draft: Draft) -> None:
     rival = rival_of(spec, draft.fingerprints.live)
     if rival is not None:
         known = draft.fingerprints.rivals[rival]
-        inputs |= {"table": draft.source, "rival_bundle": known.bundle, "rival_rows": known.rows}
+        inputs["rival_rows"] = known.rows
+        if compares(spec):
+            inputs |= {"table": draft.source, "rival_bundle": known.bundle}
+        if drifts(spec) and known.frame is not None:
+            inputs["rival_frame"] = known.frame
     if _sliced(spec):
         inputs["prepared"] = draft.table
     if any(isinstance(gate, SizeGate) for gate in spec.gates):

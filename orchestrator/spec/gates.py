@@ -79,7 +79,7 @@ def _check_other(review: Review, gate: Gate, at: Place) -> None:
 
 
 def _check_comparison(review: Review, gate: ComparisonGate, at: Place) -> None:
-    registered = gate.rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", gate.rival)
+    registered = _registered(gate.rival)
     if isinstance(gate, BeatsGate):
         if gate.rival != "dummy" and not registered:
             review.note(at, f"a model beats `dummy`, `production` or NAME@VERSION, not {gate.rival!r}")
@@ -93,6 +93,11 @@ def _check_comparison(review: Review, gate: ComparisonGate, at: Place) -> None:
         review.note(
             at, f"{review.spec.objective.metric} lies between 0 and 1; a margin of {gate.margin:g} can never be judged"
         )
+
+
+def _registered(rival: str) -> bool:
+    """Whether it can stand for a version in the registry."""
+    return rival == PRODUCTION or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*@[1-9]\d*", rival) is not None
 
 
 def _check_fairness(review: Review, gate: FairnessGate, at: Place) -> None:
@@ -144,6 +149,13 @@ def _check_drift(review: Review, gate: DriftGate, at: Place) -> None:
         review.note(at, remedy)
     elif gate.at_most is not None and gate.at_most <= 0:
         review.note((*at, "at_most"), f"a bound of psi is greater than 0, not {gate.at_most:g}")
+    if gate.against is None:
+        return
+    if not _registered(gate.against):
+        review.note((*at, "against"), f"rows drift from those of `production` or NAME@VERSION, not {gate.against!r}")
+    elif gate.drift == "ks":
+        words = "training rows of two versions are often the same, which no test bears: write psi <= 0.2 against"
+        review.note((*at, "against"), f"{words} {gate.against}")
 
 
 def _check_own(review: Review, gate: OwnGate, at: Place) -> None:

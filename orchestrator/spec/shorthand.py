@@ -228,8 +228,8 @@ def _gate_of(text: str) -> dict[str, Any]:
         return _comparison(found[1], {"text": text, found[1]: found[2]})
     if found := re.fullmatch(r"\s*(size|memory)\s*<=\s*(\S.*?)\s*", text):
         return _OTHERS[found[1]]({"text": text, found[1]: found[2]})
-    if found := re.fullmatch(r"\s*psi\s*<=\s*(\d*\.?\d+)\s*", text):
-        return {"text": text, "drift": "psi", "at_most": float(found[1])}
+    if found := re.fullmatch(r"\s*psi\s*<=\s*(\d*\.?\d+)(?:\s+against\s+(\S+))?\s*", text):
+        return {"text": text, "drift": "psi", "at_most": float(found[1])} | ({"against": found[2]} if found[2] else {})
     found = re.fullmatch(r"\s*(\w+)\s*(>=|<=|>|<|==|=)\s*(-?[\d.]+(?:[eE][+-]?\d+)?)\s*(%?)\s*", text)
     if found is None:
         raise ValueError(f"{text!r} is not a gate (write 'roc_auc >= 0.8' or 'beats: dummy')")
@@ -296,6 +296,7 @@ def _drift(value: dict[str, Any]) -> dict[str, Any]:
     named = value.get("columns")
     columns = [named] if isinstance(named, str) else named
     among = f" of {', '.join(map(str, columns))}" if isinstance(columns, list | tuple) else ""
+    among += f" against {value['against']}" if "against" in value else ""
     given = {} if columns is None else {"columns": columns}
     return {"text": f"drift: {value['drift']}{bound}{among}", **value, **given}
 

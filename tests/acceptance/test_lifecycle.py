@@ -114,10 +114,15 @@ def test_beating_a_version_is_judged_on_rows_that_neither_saw(project: Project, 
 
 def test_the_live_version_is_what_production_stands_for(project: Project, cancer: dict[str, object]) -> None:
     assert project.say("promote", "cancer@1").code == 0
-    asked = 'gates=["not_worse_than: production by 0.2"]'
+    more = ["psi <= 0.2 against production", "row_ms <= 10000", "memory <= 4GB"]
+    asked = f"gates={json.dumps(['not_worse_than: production by 0.2', *more])}"
     document = project.document("run", "cancer.yaml", "--set", asked, "--set", "train.select=one_standard_error")
-    gate = document["gates"][0]
-    assert (gate["passed"], gate["evidence"]["against"]) == (True, "cancer@1")
+    compared, drift, speed, memory = document["gates"]
+    for gate in (compared, drift):
+        assert (gate["passed"], gate["evidence"]["against"]) == (True, "cancer@1")
+    assert drift["evidence"]["value"] == 0  # trained on the same rows
+    assert (speed["passed"], memory["passed"]) == (True, True)
+    assert speed["evidence"]["rows"] >= speed["evidence"]["rounds"] == 20
 
 
 def test_eight_lines_and_mixed_data_are_enough(project: Project) -> None:

@@ -13,6 +13,7 @@ from orchestrator.client.code import team_code
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.documents import LOOKS, Finding, Findings, Spending, Verdict
 from orchestrator.contracts.evaluation import ChecksGate, DriftGate, Gate, GatesParams, OwnGate, SizeGate
+from orchestrator.plan.fingerprints import Rival
 from orchestrator.store.artifacts import ArtifactStore
 from tests.unit.evaluation_samples import objective
 from tests.unit.plan_case import call, ids, plan_of, ref
@@ -151,6 +152,43 @@ def test_drift_of_what_is_no_feature_cannot_be_told() -> None:
     assert "gone is no feature" in one.sentence
 
 
+def against(reference: str = "churn@3", **changed: object) -> DriftGate:
+    return DriftGate(text="d", drift="psi", at_most=0.3, against=reference).model_copy(update=changed)
+
+
+def test_training_rows_are_compared_with_those_of_a_registered_version() -> None:
+    frame, rows = CLASSES[2], CLASSES[3]
+    trained = frame.loc[~frame.index.isin(CLASSES[1].index)]
+    then = frame.assign(f2=frame["f2"] + 2)
+    then.loc[CLASSES[1].index, "f0"] += 9  # test rows of that version are not what it was trained on
+    given = {"rival_frame": then, "rival_rows": rows}
+    one = verdict(against(), **given)
+    assert (one.passed, one.evidence["above"], one.evidence["against"]) == (False, ["f2"], "churn@3")
+    assert one.evidence["columns"]["f2"] == stability(then.loc[trained.index, "f2"], trained["f2"])
+    assert (one.evidence["before_rows"], one.evidence["train_rows"]) == (len(trained), len(trained))
+    assert "between the training rows of churn@3 and these f2 has the largest stability index" in one.sentence
+    assert verdict(against(columns=("f0", "f1")), **given).passed
+
+
+@pytest.mark.parametrize(
+    ("then", "why"),
+    [
+        (None, "the training rows of churn@3 are no longer at hand"),
+        (CLASSES[2].drop(columns="f1"), "f1 was no such feature then"),
+        (CLASSES[2].assign(f1="a"), "f1 was no such feature then"),
+    ],
+)
+def test_rows_that_cannot_be_compared_are_inconclusive(then: pd.DataFrame | None, why: str) -> None:
+    one = verdict(against(), rival_frame=then, rival_rows=CLASSES[3])
+    assert (one.passed, one.evidence["inconclusive"], one.evidence["against"]) == (False, True, "churn@3")
+    assert why in one.sentence
+
+
+def test_with_nothing_in_production_there_is_nothing_to_drift_from() -> None:
+    one = verdict(against("production"))
+    assert (one.passed, one.evidence) == (True, {"first_release": True})
+
+
 # — functions of a team's own
 
 OURS = """
@@ -237,6 +275,7 @@ def test_each_form_says_what_it_means(tmp_path: Path) -> None:
     (tmp_path / "ours.py").write_text(OURS)
     lines = [
         "size <= 2MB", "{size: 3KB}", "psi <= 0.2", "{drift: psi, at_most: 0.1, columns: [age]}", "{drift: ks}",
+        "psi <= 0.2 against production", "{drift: psi, at_most: 0.2, against: people@3}",
         "{checks: all}", "{checks: age}", "{call: 'ours:profit', with: {least: 3}}",
     ]  # fmt: skip
     more = f"gates: [{', '.join(lines)}]\n"
@@ -247,6 +286,8 @@ def test_each_form_says_what_it_means(tmp_path: Path) -> None:
         DriftGate(text="psi <= 0.2", drift="psi", at_most=0.2),
         DriftGate(text="drift: psi <= 0.1 of age", drift="psi", at_most=0.1, columns=("age",)),
         DriftGate(text="drift: ks", drift="ks"),
+        DriftGate(text="psi <= 0.2 against production", drift="psi", at_most=0.2, against="production"),
+        DriftGate(text="drift: psi <= 0.2 against people@3", drift="psi", at_most=0.2, against="people@3"),
         ChecksGate(text="checks: all"),
         ChecksGate(text="checks: age", checks=("age",)),
         OwnGate.model_validate({"text": "ours:profit", "call": "ours:profit", "with": {"least": 3}}),
@@ -262,6 +303,8 @@ def test_each_form_says_what_it_means(tmp_path: Path) -> None:
         ("{call: 'ours:profit'}", "3:9: ours:profit needs 'least': give it in `with:`"),
         ("{call: 'ours:profit', with: {last: 3}}", "3:38: ours:profit has no keyword parameter 'last' (did you mean"),
         ("{call: 'ours:alone'}", "3:16: ours:alone must take two values by position: evaluation and predictions"),
+        ("psi <= 0.2 against people", "3:9: rows drift from those of `production` or NAME@VERSION, not 'people'"),
+        ("{drift: ks, against: production}", "3:30: training rows of two versions are often the same"),
         ("{call: 'ours:nothing'}", "3:16: ours has no 'nothing'"),
     ],
 )
@@ -287,3 +330,16 @@ def test_gates_are_given_what_they_judge() -> None:
     own_one = plan_of(train=GRID, gates=({"call": "ours:profit"},), prints={"gate_code": code})
     assert call(own_one, "gates").code == code
     assert "spend" in ids(own_one)
+
+
+def test_gates_on_drift_bring_the_rows_of_the_version_and_nothing_else_of_it() -> None:
+    rivals = {"churn@3": Rival(ref("bundle"), ref("rows"), ref("frame"))}
+    asked = {"rivals": rivals, "live": "churn@3"}
+    plan = plan_of(train=GRID, gates=("psi <= 0.2 against production",), prints=asked)
+    assert call(plan, "gates").inputs["rival_frame"] == ref("frame")
+    assert call(plan, "gates").inputs["rival_rows"] == ref("rows")
+    assert call(plan, "gates").params["live"] == "churn@3"
+    assert {"rival_bundle", "table"}.isdisjoint(call(plan, "gates").inputs)
+    assert "spend" not in ids(plan)
+    scored = plan_of(train=GRID, gates=("psi <= 0.2 against production", "accuracy >= 0.5"), prints=asked)
+    assert "rival_rows" not in call(scored, "spend").inputs  # no test row is judged by that version

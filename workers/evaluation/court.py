@@ -31,6 +31,7 @@ class Court:
     findings: Findings | None = None  # of the checks of the data
     model_bytes: int | None = None  # of the model's file
     measurements: Measurements | None = None  # of the bundle
+    before: pd.DataFrame | None = None  # features of the rows that the registered version was trained on
     spending: Spending | None = None  # None: nobody keeps an account of the test rows
 
     def confidence(self, gate: StatisticalGate) -> float:

@@ -1,4 +1,4 @@
-"""Whether the features of the test rows are distributed as those of the training rows are."""
+"""Whether the features of some rows are distributed as those of earlier rows: of test rows, as of training rows."""
 
 from __future__ import annotations
 
@@ -74,6 +74,11 @@ def _valued(train: pd.Series, test: pd.Series) -> list[NDArray[np.intp]]:
     known = {value: code for code, value in enumerate(train.dropna().value_counts().index[:MOST_VALUES])}
     others, missing = len(known), len(known) + 1
     return [one.map(known).fillna(others).where(one.notna(), missing).to_numpy(dtype=np.intp) for one in (train, test)]
+
+
+def comparable(before: pd.DataFrame, after: pd.DataFrame, name: str) -> bool:
+    """Whether both tables have this column, as numbers or as other values in both."""
+    return name in before.columns and _numeric(before[name]) == _numeric(after[name])
 
 
 def _numeric(column: pd.Series) -> bool:

@@ -62,6 +62,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     model: Artifact | None = None,
     findings: Findings | None = None,
     measurements: Measurements | None = None,
+    rival_frame: pd.DataFrame | None = None,
     *,
     params: GatesParams,
 ) -> GatesOutputs:
@@ -92,6 +93,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         findings=findings,
         model_bytes=None if model is None else model.ref.size,
         measurements=measurements,
+        before=part(rival_frame, rival_rows, "train") if rival_frame is not None and rival_rows is not None else None,
         spending=spending,
     )
     verdicts = tuple(_answered(gate, court) for gate in params.gates)
