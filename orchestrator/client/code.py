@@ -30,7 +30,7 @@ class TeamCode:
 
 def team_code(spec: Spec, store: ArtifactStore | None) -> TeamCode:
     """The code that a spec names; its snapshots are kept in `store` where one is given. Raises InvalidInput."""
-    own = [candidate for candidate in spec.train.candidates if candidate.own]
+    own = [candidate for candidate in spec.train.candidates if candidate.entries]
     judging = tuple(dict.fromkeys(gate.call for gate in spec.gates if isinstance(gate, OwnGate)))
     if not spec.stages and not own and not judging:
         return TeamCode()
@@ -42,7 +42,7 @@ def team_code(spec: Spec, store: ArtifactStore | None) -> TeamCode:
         requires = dict.fromkeys((*stage.requires, *signatures[stage.call].requires))
         entries[stage.call] = shots.code([stage.call], tuple(requires))
     for candidate in own:
-        entries[candidate.estimator] = shots.code([candidate.estimator], candidate.requires)
+        entries[candidate.code] = shots.code(candidate.entries, candidate.requires)
     return TeamCode(entries, signatures, _models(own, shots), shots.code(judging, ()) if judging else None)
 
 
@@ -50,7 +50,8 @@ def _models(own: Sequence[Candidate], shots: _Snapshots) -> Code | None:
     if not own:
         return None
     requires = dict.fromkeys(one for candidate in own for one in candidate.requires)
-    return shots.code([candidate.estimator for candidate in own], tuple(requires))
+    entries = dict.fromkeys(entry for candidate in own for entry in candidate.entries)
+    return shots.code(tuple(entries), tuple(requires))
 
 
 @dataclass(frozen=True, slots=True)

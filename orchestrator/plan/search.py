@@ -118,7 +118,7 @@ def candidates_of(train: Train, code: Mapping[str, Code]) -> tuple[SearchCandida
         SearchCandidate(
             estimator=one.estimator,
             space=space_of(one),
-            code=code[one.estimator] if one.own else None,
+            code=code[one.code] if one.entries else None,
             full=None if resource == ROWS else full_of(one, resource),
         )
         for one in train.candidates

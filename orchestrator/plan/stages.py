@@ -104,7 +104,7 @@ def features(draft: Draft) -> None:
 def feasibility(draft: Draft) -> None:
     """Whether the target is in reach, by simple models; the search waits for it only where it is required."""
     spec = draft.spec
-    first = {trial.candidate.name: trial for trial in reversed(expand(spec.train)) if not trial.candidate.own}
+    first = {trial.candidate.name: trial for trial in reversed(expand(spec.train)) if not trial.candidate.entries}
     params = FeasibilityParams(
         objective=_objective(spec),
         roles=_roles(spec),
@@ -142,7 +142,7 @@ def train(draft: Draft) -> None:
     inputs = {**_prepared(), "summary": _split("summary")}
     for trial in trials:
         params = _trial(spec, trial)
-        code = fingerprints.code[trial.candidate.estimator] if trial.candidate.own else None
+        code = fingerprints.code[trial.candidate.code] if trial.candidate.entries else None
         identifier = f"train[{trial.candidate.name}#{trial.index}]"
         draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
     _check_success(spec.train, len(trials))

@@ -52,7 +52,9 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Ca
 
 
 def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
-    if candidate.requires:
+    if candidate.entries:
+        check_requires(review, candidate.requires, (*at, "requires"))
+    elif candidate.requires:
         review.note(
             (*at, "requires"), "`requires` is for code of your own; libraries are installed on the pools", key=True
         )

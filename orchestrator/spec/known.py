@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.contracts import estimators
-from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, Estimator
+from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, Accepted, Estimator
 from orchestrator.spec.models import Part
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
-from orchestrator.spec.signatures import module_file
+from orchestrator.spec.signatures import NotFoundError, class_parameters, module_file
 from orchestrator.spec.written import Step
 
 At = tuple[Step, ...]
@@ -48,18 +48,29 @@ def find(review: Review, part: Part, at: At) -> Known | None:
     inside: dict[str, Known] = {}
     for step, inner in part.parts():
         place = (*at, *step)
-        if inner.own:
-            review.note(place, "code of your own cannot stand inside another estimator: build the whole in your class")
-            continue
         name = FINAL if step == (FINAL,) else inner.name
         if name == inner.name and (problem := _unfit(name, estimator, inside)):
             review.note(place, problem)
-        known = find(review, inner, place)
+        known = _own(review, inner, place) if inner.own else find(review, inner, place)
         if known is not None:
             inside[name] = known
             for parameter, value in inner.fixed.items():
                 check_parameter(review, known, parameter, [((), value)], (*place, "fixed", parameter))
     return Known(part, estimator, inside)
+
+
+def _own(review: Review, part: Part, at: At) -> Known | None:
+    """A class of the team's own that stands inside another estimator."""
+    for step, _ in part.parts():
+        review.note((*at, step[0]), f"`{step[0]}` is for ensembles of scikit-learn, not for code of your own", key=True)
+        break
+    try:
+        parameters = class_parameters(review.folders, part.estimator)
+    except NotFoundError as error:
+        review.note(at, str(error), key=True)
+        return None
+    anything = dict.fromkeys(parameters or (), (Accepted(type="any"),))
+    return Known(part, Estimator(part.name, part.estimator, anything, unknown=parameters is None))
 
 
 def _check_slots(review: Review, part: Part, estimator: Estimator, at: At) -> None:
@@ -142,7 +153,10 @@ def _no_library(review: Review, name: str) -> str:
     near = did_you_mean(name, (path for path in FOREIGN if path.split(".")[0] == name.split(".", maxsplit=1)[0]))
     if near:
         return f"unknown estimator {name!r}{near}"
-    return f"models of {name} cannot be kept in a safe file; of other libraries there are: {', '.join(FOREIGN)}"
+    return (
+        f"models of {name} cannot be kept in a safe file; of other libraries there are: {', '.join(FOREIGN)}; "
+        "any other stands inside a class of your own, module:Class, that keeps its model as text"
+    )
 
 
 def as_written(value: Any) -> str:

@@ -237,6 +237,12 @@ class Part(Value):
         """Whether the estimator is the team's own class (`module:Class`) and not a library's."""
         return ":" in self.estimator
 
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The team's own classes that it is made of: itself, and those inside it, each once."""
+        inside = (entry for _, part in self.parts() for entry in part.entries)
+        return tuple(dict.fromkeys((*((self.estimator,) if self.own else ()), *inside)))
+
     def parts(self) -> Iterator[tuple[tuple[str | int, ...], Part]]:
         """The estimators inside it, each with where it stands below it."""
         for index, part in enumerate(self.of):
@@ -260,6 +266,11 @@ class Candidate(Part):
     grid: dict[str, GridForm] = Field(default_factory=dict, description="every combination is tried")
     range: dict[str, Range] = Field(default_factory=dict, description="random search draws from these")
     requires: OneOrMany = Field((), description="packages that code of your own needs, as PEP 508 says it")
+
+    @property
+    def code(self) -> str:
+        """What its code is called among a plan's fingerprints."""
+        return " ".join(self.entries)
 
     @property
     def conditions(self) -> dict[str, dict[str, tuple[Any, ...]]]:

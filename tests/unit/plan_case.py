@@ -31,13 +31,13 @@ def document(**sections: Any) -> dict[str, Any]:
 
 def fingerprints(spec: Spec, *, signatures: dict[str, Signature] | None = None, **changed: Any) -> Fingerprints:
     signatures = signatures or {stage.call: TABLE_STAGE for stage in spec.stages}
-    entries = [*signatures, *(candidate.estimator for candidate in spec.train.candidates if candidate.own)]
-    own = [candidate.estimator for candidate in spec.train.candidates if candidate.own]
+    own = [candidate.code for candidate in spec.train.candidates if candidate.entries]
+    entries = [*signatures, *own]
     known: dict[str, Any] = {
         "sources": {name: ref(name) for name in spec.data.sources},
-        "code": {entry: Code(snapshot=ref(entry), entry=entry) for entry in entries},
+        "code": {entry: Code(snapshot=ref(entry), entry=entry.split()[0]) for entry in entries},
         "signatures": signatures,
-        "model_code": Code(snapshot=ref("models"), entry=own[0]) if own else None,
+        "model_code": Code(snapshot=ref("models"), entry=own[0].split()[0]) if own else None,
         "environments": dict.fromkeys(("prep", "train", "evaluate", "ops"), "sha256:env"),
     }
     return Fingerprints(**(known | changed))

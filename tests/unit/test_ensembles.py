@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.svm import SVC
 
 from orchestrator.cli.words import settings_of
+from orchestrator.client.code import team_code
 from orchestrator.contracts import estimators
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.training import TrialParams
@@ -19,6 +21,7 @@ from orchestrator.plan.candidates import expand
 from tests.unit.spec_case import found, loaded
 from tests.unit.training_case import case
 from tests.unit.whole_case import BINARY, DATA, REGRESSION, whole
+from workers.packaging.alone import ask_in_own_process
 from workers.training.estimators import build, describe
 from workers.training.fitting import takes_weights, unweighted_note
 from workers.training.trial import trial
@@ -86,10 +89,6 @@ def test_inner_estimators_are_found_and_their_parameters_travel_with_the_trial(t
                 "5:21: an estimator inside another takes `fixed` only, no `grid` "
                 "(write `grid: {svc__PARAMETER: …}` beside `of`)"
             ),
-        ),
-        (
-            "- voting: {of: ['mine:Mine']}",
-            "5:21: code of your own cannot stand inside another estimator: build the whole in your class",
         ),
         (
             "- voting: {of: [{voting: {of: svc}}]}",
@@ -187,6 +186,75 @@ def test_a_whole_workflow_packages_serves_raw_rows_and_reproduces(tmp_path: Path
     predictions = first.table("evaluate", "predictions")
     told = first.bundle().predict(raw.loc[predictions.index])
     np.testing.assert_array_equal(told["prediction"], predictions["prediction"])
+
+
+OWN = """
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+
+class Near(ClassifierMixin, BaseEstimator):
+    def __init__(self, power=1):
+        self.power = power
+    def fit(self, X, y):
+        self.classes_ = np.unique(y)
+        self.means_ = np.array([np.mean(np.asarray(X)[np.asarray(y) == one], axis=0) for one in self.classes_])
+        return self
+    def predict_proba(self, X):
+        apart = np.abs(np.asarray(X)[:, None, :] - self.means_[None]).sum(axis=2) ** self.power
+        return apart[:, ::-1] / apart.sum(axis=1, keepdims=True)
+    def predict(self, X):
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+"""
+
+
+def test_a_class_of_ones_own_inside_others_goes_with_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "near_by.py").write_text(OWN)
+    (tmp_path / "aside.py").write_text("")
+    monkeypatch.syspath_prepend(tmp_path)
+    near = "{near: {estimator: 'near_by:Near', fixed: {power: 2}}}"
+    lines = (
+        f"- stacking: {{of: [gaussian_nb, {near}], grid: {{near__power: [1, 3]}}, fixed: {{cv: 2}}}}",
+        f"- both: {{estimator: calibrated, of: {{voting: {{of: [{near}, gaussian_nb], fixed: {{voting: soft}}}}}}}}",
+        "- bagging: {of: 'near_by:Near', fixed: {n_estimators: 3}}",
+    )
+    made = whole(tmp_path, BINARY + DATA + listed(*lines, search="  search: {folds: 2}\n"))
+    tried = {
+        (one["candidate"], one["params"].get("near__power")) for one in made.document("select", "ranking")["trials"]
+    }
+    assert tried == {("stacking", 1), ("stacking", 3), ("both", None), ("bagging", None)}
+    with zipfile.ZipFile(made.bundle_file()) as files:
+        assert {name for name in files.namelist() if name.startswith("code/")} == {"code/near_by.py"}
+    raw = pd.read_csv(tmp_path / "people.csv")
+    predictions = made.table("evaluate", "predictions")
+    (tmp_path / "scratch").mkdir(exist_ok=True)
+    told = ask_in_own_process(made.bundle_file(), raw.loc[predictions.index], tmp_path / "scratch").together
+    np.testing.assert_array_equal(told["prediction"], predictions["prediction"])
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("- voting: {of: {near: {estimator: 'near_by:Near', fixed: {powr: 1}}}}", "5:63: near has no parameter 'powr'"),
+        ("- bagging: {of: 'near_by:Near', grid: {Near__powr: [1]}}", "5:44: Near has no parameter 'powr'"),
+        ("- voting: {of: ['near_by:Neer']}", "5:21: near_by has no 'Neer'"),
+        ("- voting: {of: {near: {estimator: 'near_by:Near', of: svc}}}", "5:55: `of` is for ensembles of scikit-learn"),
+    ],
+)
+def test_a_class_of_ones_own_inside_is_looked_at_like_any(line: str, problem: str, tmp_path: Path) -> None:
+    (tmp_path / "near_by.py").write_text(OWN)
+    (one,) = found(tmp_path, listed(line))
+    assert one.startswith(problem)
+
+
+def test_what_code_inside_needs_is_asked_of_the_pool(tmp_path: Path) -> None:
+    (tmp_path / "near_by.py").write_text(OWN)
+    spec = loaded(tmp_path, listed("- voting: {of: ['near_by:Near', svc], requires: [numpy>=2]}", "- svc"))
+    team = team_code(spec, None)
+    assert {name: code.requires for name, code in team.entries.items()} == {"near_by:Near": ("numpy>=2",)}
+    assert team.models is not None
+    assert team.models.requires == ("numpy>=2",)
+    (problem,) = found(tmp_path, listed("- voting: {of: [svc], requires: [numpy>=2]}"))
+    assert problem.startswith("5:27: `requires` is for code of your own")
 
 
 def test_a_regression_votes(tmp_path: Path) -> None:

@@ -39,7 +39,8 @@ def test_the_spec_takes_them_without_having_them(tmp_path: Path) -> None:
         (
             "- catboost.CatBoostClassifier",
             "5:7: models of catboost.CatBoostClassifier cannot be kept in a safe file; of other libraries there are: "
-            + ", ".join(FOREIGN),
+            + ", ".join(FOREIGN)
+            + "; any other stands inside a class of your own, module:Class, that keeps its model as text",
         ),
         ("- ours.Loyal", "5:7: a class of your own is written module:Class: ours:Loyal"),
         (f"- {XGB}: {{of: svc}}", f"5:31: {XGB} takes no estimators inside it (stacking, voting, … do)"),

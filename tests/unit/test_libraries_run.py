@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.metrics import root_mean_squared_error
 
@@ -13,8 +15,10 @@ from orchestrator.contracts.documents import Ranking
 from orchestrator.contracts.estimators import FOREIGN
 from tests.unit.whole_case import Whole, whole
 from workers.model_files import load_model
+from workers.packaging.alone import ask_in_own_process
 
 STARTERS = Path(__file__).parents[2] / "orchestrator" / "starters"
+DOCS = Path(__file__).parents[2] / "docs"
 CANCER = f"""
 objective: {{predict: diagnosis, task: classification, positive: malignant, metric: roc_auc}}
 data: {{sources: {{cases: "{STARTERS}/cancer/data/cancer.csv"}}}}
@@ -80,3 +84,20 @@ def test_its_bundle_answers_raw_rows_as_the_run_did(estimator: str, tmp_path: Pa
     said = run.table("evaluate", "predictions")["prediction"]
     raw = run.table("ingest[patients]", "table").loc[said.index]
     assert run.bundle().predict(raw)["prediction"].to_numpy() == pytest.approx(said.to_numpy())
+
+
+def test_a_library_whose_models_no_file_may_hold_stands_in_a_class_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (written,) = re.findall(r"```python\n(class Boosted.*?)```", (DOCS / "spec.md").read_text(), flags=re.DOTALL)
+    base = "from sklearn.base import BaseEstimator, ClassifierMixin\n"
+    (tmp_path / "other_library.py").write_text(f"import lightgbm\nimport numpy as np\n{base}\n\n{written}")
+    monkeypatch.syspath_prepend(tmp_path)
+    candidate = "{other_library:Boosted: {grid: {rounds: [5, 30]}, requires: [lightgbm>=4]}}"
+    run = whole(tmp_path, f"{CANCER}train: {{search: {{folds: 2}}, candidates: [{candidate}]}}\n")
+    assert min(one.mean for one in ranking(run).trials) > 0.9
+    raw = pd.read_csv(STARTERS / "cancer" / "data" / "cancer.csv")
+    predictions = run.table("evaluate", "predictions")
+    (tmp_path / "alone").mkdir()
+    told = ask_in_own_process(run.bundle_file(), raw.loc[predictions.index], tmp_path / "alone").together
+    np.testing.assert_array_equal(told["prediction"], predictions["prediction"])

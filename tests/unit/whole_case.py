@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from orchestrator.client.code import team_code
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import ArtifactRef, Kind, Plan, Purity, StageCall
 from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
@@ -50,7 +52,10 @@ class Whole:
         return read_table(self.store.fetch(self.outputs[stage][output]))
 
     def bundle(self) -> Bundle:
-        return Bundle.load(self.store.fetch(self.outputs["package"]["bundle"]))
+        return Bundle.load(self.bundle_file())
+
+    def bundle_file(self) -> Path:
+        return self.store.fetch(self.outputs["package"]["bundle"])
 
 
 def people(folder: Path, rows: int = 300) -> pd.DataFrame:
@@ -94,7 +99,10 @@ def judged_again(
 
 
 def whole(folder: Path, text: str, until: str = "package") -> Whole:
-    """Run a workflow file's text up to one of its stages; its data is people.csv in the same folder."""
+    """Run a workflow file's text up to one of its stages; its data is people.csv in the same folder.
+
+    Estimators of a team's own must be importable, and go from snapshot to bundle as a run's do.
+    """
     folder.mkdir(exist_ok=True)
     if not (folder / "people.csv").exists():
         people(folder)
@@ -105,7 +113,11 @@ def whole(folder: Path, text: str, until: str = "package") -> Whole:
     sources = {name: store.put_file(folder / one.file, Kind.FILE) for name, one in spec.data.sources.items()}
     outputs: dict[str, dict[str, ArtifactRef]] = {}
     joined: dict[str, list[str]] = {}
-    waiting = list(build(spec, Fingerprints(sources=sources)).stages)
+    team = team_code(spec, store)
+    own = None if team.models is None else folder / "own"
+    if team.models is not None:
+        zipfile.ZipFile(store.fetch(team.models.snapshot)).extractall(folder / "own")
+    waiting = list(build(spec, Fingerprints(sources=sources, code=team.entries, model_code=team.models)).stages)
     while waiting:
         call = waiting.pop(0)
         if purity_of(call) is Purity.EFFECT:  # a registry's, or an account's
@@ -117,7 +129,7 @@ def whole(folder: Path, text: str, until: str = "package") -> Whole:
             "w-1", call.id, 1, "k", folder / "scratch" / call.id, Quiet(), store.cache, seed=spec.seed
         )
         context.accounts = (lambda _: Spent(0.0, 0.0)) if TASKS[call.task].expands else None
-        desk = Desk(store, lambda context=context: context.workdir)  # type: ignore[misc]
+        desk = Desk(store, lambda context=context: context.workdir, own)  # type: ignore[misc]
         outputs[call.id] = execute(job, function_of(call.task), context, desk, {})
         waiting = [*context.grown, *waiting]
         for join in context.joins:
