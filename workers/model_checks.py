@@ -1,4 +1,4 @@
-"""Bounds of tree nodes in a loaded model: scikit-learn follows these indices in C without looking."""
+"""Bounds of tree nodes and sparse rows in a loaded model: their indices are followed in C without looking."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
 from sklearn.base import BaseEstimator
 from sklearn.ensemble._forest import BaseForest
 from sklearn.ensemble._gb import BaseGradientBoosting
@@ -22,7 +23,7 @@ _WHOLE = (BaseForest, BaseGradientBoosting, BaseHistGradientBoosting)  # their t
 
 
 def check_trees(model: Any) -> None:
-    """Refuse a model with a tree that points outside of itself or of its rows (InvalidInput)."""
+    """Refuse a model with a tree or sparse rows that point outside of themselves or of a row (InvalidInput)."""
     for part, width in _parts(model):
         sound = True
         if isinstance(part, Tree):
@@ -31,8 +32,12 @@ def check_trees(model: Any) -> None:
             sound = _sound_predictor(part, width)
         elif isinstance(part, KDTree | BallTree):
             sound = _sound_neighbours(part)
+        elif isinstance(part, csr_matrix):
+            sound = _sound_rows(part)
         if not sound:
-            raise InvalidInput(f"model file refused: a {type(part).__name__} in it points outside of its own nodes")
+            raise InvalidInput(
+                f"model file refused: a {type(part).__name__} in it points outside of its own nodes or cells"
+            )
 
 
 def _parts(model: Any) -> Iterator[tuple[Any, int | None]]:
@@ -98,3 +103,11 @@ def _sound_neighbours(tree: Any) -> bool:
     rows = len(data)
     starts, ends = nodes["idx_start"], nodes["idx_end"]
     return bool(np.all((index >= 0) & (index < rows)) and np.all((starts >= 0) & (starts <= ends) & (ends <= rows)))
+
+
+def _sound_rows(rows: csr_matrix) -> bool:
+    try:
+        rows.check_format(full_check=True)
+    except ValueError:
+        return False
+    return True

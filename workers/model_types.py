@@ -32,6 +32,8 @@ _BY_MODULE: dict[str, str] = {
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
     # our own: it holds estimators, each of which is judged by itself
     "workers.routing": "RoutedModel",
+    # what neighbours and support vector machines keep of sparse rows; checked after loading, too
+    "scipy.sparse._csr": "csr_matrix",
     # other libraries: a booster's state is bytes that its own reader parses
     "collections": "OrderedDict",
     "lightgbm.basic": "Booster",

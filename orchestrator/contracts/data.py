@@ -125,3 +125,5 @@ class FeaturesParams(Value):
     objective: Objective
     roles: Columns = Columns()
     segment: str | None = Field(None, exclude_if=unsaid)  # the column each of whose values gets a model of its own
+    dtype: Literal["float32"] | None = Field(None, exclude_if=unsaid)  # of the features; float64 where nothing is said
+    sparse: Literal["auto", "always"] | None = Field(None, exclude_if=unsaid)  # rows are prepared as a sparse matrix

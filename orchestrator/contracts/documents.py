@@ -105,6 +105,8 @@ class Preparation(Value):
     positive: Scalar = None
     # among `features` as text, but none: its values divide the rows among models
     segment: str | None = Field(None, exclude_if=unsaid)
+    dtype: Literal["float32"] | None = Field(None, exclude_if=unsaid)  # of all numbers; float64 where nothing is said
+    sparse: bool = Field(False, exclude_if=unsaid)  # rows become a sparse matrix, for estimators that take one
 
 
 class TrialResult(Value):

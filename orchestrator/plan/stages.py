@@ -97,6 +97,8 @@ def features(draft: Draft) -> None:
         objective=_target(spec),
         roles=_roles(spec),
         segment=spec.train.per.column if spec.train.per else None,
+        dtype="float32" if spec.train.dtype == "float32" else None,
+        sparse=None if spec.train.sparse == "never" else spec.train.sparse,
     )
     draft.add("features", "features.build", params, {"table": draft.table, "rows": _split("rows")})
 

@@ -330,6 +330,12 @@ class Train(Value):
     per: Annotated[Per | None, BeforeValidator(shorthand.per_form, json_schema_input_type=Per | str)] = Field(
         None, description="a column: each of its values with rows enough gets a model of its own"
     )
+    dtype: Literal["float64", "float32"] = Field(
+        "float64", description="of the features' numbers: float32 takes half the memory and keeps seven digits"
+    )
+    sparse: Literal["never", "auto", "always"] = Field(
+        "never", description="prepared rows as a sparse matrix; auto: where at most a tenth of their cells is not zero"
+    )
     select: Literal["best", "one_standard_error"] = "best"
     weights: Weights | None = Field(None, description="balanced: every class weighs the same in training, as a whole")
     timeout: Duration = Field(3600.0, gt=0, description="of one trial: seconds, or 90s, 10m, 2h")

@@ -35,6 +35,9 @@ def check_segments(review: Review) -> None:
         if getattr(review.spec.objective, key) is not None:
             words = f"a decision threshold is not tuned segment by segment: take `{key}` out, or `train.per`"
             review.note(("objective", key), words, key=True)
+    if review.spec.train.sparse != "never":
+        words = "segments' models are fitted on dense rows: take `sparse` out, or `train.per`"
+        review.note(("train", "sparse"), words, key=True)
     for key in ("min_success", "max_failures"):
         if getattr(review.spec.train, key) is not None:
             words = f"`{key}` is not for `train.per`, which has a share of its own: `per: {{max_failed: 10%}}`"

@@ -37,6 +37,9 @@ from workers.training.trial import trial
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "verify.md"
 LOGISTIC = {"sklearn.linear_model.LogisticRegression": {"C": 0.5}}
 FOREST = {"sklearn.ensemble.RandomForestRegressor": {"n_estimators": 10}}
+NETWORK = {"sklearn.neural_network.MLPRegressor": {"tol": 1e9, "n_iter_no_change": 3}}
+NEIGHBOURS = {"sklearn.neighbors.KNeighborsClassifier": {"n_neighbors": 9}}
+BOOSTING = {"sklearn.ensemble.HistGradientBoostingRegressor": {"max_iter": 10}}
 SVC = {"sklearn.svm.SVC": {"C": 2}}
 
 
@@ -61,7 +64,13 @@ class Workflow:
         )  # fmt: skip
 
     def run(
-        self, objective: Objective, candidates: dict[str, dict], method: SplitMethod, roles: Columns, gap: int = 0
+        self,
+        objective: Objective,
+        candidates: dict[str, dict],
+        method: SplitMethod,
+        roles: Columns,
+        gap: int = 0,
+        **matrix: str,
     ) -> pd.DataFrame:
         """Leave what `--export` copies; answers the raw table."""
         (self.folder / "raw.csv").write_text(csv(240))
@@ -75,7 +84,7 @@ class Workflow:
             prepared.table, params=SplitParams(method=method, gap=gap, folds=4, objective=objective, columns=roles)
         )
         rows = self.kept(parts.rows, "rows.parquet")
-        params = FeaturesParams(derive={"rate": "Total / months"}, objective=objective, roles=roles)
+        params = FeaturesParams(derive={"rate": "Total / months"}, objective=objective, roles=roles, **matrix)
         features = build(prepared.table, parts.rows, params=params)
         frame = self.kept(features.frame, "frame.parquet")
         made = {"objective": objective, "roles": roles, "seed": 11}
@@ -118,12 +127,16 @@ CASES = {
         Objective(predict="plan kind", task="classification", metric="f1_macro"), LOGISTIC, "random",
         Columns(id="id"), 0,
     ),
+    "float32": (VALUE, NETWORK, "random", Columns(id="id"), 0, {"dtype": "float32"}),
+    "sparse float32": (OBJECTIVE, NEIGHBOURS, "hash", Columns(id="id"), 0, {"sparse": "always", "dtype": "float32"}),
+    "sparse made dense": (VALUE, BOOSTING, "random", Columns(id="id"), 0, {"sparse": "always"}),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_page_computes_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    raw = Workflow(tmp_path).run(*CASES[name])
+    *given, matrix = CASES[name] if len(CASES[name]) == 6 else (*CASES[name], {})
+    raw = Workflow(tmp_path).run(*given, **matrix)
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     assert len(blocks) == 3
     monkeypatch.chdir(tmp_path)

@@ -63,6 +63,11 @@ def test_a_column_by_itself_is_the_long_form_with_its_defaults(tmp_path):
             [],
             "3:20: `min_success` is not for `train.per`, which has a share of its own: `per: {max_failed: 10%}`",
         ),
+        (
+            "train: {per: city, sparse: auto}\n",
+            [],
+            "3:20: segments' models are fitted on dense rows: take `sparse` out, or `train.per`",
+        ),
         ("train: {per: {column: city, min_rows: 5}}\n", [], "3:39: train.per.min_rows should be at least 20, not 5"),
     ],
 )

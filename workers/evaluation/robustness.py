@@ -73,12 +73,14 @@ def _noisy(
     metric: str,
     rng: np.random.Generator,
 ) -> Robustness:
+    dtypes = table.dtypes
     numbers = table[names].to_numpy(dtype=float)
     spread = np.nan_to_num(np.nanstd(numbers, axis=0), nan=0.0)
     values = []
     for _ in range(REPEATS):
         noisy = numbers + rng.normal(size=numbers.shape) * spread * size
-        values.append(judged(table.assign(**dict(zip(names, noisy.T, strict=True)))))
+        changed = {name: column.astype(dtypes[name]) for name, column in zip(names, noisy.T, strict=True)}
+        values.append(judged(table.assign(**changed)))
     known = [value for value in values if value is not None]
     value = float(np.mean(known)) if len(known) == REPEATS else None
     return Robustness(change="noise", size=size, value=value, loss=_loss(whole, value, metric))

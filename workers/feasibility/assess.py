@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents import Preparation, SplitSummary
@@ -139,6 +140,8 @@ def _notes(
     lost = [name for name in simple_models(params.objective.task, params.seed) if name not in kept]
     if lost:
         why = f"missing values that are kept, or a fold on which {params.objective.metric} is undefined"
+        if issparse(folds[0].train):
+            why += ", or too many columns for a model that takes no sparse matrix"
         notes.append(f"left out, since not fitted or scored on every fold ({why}): {', '.join(lost)}")
     most = max(len(fold.target) for fold in folds)
     if most < rows:

@@ -48,6 +48,7 @@ def _seconds(
                 seed=params.seed,
             )
         )
+        fold = fold.taken_by(estimator, candidate.name)
         _timed(estimator, fold, small)  # what is loaded and compiled by the first fit is no cost of the second
         first, second = _timed(estimator, fold, small), _timed(estimator, fold, larger)
     except (CycleryError, ValueError, TypeError, RuntimeError, ArithmeticError):

@@ -16,6 +16,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from orchestrator.contracts.feasibility import ReachableError
 from workers.training.folds import PreparedFold
+from workers.training.sparse import arrays
 
 
 def bayes_floor(error: float, classes: int) -> float:
@@ -31,7 +32,7 @@ def reachable_error(folds: list[PreparedFold], classes: int, confidence: float) 
     """
     wrong = rows = 0
     for fold in folds:
-        if not np.isfinite(fold.train).all() or not np.isfinite(fold.validation).all():
+        if not all(np.isfinite(array).all() for rows in (fold.train, fold.validation) for array in arrays(rows)):
             return None
         rule = KNeighborsClassifier(n_neighbors=1).fit(fold.train, fold.target)
         wrong += int((rule.predict(fold.validation) != fold.truth).sum())

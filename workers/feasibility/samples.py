@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
 from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.errors import InvalidInput
 from workers.scoring import respond, score
 from workers.training.fitting import fit
 from workers.training.folds import PreparedFold
@@ -44,9 +45,10 @@ class Scorer:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a small sample does not converge, or has a column of one value
             try:
+                fold = fold.taken_by(model, type(model).__name__)
                 fitted = fit(clone(model), fold.train[rows], fold.target[rows], weight)
                 answer = respond(fitted, fold.validation, self.metric, classes=classes, positive=positive)
-            except ValueError:  # missing values that preparation keeps, or a sample of one class
+            except (ValueError, InvalidInput):  # missing values that are kept, a sample of one class, too many columns
                 return float("nan")
             return score(self.metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
 

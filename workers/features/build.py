@@ -15,6 +15,8 @@ from orchestrator.contracts.roles import Objective
 from workers.data import cells
 from workers.data.expressions import suggestion
 from workers.data.targets import Label, classes_of, target_of
+from workers.features.density import DENSEST, density
+from workers.features.digits import with_digits
 from workers.features.roles import role_columns
 from workers.features.rowwise import featurize, needed, part_name, with_derived
 from workers.features.rules import Resolved, resolve
@@ -43,12 +45,20 @@ def build(
             "(a stage after split must keep the rows)"
         )
     used = with_derived(table.loc[rows.index], params.derive)
-    preparation = _prepared(used[rows["part"] == "train"], target.loc[rows.index], params)
+    training = used[rows["part"] == "train"]
+    preparation = _prepared(training, target.loc[rows.index], params)
+    if params.dtype == "float32":
+        preparation = with_digits(training, preparation)
     frame = featurize(used, preparation.model_copy(update={"derive": {}})).assign(
         __target__=target.loc[rows.index], **dict(role_columns(used, params.roles))
     )
+    if params.sparse is not None:
+        sparse = params.sparse == "always" or density(frame[rows["part"] == "train"], preparation) <= DENSEST
+        preparation = preparation.model_copy(update={"sparse": sparse})
     if context is not None:
         context.log.info("%d features, %d columns that are none", len(preparation.features), len(preparation.dropped))
+        if params.sparse is not None:
+            context.log.info("rows are prepared as a %s matrix", "sparse" if preparation.sparse else "dense")
         for name, reason in list(preparation.dropped.items())[:_LOGGED]:
             context.log.info("no feature: %s (%s)", name, reason)
     return FeaturesOutputs(frame, preparation)
@@ -117,6 +127,7 @@ def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesPa
         classes=classes,
         positive=positive,
         segment=params.segment,
+        dtype=params.dtype,
     )
 
 

@@ -16,11 +16,12 @@ from workers.data.expressions import evaluate
 
 MISSING = "(missing)"  # the category, and the word, of a value that is not there
 
-_LARGEST = 1e150  # beyond, the square of a number is infinite; such numbers mark what is missing
+# Beyond, the square of a number is infinite; such numbers mark what is missing.
+LARGEST = {"float64": 1e150, "float32": 1e18}
 
 
 def featurize(table: pd.DataFrame, preparation: Preparation) -> pd.DataFrame:
-    """The feature columns of prepared rows: numbers and truths as float64, categories and texts as str.
+    """The feature columns of prepared rows: numbers and truths in the preparation's dtype, categories and texts as str.
 
     A row gives the same values alone as among others. Raises DataError naming rows (counted from 1) and the column.
     """
@@ -78,11 +79,12 @@ def needed(derive: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
 
 
 def _feature(table: pd.DataFrame, column: PreparedColumn, preparation: Preparation) -> pd.Series[Any]:
+    dtype = preparation.dtype or "float64"
     if column.source == "date":
         name, part = _date_of(column.name, preparation)
         read = cells.dates(table[name])
         _refuse(table[name], read, "a date")
-        return cells.date_part(read.values, part)
+        return cells.date_part(read.values, part).astype(dtype)
     values = table[column.name]
     match column.rule.type:
         case "categorical":
@@ -92,10 +94,10 @@ def _feature(table: pd.DataFrame, column: PreparedColumn, preparation: Preparati
         case "boolean":
             read = cells.booleans(values)
             _refuse(values, read, "a truth")
-            return read.values
+            return read.values.astype(dtype)
     read = cells.numbers(values)
     _refuse(values, read, "a number")
-    return read.values.where(read.values.abs() < _LARGEST, np.nan)
+    return read.values.where(read.values.abs() < LARGEST[dtype], np.nan).astype(dtype)
 
 
 def _date_of(name: str, preparation: Preparation) -> tuple[str, str]:

@@ -61,7 +61,7 @@ def package(
     code = gather((one.snapshot for one in codes), source.store)
     path = context.workdir / f"{params.model}.zip"
     write_bundle(path, manifest, _model_bytes(model, own_modules(code), context.workdir), code)
-    _judge(path, signature, table, predictions, own=bool(code), context=context)
+    _judge(path, manifest, table, predictions, own=bool(code), context=context)
     return PackageOutputs(path, signature)
 
 
@@ -73,18 +73,19 @@ def _model_bytes(model: BaseEstimator, own: frozenset[str], workdir: Path) -> by
 
 def _judge(
     path: Path,
-    signature: Signature,
+    manifest: Manifest,
     table: pd.DataFrame,
     predictions: pd.DataFrame,
     *,
     own: bool,
     context: StageContext,
 ) -> None:
+    signature, dtype = manifest.signature, manifest.preparation.dtype or "float64"
     if not signature.servable:
         context.log.warning("not proved on raw rows: %s", signature.not_servable_because)
         return
     raw = table.loc[predictions.index, [column.name for column in signature.inputs]]
-    proved = prove(path, raw, predictions, own=own, workdir=context.workdir)
+    proved = prove(path, raw, predictions, dtype=dtype, own=own, workdir=context.workdir)
     context.measure("proved_rows", proved)
     measured = measure_in_own_process(path, raw, context.workdir) if own else performance(path, raw)
     context.measure("performance", measured.model_dump(mode="json"))

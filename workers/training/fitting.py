@@ -11,6 +11,7 @@ from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassi
 from sklearn.utils.validation import has_fit_parameter
 
 from orchestrator.contracts.training import Weights
+from workers.training.sparse import Prepared
 
 
 def takes_weights(estimator: BaseEstimator) -> bool:
@@ -49,7 +50,7 @@ def training_weights(
 
 
 def fit(
-    estimator: BaseEstimator, features: NDArray[Any], target: NDArray[Any], weight: NDArray[Any] | None
+    estimator: BaseEstimator, features: Prepared, target: NDArray[Any], weight: NDArray[Any] | None
 ) -> BaseEstimator:
     """Fit on shared, sealed arrays; an estimator that insists on writing into its rows gets a copy."""
     extra = {} if weight is None or not takes_weights(estimator) else {"sample_weight": weight}
@@ -59,7 +60,7 @@ def fit(
         if "read-only" not in str(error):
             raise
         own = {name: np.array(value) for name, value in extra.items()}
-        return estimator.fit(np.array(features), np.array(target), **own)
+        return estimator.fit(features.copy(), np.array(target), **own)
 
 
 def unweighted_note(estimator: BaseEstimator) -> str:

@@ -10,13 +10,15 @@ import json
 import threading
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents import Preparation, SplitSummary
 from orchestrator.contracts.environment import environment_digest
@@ -25,11 +27,12 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.matrix import Fold, Matrix, training_matrix
+from workers.training.sparse import Prepared, arrays, dense, joined, stored, takes_sparse
 
 KEPT_BYTES = 16 << 20  # of prepared arrays that a process keeps mapped; folds beyond are mapped again for each trial
 WHOLE_BYTES = 256 << 20  # of all training rows prepared, where each segment takes its own of them
 SHARED_BYTES = 4 << 30  # of the prepared folds of one matrix: larger ones are prepared again for each trial
-_VERSION = 1  # of the file's layout
+_VERSION = 2  # of the file's layout
 _ALIGNED = 64  # bytes: libraries copy an array whose numbers do not begin where the processor wants them
 _Derive = Callable[[str, Callable[[Path], None]], Path]
 
@@ -39,10 +42,10 @@ class PreparedFold:
     """One fold as an estimator takes it; arrays cannot be written to, since trials share them."""
 
     number: int
-    train: NDArray[Any]
+    train: Prepared
     target: NDArray[Any]
     weight: NDArray[Any] | None
-    validation: NDArray[Any]
+    validation: Prepared
     truth: NDArray[Any]
     truth_weight: NDArray[Any] | None
     warnings: tuple[str, ...]  # of the preparation: every trial on this fold repeats them
@@ -51,7 +54,17 @@ class PreparedFold:
     @property
     def size(self) -> int:
         """Bytes of the prepared arrays."""
-        return int(self.train.nbytes + self.validation.nbytes)
+        return sum(array.nbytes for rows in (self.train, self.validation) for array in arrays(rows))
+
+    def taken_by(self, estimator: BaseEstimator, label: str) -> PreparedFold:
+        """The fold as the estimator takes it: made dense where it takes no sparse matrix.
+
+        Raises InvalidInput, beginning with the label, where that would be too large.
+        """
+        if not issparse(self.train) or takes_sparse(estimator):
+            return self
+        train, validation = dense((self.train, self.validation), estimator, label)
+        return replace(self, train=_sealed(train), validation=_sealed(validation))
 
 
 class PreparedFolds:
@@ -128,24 +141,26 @@ class _TooLarge(Exception):
 
 
 def prepare(matrix: Matrix, preparation: Preparation, fold: Fold) -> PreparedFold:
-    """Fit the preparation on the fold's training rows and apply it to both sides.
-
-    The arrays are in C order, as most estimators want them: each trial would make its own copy of any other.
-    """
+    """Fit the preparation on the fold's training rows and apply it to both sides."""
     transformer = learned(preparation)
     columns = matrix.frame[feature_columns(preparation)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        train = np.ascontiguousarray(transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train]))
-        validation = np.ascontiguousarray(transformer.transform(columns.iloc[fold.validation]))
+        train = stored(transformer.fit_transform(columns.iloc[fold.train], matrix.target[fold.train]))
+        validation = stored(transformer.transform(columns.iloc[fold.validation]))
     return _prepared(matrix, fold, train, validation, texts(caught))
 
 
 def write_fold(made: PreparedFold, target: Path) -> None:
-    """Write what was prepared as three tensors: warnings (JSON), training rows, validation rows."""
-    told = np.frombuffer(json.dumps(made.warnings).encode(), dtype=np.uint8)
+    """Write what was prepared as tensors: warnings and shapes (JSON), then the training and the validation rows.
+
+    Dense rows are one tensor; sparse ones, which have a shape in the first, are three.
+    """
+    sides = (made.train, made.validation)
+    shapes = [list(side.shape) if issparse(side) else None for side in sides]
+    told = np.frombuffer(json.dumps({"warnings": made.warnings, "shapes": shapes}).encode(), dtype=np.uint8)
     with pa.OSFile(str(target), "wb") as sink:
-        for array in (told, made.train, made.validation):
+        for array in (told, *(array for side in sides for array in arrays(side))):
             sink.write(bytes(-sink.tell() % _ALIGNED))
             pa.ipc.write_tensor(pa.Tensor.from_numpy(array), sink)
 
@@ -153,8 +168,16 @@ def write_fold(made: PreparedFold, target: Path) -> None:
 def read_fold(path: Path, matrix: Matrix, fold: Fold) -> PreparedFold:
     """Map the file of a fold; it stays mapped as long as the arrays are used."""
     source = pa.memory_map(str(path))
-    told, train, validation = (_next_array(source) for _ in range(3))
-    return _prepared(matrix, fold, train, validation, tuple(json.loads(told.tobytes())))
+    told = json.loads(_next_array(source).tobytes())
+    train, validation = (_next_rows(source, shape) for shape in told["shapes"])
+    return _prepared(matrix, fold, train, validation, tuple(told["warnings"]))
+
+
+def _next_rows(source: pa.MemoryMappedFile, shape: list[int] | None) -> Prepared:
+    if shape is None:
+        return _next_array(source)
+    rows, columns = shape
+    return joined([_next_array(source) for _ in range(3)], (rows, columns))
 
 
 def _next_array(source: pa.MemoryMappedFile) -> NDArray[Any]:
@@ -163,16 +186,16 @@ def _next_array(source: pa.MemoryMappedFile) -> NDArray[Any]:
     return array
 
 
-def _prepared(
-    matrix: Matrix, fold: Fold, train: NDArray[Any], validation: NDArray[Any], told: tuple[str, ...]
-) -> PreparedFold:
+def _prepared(matrix: Matrix, fold: Fold, train: Prepared, validation: Prepared, told: tuple[str, ...]) -> PreparedFold:
     weight = matrix.weight
+    for array in (*arrays(train), *arrays(validation)):
+        array.flags.writeable = False
     return PreparedFold(
         number=fold.number,
-        train=_sealed(train),
+        train=train,
         target=_sealed(matrix.target[fold.train]),
         weight=None if weight is None else _sealed(weight[fold.train]),
-        validation=_sealed(validation),
+        validation=validation,
         truth=_sealed(matrix.target[fold.validation]),
         truth_weight=None if weight is None else _sealed(weight[fold.validation]),
         warnings=told,

@@ -131,7 +131,8 @@ def _kept(name: str) -> bool:
 def _mappable(column: pd.Series[Any]) -> pa.Array:
     """A missing number stays NaN: a validity mask would make every reader copy the column."""
     if pd.api.types.is_float_dtype(column.dtype):
-        return pa.array(column.to_numpy(dtype="float64", na_value=np.nan), from_pandas=False)
+        dtype = "float32" if column.dtype == np.float32 else "float64"
+        return pa.array(column.to_numpy(dtype=dtype, na_value=np.nan), from_pandas=False)
     if column.name == WEIGHT:
         return pa.array(column.to_numpy(dtype="float64"), from_pandas=False)
     array = pa.array(column, from_pandas=True)

@@ -34,6 +34,7 @@ from workers.training.folds import prepared_folds, texts
 from workers.training.matrix import training_matrix
 from workers.training.progress import sentence, told
 from workers.training.routing import routed, summary_of
+from workers.training.sparse import suited
 from workers.training.threshold import decide, with_threshold
 
 
@@ -68,7 +69,8 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
-    pipeline = Pipeline([("prepare", learned(preparation)), ("model", build(chosen))])
+    estimator = build(chosen)
+    pipeline = Pipeline([("prepare", learned(suited(preparation, estimator))), ("model", estimator)])
     weight = training_weights(matrix.target, matrix.weight, params.weights)
     weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
     weights = {"model__sample_weight": np.array(weight)} if weighted else {}

@@ -77,7 +77,8 @@ def _out_of_fold(
 ) -> tuple[Response, NDArray[np.bool_], Floats, Floats]:
     """What the models of the folds answer to their validation rows: positive or not, the answer, the row's weight."""
     parts, response = [], None
-    for fold in folds:
+    for shared in folds:
+        fold = shared.taken_by(estimator, "the champion")
         weight = training_weights(fold.target, fold.weight, params.weights)
         model = fit(clone(estimator), fold.train, fold.target, weight)
         response = response or _response_of(model)

@@ -25,6 +25,7 @@ from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
 from workers.training.folds import PreparedFold, prepared_folds, texts
 from workers.training.sampling import sample
+from workers.training.sparse import Prepared
 
 
 class TrialOutputs(NamedTuple):
@@ -70,6 +71,7 @@ def trial(
 def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparation, params: TrialParams) -> _Scored:
     label, metric = describe(params), params.objective.metric
     classes, positive = preparation.classes, preparation.positive
+    fold = fold.taken_by(model, label)
     features, target, weight = _training_rows(fold, params)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
@@ -85,7 +87,7 @@ def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparati
     return _Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
 
 
-def _training_rows(fold: PreparedFold, params: TrialParams) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]:
+def _training_rows(fold: PreparedFold, params: TrialParams) -> tuple[Prepared, NDArray[Any], NDArray[Any] | None]:
     """Features, target and weights that the estimator is fitted on."""
     if params.rung is None or params.rung.resource != ROWS or params.rung.full:
         return fold.train, fold.target, training_weights(fold.target, fold.weight, params.weights)
