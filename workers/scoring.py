@@ -30,6 +30,7 @@ class _Judged:
     classes: tuple[Scalar, ...]
     positive: Scalar
     weight: NDArray[Any] | None
+    quantile: float | None = None
 
     @property
     def positives(self) -> NDArray[np.bool_]:
@@ -87,6 +88,20 @@ def _r2(rows: _Judged) -> Any:
     return float("nan") if len(rows.truth) < 2 else _labels(metrics.r2_score)(rows)
 
 
+def _pinball(rows: _Judged) -> Any:
+    return metrics.mean_pinball_loss(rows.truth, rows.predicted, alpha=rows.quantile, sample_weight=rows.weight)
+
+
+def _d2_pinball(rows: _Judged) -> Any:
+    if np.ptp(rows.truth) == 0:
+        return float("nan")  # no constant loses anything: nothing to spare
+    return metrics.d2_pinball_score(rows.truth, rows.predicted, alpha=rows.quantile, sample_weight=rows.weight)
+
+
+def _coverage(rows: _Judged) -> Any:
+    return np.average(rows.truth <= rows.predicted, weights=rows.weight)
+
+
 def _calibration(rows: _Judged) -> Any:
     """Of the positive class, or with more classes of the one that is held to be likeliest."""
     answers = np.asarray(rows.predicted, dtype=float)
@@ -124,6 +139,9 @@ _SCORES: dict[str, Callable[[_Judged], Any]] = {
     "median_absolute_error": _labels(metrics.median_absolute_error),
     "mape": _labels(metrics.mean_absolute_percentage_error),
     "r2": _r2,
+    "pinball": _pinball,
+    "d2_pinball": _d2_pinball,
+    "coverage": _coverage,
 }
 
 
@@ -135,12 +153,13 @@ def score(
     classes: Sequence[Scalar] = (),
     positive: Scalar = None,
     weight: ArrayLike | None = None,
+    quantile: float | None = None,
 ) -> float:
     """The metric's value in the sign of its name; NaN where these rows leave it undefined.
 
     `predicted` is what METRICS[metric].needs: labels, values, or probabilities: of the positive class (1-d) for a
     binary target, by the order of `classes` (2-d) for log_loss and roc_auc_ovr. A precision without any predicted
-    positive counts as 0, as in scikit-learn.
+    positive counts as 0, as in scikit-learn. `quantile` is that of the objective, which pinball and d2_pinball need.
     """
     rows = _Judged(
         np.asarray(truth),
@@ -148,6 +167,7 @@ def score(
         tuple(classes),
         positive,
         None if weight is None else np.asarray(weight, dtype=float),
+        quantile,
     )
     if len(rows.truth) == 0:
         return float("nan")

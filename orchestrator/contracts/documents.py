@@ -393,9 +393,10 @@ class Evaluation(Value):
     kind: Literal["binary", "multiclass", "regression"]
     rows: int
     metrics: dict[str, Interval]
-    dummy: dict[str, float | None]  # the same metrics of the dummy (majority class, mean)
+    dummy: dict[str, float | None]  # the same metrics of the dummy (majority class, mean, quantile)
     classes: tuple[Scalar, ...] = ()
     positive: Scalar = None
+    quantile: float | None = Field(None, exclude_if=unsaid)  # what is predicted, where it is not the mean
     confusion: tuple[tuple[int, ...], ...] = ()  # rows: truth, columns: prediction, in the order of classes
     curves: dict[str, Curve] = Field(
         default_factory=dict

@@ -40,8 +40,9 @@ class RequireParams(Value):
 class Enough(Value):
     """Whether there are enough rows of one kind."""
 
-    subject: Literal["rows", "class", "feature"]
-    have: float  # training rows; of "class" those of the smallest, of "feature" those for each prepared column
+    subject: Literal["rows", "class", "tail", "feature"]
+    # training rows; of "class" those of the smallest, of "tail" those beyond the quantile, of "feature" those for each
+    have: float
     needed: float
     enough: bool
     sentence: str

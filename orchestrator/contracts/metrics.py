@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-MetricTask = Literal["binary", "multiclass", "regression"]
+MetricTask = Literal["binary", "multiclass", "regression", "quantile"]
 Needs = Literal["labels", "probabilities", "values"]
 
 
@@ -21,7 +21,7 @@ class Metric:
 
 
 def _metric(name: str, tasks: str, better: str, needs: Needs, title: str) -> Metric:
-    names: dict[str, MetricTask] = {"b": "binary", "m": "multiclass", "r": "regression"}
+    names: dict[str, MetricTask] = {"b": "binary", "m": "multiclass", "r": "regression", "q": "quantile"}
     return Metric(name, frozenset(names[letter] for letter in tasks), better == "up", needs, title)
 
 
@@ -53,8 +53,14 @@ METRICS: dict[str, Metric] = {
         _metric("median_absolute_error", "r", "down", "values", "median absolute error"),
         _metric("mape", "r", "down", "values", "mean absolute percentage error"),
         _metric("r2", "r", "up", "values", "share of variance explained"),
+        _metric("pinball", "q", "down", "values", "mean pinball loss"),
+        _metric("d2_pinball", "q", "up", "values", "share of the pinball loss of a constant that is spared"),
+        _metric("coverage", "q", "up", "values", "share of rows at or below the prediction"),
     )
 }
+
+TWO_SIDED = frozenset({"coverage"})
+"""Metrics that are right at one value, here objective.quantile, and wrong above it as below."""
 
 
 def metric_of(name: str) -> Metric:

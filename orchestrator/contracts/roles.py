@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from orchestrator.contracts.values import Value
+from pydantic import Field
+
+from orchestrator.contracts.values import Value, unsaid
 
 Task = Literal["classification", "regression"]
 
@@ -16,6 +18,8 @@ class Objective(Value):
     task: Task
     metric: str  # a name in contracts.metrics
     positive: str | int | float | bool | None = None  # the class of interest of a binary target
+    # of a regression, between 0 and 1: predicted is the value that this share of rows lies at or below; None: the mean
+    quantile: float | None = Field(None, exclude_if=unsaid)
 
 
 class Costs(Value):

@@ -455,8 +455,8 @@ def _objective(spec: Spec) -> roles.Objective:
 
 
 def _target(spec: Spec) -> roles.Objective:
-    """What is predicted, for stages that score nothing: another metric leaves their keys alone."""
-    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED | {"metric"}), metric="")
+    """What is predicted, for stages that score nothing: another metric or quantile leaves their keys alone."""
+    return roles.Objective(**spec.objective.model_dump(exclude=_ASKED | {"metric", "quantile"}), metric="")
 
 
 def _roles(spec: Spec) -> roles.Columns:

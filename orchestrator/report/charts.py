@@ -184,13 +184,19 @@ def _predicted(evaluation: Evaluation) -> Chart:
     return Chart(
         key="predicted",
         title="Predicted and true",
-        told=f"{len(curve.x)} test rows; on the diagonal the prediction is right.",
+        told=f"{len(curve.x)} test rows; on the diagonal the prediction is right{_beyond(evaluation)}.",
         plot=plot,
         x_title="true value",
         y_title="predicted value",
         lines=(Line(_diagonal(plot), "reference"),),
         points=tuple((x, y, 3) for x, y in plot.points(curve)),
     )
+
+
+def _beyond(evaluation: Evaluation) -> str:
+    """Of a quantile: where its rows should lie."""
+    asked = evaluation.quantile
+    return f", and {percent(asked)} of the rows should lie on it or above" if asked else ""
 
 
 def _residuals(evaluation: Evaluation) -> Chart:

@@ -10,7 +10,7 @@ from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import error_of, failed_stage, metric_asked
 from orchestrator.report.evidence import Evidence
-from orchestrator.report.wording import number, plural, sentence, span, spoken
+from orchestrator.report.wording import number, percent, plural, sentence, span, spoken
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +85,23 @@ def _claim(evidence: Evidence) -> str | None:
 def _told(who: str, evaluation: Evaluation, evidence: Evidence) -> str:
     """How well the model does what it is for."""
     target, metric = target_of(evidence), metric_of(evidence) or ""
+    target = f"the {percent(evaluation.quantile)} quantile of {target}" if evaluation.quantile else target
     found = evaluation.metrics.get(metric)
     rows = f"on {plural(evaluation.rows, 'row')} it never saw"
     if found is None or found.value is None:
         why = f" ({found.note})" if found and found.note else ""
         return f"{who} predicts {target}; its {metric} is undefined{why} {rows}."
     sure = f"{100 * found.confidence:.4g} % interval {span(found)}"
-    return f"{who} predicts {target} with {spoken(metric)} of {number(found.value)} ({sure}) {rows}."
+    told = f"{who} predicts {target} with {spoken(metric)} of {number(found.value)} ({sure}) {rows}"
+    return f"{told}{_covered(evaluation)}."
+
+
+def _covered(evaluation: Evaluation) -> str:
+    """Of a quantile: how many of the rows lie at or below the prediction."""
+    found = evaluation.metrics.get("coverage")
+    if found is None or found.value is None or found.low is None or found.high is None:
+        return ""
+    return f"; {percent(found.value)} of them lie at or below it ({percent(found.low)} to {percent(found.high)})"
 
 
 def _before(evidence: Evidence) -> str:

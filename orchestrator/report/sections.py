@@ -20,7 +20,7 @@ from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Strip, domain, strip
-from orchestrator.report.wording import decimals, fixed, number, parameters, sentence, short, span
+from orchestrator.report.wording import decimals, fixed, number, parameters, percent, sentence, short, span
 
 SHOWN = 15  # lines of the ranking that are open to view
 LISTED = 1000  # of which the folded part has the others; a page of 100,000 lines opens nowhere
@@ -57,7 +57,7 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         drawn = strip(interval.value, interval.low, interval.high, _scale(name, known), dummy)
     return MetricRow(
         name=name,
-        title=METRICS[name].title if name in METRICS else name,
+        title=_title(name, evaluation),
         value=number(interval.value),
         ends="–" if interval.value is None else f"{number(interval.low)} – {number(interval.high)}",
         dummy=number(dummy),
@@ -67,6 +67,12 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         main=main,
         before=_with_ends(evaluation.before.get(name)),
     )
+
+
+def _title(name: str, evaluation: Evaluation) -> str:
+    """In words; beside the coverage stands what was asked for."""
+    title = METRICS[name].title if name in METRICS else name
+    return f"{title}; {percent(evaluation.quantile)} is asked" if name == "coverage" and evaluation.quantile else title
 
 
 def _with_ends(found: Interval | None) -> str:

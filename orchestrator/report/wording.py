@@ -29,6 +29,8 @@ SHORT = {
     "mape": "MAPE",
     "median_absolute_error": "median absolute error",
     "r2": "R²",
+    "pinball": "pinball loss",
+    "d2_pinball": "D² of the pinball loss",
 }
 SPOKEN = {"roc_auc": "a ROC AUC", "accuracy": "an accuracy", "average_precision": "an average precision"}
 SPOKEN |= {"f1": "an F1", "f1_macro": "a macro F1", "rmse": "an RMSE", "mae": "an MAE", "r2": "an R²"}

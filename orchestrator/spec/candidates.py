@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.spec.known import as_written, check_parameter, find
 from orchestrator.spec.models import Candidate, Range, Spec
 from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.quantiles import PARAMETER, fitted_to
 from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, class_parameters
@@ -48,7 +49,10 @@ def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Ca
         if parameters is not None and name not in parameters:
             words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"
             review.note((*at, section, name), words, key=True)
-    return candidate
+    quantile, said = review.spec.objective.quantile, {*candidate.fixed, *candidate.grid, *candidate.range}
+    if quantile is None or PARAMETER in said or PARAMETER not in (parameters or ()):
+        return candidate
+    return candidate.model_copy(update={"fixed": {**candidate.fixed, PARAMETER: quantile}})
 
 
 def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
@@ -63,7 +67,7 @@ def _check_known(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> 
         return candidate
     for section, name, values in _given(candidate, review.document, at):
         check_parameter(review, known, name, values, (*at, section, name))
-    return candidate.model_copy(update=known.resolved())
+    return fitted_to(review, candidate.model_copy(update=known.resolved()), at)
 
 
 def _given(

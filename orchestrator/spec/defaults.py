@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.spec.presets import PRESETS, preset
+from orchestrator.spec.presets import ADDITIVE, PRESETS, preset
 
-DEFAULT_CANDIDATES: dict[str, tuple[str, ...]] = {
+DEFAULT_CANDIDATES: dict[str, tuple[Any, ...]] = {
     "classification": ("logistic_regression", "hist_gradient_boosting"),
     "regression": ("ridge", "hist_gradient_boosting"),
 }
+OF_QUANTILES: tuple[Any, ...] = ({"additive": ADDITIVE}, "hist_gradient_boosting")
 
 MOST_TRIALS = 1000  # of a search that is given time
 
@@ -20,6 +21,7 @@ def with_defaults(document: Any) -> Any:
         return document
     objective = document.get("objective")
     task = objective.get("task") if isinstance(objective, dict) else None
+    quantile = isinstance(objective, dict) and task == "regression" and objective.get("quantile") is not None
     seed = document.get("seed", 0)
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         seed = 0  # what is wrong with it is said once, where it is written
@@ -28,7 +30,7 @@ def with_defaults(document: Any) -> Any:
         _default(filled, "split", "method", "stratified")
     _default(filled, "split", "seed", seed)
     if task in DEFAULT_CANDIDATES:
-        _default(filled, "train", "candidates", DEFAULT_CANDIDATES[task])
+        _default(filled, "train", "candidates", OF_QUANTILES if quantile else DEFAULT_CANDIDATES[task])
     train = filled.get("train", {})
     if isinstance(train, dict):
         filled["train"] = train = dict(train)
@@ -36,7 +38,7 @@ def with_defaults(document: Any) -> Any:
         if isinstance(search, dict) and (search.get("time") or search.get("worker_time")):
             _default(train, "search", "trials", MOST_TRIALS)
         if task in DEFAULT_CANDIDATES and train.get("candidates") in PRESETS:
-            named = preset(train["candidates"], task)
+            named = preset(train["candidates"], task, quantile=quantile)
             train["candidates"] = named.candidates
             if named.trials is not None:
                 _default(train, "search", "trials", named.trials)

@@ -21,7 +21,7 @@ from orchestrator.contracts.evaluation import (
     SizeGate,
     SpeedGate,
 )
-from orchestrator.contracts.metrics import Metric
+from orchestrator.contracts.metrics import TWO_SIDED, Metric
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, function_signature
@@ -30,7 +30,9 @@ from orchestrator.spec.written import Step
 Place = tuple[Step, ...]
 
 GIVEN = ("evaluation", "predictions")  # what a team's own gate is given, in this order
-UNBOUNDED = frozenset({"rmse", "mae", "median_absolute_error", "mape", "log_loss", "r2", "mcc", "cost"})  # not 0 to 1
+UNBOUNDED = frozenset(  # not 0 to 1
+    {"rmse", "mae", "median_absolute_error", "mape", "log_loss", "r2", "mcc", "cost", "pinball", "d2_pinball"}
+)
 
 _ROW = "what 95 % of single rows may take, row_p95_ms <= 20 (or row_ms, the median, or row_p99_ms)"
 _MEANT = {  # words for what is no metric, and the gates that ask for it
@@ -115,7 +117,8 @@ def _check_bound(review: Review, gate: MetricGate, metric: Metric, at: Place) ->
         review.note(at, "a gate needs one bound: `at_least` or `at_most`")
         return
     bound = gate.at_least if gate.at_least is not None else gate.at_most
-    if metric.greater_is_better and gate.at_most is not None:
+    both = metric.name in TWO_SIDED
+    if metric.greater_is_better and gate.at_most is not None and not both:
         review.note(at, f"{metric.name} is better when it is greater: write '{metric.name} >= {bound:g}'")
     elif not metric.greater_is_better and gate.at_least is not None:
         review.note(at, f"{metric.name} is better when it is smaller: write '{metric.name} <= {bound:g}'")

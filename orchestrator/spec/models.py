@@ -34,7 +34,7 @@ from orchestrator.contracts.evaluation import (
     Top,
 )
 from orchestrator.contracts.training import SearchMethod, Segmenting, Weights
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.values import Value, unsaid
 from orchestrator.spec import shorthand
 from orchestrator.spec.defaults import with_defaults
 from orchestrator.spec.presets import PresetName
@@ -58,10 +58,16 @@ class Objective(roles.Objective):
     metric: str = Field(
         "",
         description="what candidates are ranked by; by default roc_auc where `positive` is named, "
-        "balanced_accuracy for other classifications, rmse for regressions",
+        "balanced_accuracy for other classifications, rmse for regressions, pinball for their quantiles",
         json_schema_extra=_without_default,
     )
     positive: str | int | float | bool | None = Field(None, description="the class of interest of a binary target")
+    quantile: float | None = Field(
+        None,
+        exclude_if=unsaid,
+        description="of a regression: what is predicted is not the mean but the value that this share of rows lies at "
+        "or below; 0.9 for the 90 % quantile",
+    )
     goal: float | None = Field(
         None,
         description="the value of the metric that would be good enough; the report shows it, nothing is judged by it",
@@ -91,7 +97,8 @@ class Objective(roles.Objective):
     @classmethod
     def _choose_metric(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("metric") is None:
-            return {**value, "metric": shorthand.default_metric(value.get("task"), value.get("positive"))}
+            said = (value.get(key) for key in ("task", "positive", "quantile"))
+            return {**value, "metric": shorthand.default_metric(*said)}
         return value
 
 

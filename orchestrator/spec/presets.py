@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 
 PresetName = Literal["fast", "balanced", "thorough"]
 PRESETS: tuple[str, ...] = get_args(PresetName)
+ADDITIVE: dict[str, Any] = {"estimator": "hist_gradient_boosting", "fixed": {"interaction_cst": "no_interactions"}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,9 @@ class Preset:
     trials: int | None = None
 
 
-def preset(name: str, task: str) -> Preset:
-    """The preset of this name for `classification` or `regression`."""
-    return _MAKERS[name](task)
+def preset(name: str, task: str, *, quantile: bool = False) -> Preset:
+    """The preset of this name for `classification` or `regression`, or for a quantile of the latter."""
+    return _OF_QUANTILES[name] if quantile else _MAKERS[name](task)
 
 
 def _fast(task: str) -> Preset:
@@ -87,6 +88,12 @@ def _boosting(rounds: int) -> dict[str, Any]:
     return {"hist_gradient_boosting": {"range": ranges, "fixed": {"max_iter": rounds}}}
 
 
+def _additive(rounds: int) -> dict[str, Any]:
+    """The stiff model of quantiles: boosting that adds up a curve for each column."""
+    ranges = {"learning_rate": _between(0.01, 0.3), "min_samples_leaf": _between(5, 100, whole=True)}
+    return {"additive": {**ADDITIVE, "range": ranges, "fixed": {**ADDITIVE["fixed"], "max_iter": rounds}}}
+
+
 def _neighbours() -> dict[str, Any]:
     ranges = {"n_neighbors": _between(1, 50, whole=True), "weights": {"choices": ("uniform", "distance")}}
     return {"k_neighbors": {"range": ranges}}
@@ -111,3 +118,22 @@ def _together(task: str) -> dict[str, Any]:
 def _between(low: float, high: float, *, whole: bool = False) -> dict[str, Any]:
     """A range on a logarithmic scale."""
     return {"low": low, "high": high, "log": True, **({"int": True} if whole else {})}
+
+
+_OF_QUANTILES = {
+    "fast": Preset(
+        (
+            {"additive": {**ADDITIVE, "grid": {"min_samples_leaf": (20, 50)}}},
+            {"hist_gradient_boosting": {"grid": {"max_leaf_nodes": (8, 31), "min_samples_leaf": (20, 50)}}},
+        )
+    ),
+    "balanced": Preset((_additive(200), _boosting(200)), trials=30),
+    "thorough": Preset(
+        (
+            _additive(500),
+            _boosting(500),
+            {"bagging": {"of": {"hist_gradient_boosting": {"fixed": {"min_samples_leaf": 10}}}}},
+        ),
+        trials=120,
+    ),
+}

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from orchestrator.contracts.metrics import COST, METRICS, Metric
+from orchestrator.contracts.metrics import COST, METRICS, TWO_SIDED, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
 from orchestrator.spec.gates import UNBOUNDED, check_gates
 from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.quantiles import check_quantile
 from orchestrator.spec.review import Review
 from orchestrator.spec.search import check_search
 from orchestrator.spec.segments import check_segments
@@ -39,6 +40,7 @@ def _check_objective(review: Review) -> None:
     objective = review.spec.objective
     if objective.task == "regression" and objective.positive is not None and review.knows("task"):
         review.note(("objective", "positive"), "`positive` is for classifications; objective.task is regression")
+    check_quantile(review)
     metric = _metric(review, objective.metric, ("objective", "metric"))
     if objective.require is not None and objective.target is None:
         review.note(("objective", "require"), "`require` needs a target: set `objective: {target: VALUE}`", key=True)
@@ -89,11 +91,18 @@ def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | N
         review.note(location, "candidates are not ranked by cost: rank by another metric; `costs` sets the threshold")
         return None
     fitting = [known.name for known in METRICS.values() if _fits(known, review)]
+    if name in TWO_SIDED and location[0] != "gates":
+        review.note(location, f"candidates are not ranked by {name}, which is right at one value: rank by pinball")
+        return None
     if metric is None:
         review.note(location, f"unknown metric {name!r}{did_you_mean(name, fitting) or _choose(fitting)}")
+    elif "quantile" in metric.tasks and objective.task == "regression" and objective.quantile is None:
+        review.note(location, f"the metric {name} needs to know which quantile: `objective: {{quantile: 0.9}}`")
+        return None
     elif not _fits(metric, review) and review.knows("task"):
         kind = "regression" if objective.task == "regression" else "classification"
-        kind = f"{kind} with a positive class" if objective.positive is not None and kind != "regression" else kind
+        kind = "regression of a quantile" if objective.quantile is not None and kind == "regression" else kind
+        kind = f"{kind} with a positive class" if objective.positive is not None and kind == "classification" else kind
         review.note(location, f"the metric {name} does not fit a {kind}{_choose(fitting)}")
         return None
     return metric
@@ -102,7 +111,7 @@ def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | N
 def _fits(metric: Metric, review: Review) -> bool:
     objective = review.spec.objective
     if objective.task == "regression":
-        return "regression" in metric.tasks
+        return ("regression" if objective.quantile is None else "quantile") in metric.tasks
     return "binary" in metric.tasks or ("multiclass" in metric.tasks and objective.positive is None)
 
 

@@ -337,8 +337,8 @@ def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, **value, word: found[1] if isinstance(rival, str) else rival, **margin}
 
 
-def default_metric(task: Any, positive: Any) -> str:
-    """Of a regression rmse; of a classification roc_auc with a positive class, else balanced_accuracy."""
+def default_metric(task: Any, positive: Any, quantile: Any = None) -> str:
+    """Of a classification roc_auc with a positive class, else balanced_accuracy; of a regression rmse, or pinball."""
     if task == "regression":
-        return "rmse"
+        return "rmse" if quantile is None else "pinball"
     return "roc_auc" if positive is not None else "balanced_accuracy"

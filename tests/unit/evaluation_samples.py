@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy import stats
 
 from orchestrator.contracts.data import ColumnPreparation
 from orchestrator.contracts.documents import Preparation, PreparedColumn, Scalar
@@ -36,6 +37,14 @@ def values(rng: np.random.Generator, rows: int, *, noise: float = 0.5) -> Sample
     """Values whose errors are normal with standard deviation `noise`."""
     truth = rng.normal(size=rows)
     return Sample("regression", truth, truth + rng.normal(size=rows) * noise, None, by_row(rows))
+
+
+def quantiles(rng: np.random.Generator, rows: int, *, level: float = 0.9, units: Units | None = None) -> Sample:
+    """Normal errors about a signal that the model follows a little too faintly, at the level's distance above it."""
+    signal = rng.normal(size=rows)
+    answers = 0.9 * signal + float(stats.norm.ppf(level))
+    truth = signal + rng.normal(size=rows)
+    return Sample("regression", truth, answers, None, units or by_row(rows), quantile=level)
 
 
 def many(rng: np.random.Generator, rows: int, classes: int = 3) -> Sample:

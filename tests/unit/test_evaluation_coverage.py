@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from tests.unit.evaluation_samples import ranked, values
+from tests.unit.evaluation_samples import quantiles, ranked, values
 from workers.evaluation.intervals import Judge
 from workers.evaluation.sample import Floats, Sample
 from workers.evaluation.statistics import statistic
@@ -74,6 +74,14 @@ def classes_in_time(rng: np.random.Generator, rows: int) -> Sample:
     return _answers(truth, in_turn(rng, rows) + 1.5 * truth, ranked(rng, rows, units=by_time(rows)))
 
 
+def quantiles_in_groups(rng: np.random.Generator, rows: int) -> Sample:
+    """Groups of eight; half of the errors' variance is their group's."""
+    groups = np.repeat(np.arange(rows // 8), 8)
+    made = quantiles(rng, rows, units=by_group(groups))
+    truth = made.prediction - 1.28 + (rng.normal(size=rows // 8)[groups] + rng.normal(size=rows)) / np.sqrt(2)
+    return replace(made, truth=truth)
+
+
 EXACT = ("accuracy", "recall", "specificity", "precision", "f1")  # Clopper–Pearson: never less than 95 %, often more
 SCENES = {
     "30 rows": Scene(ranked, 30, 200, ("log_loss", "brier"), (*EXACT, "roc_auc")),
@@ -82,6 +90,8 @@ SCENES = {
         lambda rng, rows: ranked(rng, rows, prevalence=0.02, apart=2.0), 400, 100, (), (*EXACT, "roc_auc", "brier")
     ),
     "30 values": Scene(values, 30, 500, ("rmse", "mae"), ("median_absolute_error",), ("r2",)),
+    "90 % of 30 values": Scene(quantiles, 30, 80, (), ("pinball", "coverage"), ("d2_pinball",)),
+    "90 % of 25 groups": Scene(quantiles_in_groups, 200, 60, (), ("pinball", "coverage", "d2_pinball")),
     "25 groups of values": Scene(errors_in_groups, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
     "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
     "values in time": Scene(errors_in_time, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),

@@ -12,6 +12,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from orchestrator.contracts.data import ColumnPreparation
 from orchestrator.contracts.documents import Evaluation, Preparation, PreparedColumn
+from tests.unit.evaluation_samples import objective
 from tests.unit.training_case import case
 from tests.unit.whole_case import BINARY, DATA, whole
 from workers.evaluation.dependence import COLUMNS, POINTS, ROWS, partial_dependence
@@ -88,7 +89,7 @@ def test_noise_and_gaps_cost_what_they_cost() -> None:
     truth = np.where(given["a"] + 0.2 * given["b"] > 0, "yes", "no")
     model = HistGradientBoostingClassifier(max_iter=30, random_state=0).fit(given, truth)
     options = {"weights": None, "seed": 0}
-    found = robustness(model, given, truth, "roc_auc", numbers("binary"), ["a", "c"], **options)
+    found = robustness(model, given, truth, objective("roc_auc"), numbers("binary"), ["a", "c"], **options)
     noise, gaps = found[: len(NOISE)], found[len(NOISE) :]
     assert [one.size for one in noise] == list(NOISE)
     assert 0 < noise[0].loss < noise[1].loss < noise[2].loss  # type: ignore[operator]
@@ -97,7 +98,7 @@ def test_noise_and_gaps_cost_what_they_cost() -> None:
     assert gaps[0].value == pytest.approx(metrics.roc_auc_score(truth == "yes", without))
     assert gaps[0].loss > 0.2  # type: ignore[operator]
     assert abs(gaps[1].loss) < 0.02  # type: ignore[arg-type]
-    losses = robustness(model, given, truth, "log_loss", numbers("binary"), ["a"], **options)
+    losses = robustness(model, given, truth, objective("log_loss"), numbers("binary"), ["a"], **options)
     assert losses[-1].loss > 0  # type: ignore[operator]  # worse is positive for errors too
 
 
@@ -105,7 +106,14 @@ def test_a_model_that_cannot_answer_gaps_says_so() -> None:
     given = table()
     truth = (given["a"] + given["b"]).to_numpy()
     found = robustness(
-        LinearRegression().fit(given, truth), given, truth, "rmse", numbers(), ["a"], weights=None, seed=0
+        LinearRegression().fit(given, truth),
+        given,
+        truth,
+        objective("rmse", classes=False),
+        numbers(),
+        ["a"],
+        weights=None,
+        seed=0,
     )
     assert found[-1].column == "a"
     assert found[-1].value is None

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.unit.evaluation_samples import many, ranked, values
-from workers.evaluation.intervals import names_for
+from tests.unit.evaluation_samples import many, quantiles, ranked, values
+from workers.evaluation.intervals import names_of
 from workers.evaluation.points import measured
 from workers.evaluation.sample import Sample
 from workers.evaluation.statistics import statistic
@@ -21,8 +21,9 @@ SAMPLES = {
     "tied": replace(TIED, probabilities=np.asarray(TIED.probabilities).round(1)),
     "multiclass": many(RNG, 240, 4),
     "regression": values(RNG, 151),
+    "quantile": quantiles(np.random.default_rng(8), 151),
 }
-CASES = [(name, metric) for name, sample in SAMPLES.items() for metric in names_for(sample.kind)]
+CASES = [(name, metric) for name, sample in SAMPLES.items() for metric in names_of(sample)]
 
 
 def _repeated(sample: Sample, counts: np.ndarray) -> Sample:

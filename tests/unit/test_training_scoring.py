@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import make_classification, make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
-from sklearn.metrics import get_scorer, make_scorer, recall_score
+from sklearn.metrics import d2_pinball_score, get_scorer, make_scorer, mean_pinball_loss, recall_score
 from sklearn.svm import LinearSVC
 
 from orchestrator.contracts.errors import InvalidInput
@@ -22,6 +22,14 @@ SCORERS = {
     "rmse": "neg_root_mean_squared_error", "mae": "neg_mean_absolute_error",
     "median_absolute_error": "neg_median_absolute_error", "mape": "neg_mean_absolute_percentage_error", "r2": "r2",
 }  # fmt: skip
+MADE = {  # without a name of scikit-learn's
+    "specificity": make_scorer(recall_score, pos_label=0),
+    "pinball": make_scorer(mean_pinball_loss, alpha=0.9),
+    "d2_pinball": make_scorer(d2_pinball_score, alpha=0.9),
+    "coverage": make_scorer(
+        lambda truth, answer, sample_weight=None: np.average(truth <= answer, weights=sample_weight)
+    ),
+}
 
 
 def test_the_table_covers_the_contract() -> None:
@@ -33,7 +41,7 @@ def test_the_table_covers_the_contract() -> None:
 def test_same_as_scikit_learns_scorer(name: str, weighted: bool) -> None:
     metric = METRICS[name]
     weight = np.random.default_rng(0).uniform(0.5, 2, 300) if weighted else None
-    if "regression" in metric.tasks:
+    if metric.tasks & {"regression", "quantile"}:
         features, target = make_regression(300, 5, noise=20, random_state=0)
         model, classes, positive = Ridge().fit(features, target), (), None
     else:
@@ -42,8 +50,8 @@ def test_same_as_scikit_learns_scorer(name: str, weighted: bool) -> None:
         model = LogisticRegression().fit(features, target)
         classes, positive = tuple(range(count)), 1 if count == 2 else None
     answer = respond(model, features, name, classes=classes, positive=positive)
-    ours = score(name, target, answer, classes=classes, positive=positive, weight=weight)
-    scorer = make_scorer(recall_score, pos_label=0) if name == "specificity" else get_scorer(SCORERS[name])
+    ours = score(name, target, answer, classes=classes, positive=positive, weight=weight, quantile=0.9)
+    scorer = MADE[name] if name in MADE else get_scorer(SCORERS[name])
     theirs = scorer(model, features, target, sample_weight=weight)
     assert ours == pytest.approx(abs(theirs) if not metric.greater_is_better else theirs, abs=1e-12)
 

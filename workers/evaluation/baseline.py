@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from sklearn.dummy import DummyRegressor
 
 from workers.evaluation.rows import TARGET, weights_of
 from workers.evaluation.sample import Sample, encode
@@ -17,12 +18,15 @@ Floats = NDArray[np.float64]
 class Baseline(NamedTuple):
     """A constant answer learned from the training rows' targets."""
 
-    value: float  # the mean, or the code of the most frequent class
+    value: float  # the mean, the quantile, or the code of the most frequent class
     shares: Floats | None  # of the classes
 
 
-def baseline(truth: Floats, weights: Floats | None, classes: int) -> Baseline:
-    """The mean of values, or the most frequent class with all classes' shares (`classes` > 0)."""
+def baseline(truth: Floats, weights: Floats | None, classes: int, quantile: float | None = None) -> Baseline:
+    """The mean (or a quantile) of values, or the most frequent class with all classes' shares (`classes` > 0)."""
+    if quantile is not None:
+        dummy = DummyRegressor(strategy="quantile", quantile=quantile)
+        return Baseline(float(dummy.fit(np.zeros((len(truth), 1)), truth, weights).constant_.item()), None)
     if classes == 0:
         return Baseline(float(np.average(truth, weights=weights)), None)
     counts = np.bincount(truth.astype(np.intp), weights=weights, minlength=classes)
@@ -33,7 +37,7 @@ def learned_baseline(train: pd.DataFrame, sample: Sample) -> Baseline:
     """The dummy of the training rows, in the codes of the sample's classes."""
     targets = train[TARGET].tolist()
     truth = encode(targets, sample.classes, "train") if sample.classes else np.array(targets, dtype=float)
-    return baseline(truth, weights_of(train), len(sample.classes))
+    return baseline(truth, weights_of(train), len(sample.classes), sample.quantile)
 
 
 def answers_of(dummy: Baseline, sample: Sample) -> Sample:

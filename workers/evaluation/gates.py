@@ -76,6 +76,7 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         units=units_of(judged, rows),
         weights=weights_of(judged),
         costs=params.costs,
+        quantile=params.objective.quantile,
     )
     rival = None
     if table is not None and rival_bundle is not None and rival_rows is not None:

@@ -11,6 +11,7 @@ from scipy import stats
 
 from orchestrator.contracts.documents import Importance, ImportanceEnds, Scalar
 from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.roles import Objective
 from workers.scoring import respond, score
 
 REPEATS = 5
@@ -29,18 +30,18 @@ def permutation_importance(
     model: Any,
     features: pd.DataFrame,
     truth: NDArray[Any],
-    metric: str,
+    objective: Objective,
     *,
     classes: tuple[Scalar, ...],
     positive: Scalar,
     weights: NDArray[np.float64] | None,
     seed: int,
 ) -> tuple[Importance, ...]:
-    """What the metric loses when one column is shuffled, over the repeats; the largest loss first.
+    """What the objective's metric loses when one column is shuffled, over the repeats; the largest loss first.
 
     Breiman (2001): positive means that the model leans on the column. Rows are drawn without replacement.
     """
-    rng = np.random.default_rng(seed)
+    rng, metric, quantile = np.random.default_rng(seed), objective.metric, objective.quantile
     rows = sampled_rows(len(features), features.shape[1])
     chosen = np.sort(rng.choice(len(features), rows, replace=False))
     table, truth = features.iloc[chosen].reset_index(drop=True), truth[chosen]
@@ -48,7 +49,9 @@ def permutation_importance(
     sign = 1.0 if METRICS[metric].greater_is_better else -1.0
 
     def judged(answers: NDArray[Any]) -> float:
-        return sign * score(metric, truth, answers, classes=classes, positive=positive, weight=weights)
+        return sign * score(
+            metric, truth, answers, classes=classes, positive=positive, weight=weights, quantile=quantile
+        )
 
     whole = judged(respond(model, table, metric, classes=classes, positive=positive))
     if not np.isfinite(whole):

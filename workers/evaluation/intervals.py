@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,13 +23,14 @@ from workers.evaluation.bootstrap import (
     studentised_r2,
 )
 from workers.evaluation.points import point
-from workers.evaluation.rare import dominated, few_large, with_rare_errors
+from workers.evaluation.rare import dominated, few_large, with_few_beyond, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
 from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metric, statistic, told_and_true
 
 Floats = NDArray[np.float64]
 
-PROPORTIONS = frozenset({"accuracy", "recall", "specificity", "precision", "f1"})
+PROPORTIONS = frozenset({"accuracy", "recall", "specificity", "precision", "f1", "coverage"})
+FEWEST_BEYOND = 3  # independent rows beyond a quantile, below which its D² has no interval
 RARE = 10  # rows of the rarest class, below which a ROC area's interval takes the worst case
 
 
@@ -38,13 +39,15 @@ def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -
     return Judge(sample, names_of(sample), confidence, resamples, seed).all()
 
 
-def names_for(kind: Kind) -> tuple[str, ...]:
+def names_for(kind: Kind | Literal["quantile"]) -> tuple[str, ...]:
     """The metrics that fit the kind of target."""
     return tuple(metric.name for metric in METRICS.values() if kind in metric.tasks)
 
 
 def names_of(sample: Sample) -> tuple[str, ...]:
     """The metrics of a sample: those of its kind, and the cost where the workflow says what a row costs."""
+    if sample.quantile is not None:
+        return names_for("quantile")
     return names_for(sample.kind) + ((COST.name,) if sample.costs is not None else ())
 
 
@@ -91,9 +94,11 @@ class Judge:
     @cached_property
     def draws(self) -> dict[str, Floats]:
         """Resampled values of the metrics that have no exact interval on these rows."""
-        exactly = LABELS | {"median_absolute_error"} if self.sample.independent else frozenset[str]()
+        exactly = LABELS | {"coverage", "median_absolute_error"} if self.sample.independent else frozenset[str]()
         wanted = [
-            name for name in self.names if self.points[name][0] is not None and name not in exactly | MEANS | {"r2"}
+            name
+            for name in self.names
+            if self.points[name][0] is not None and name not in exactly | (MEANS - {"pinball"}) | {"r2"}
         ]
         return resampled(
             self.sample, {name: statistic(name, self.sample) for name in wanted}, self.resamples, self.seed
@@ -118,7 +123,10 @@ class Judge:
         if name == "r2":
             found = studentised_r2(self.sample, self.resamples, self.alpha, self.seed)
             return found, "bootstrap-t", None
-        return expanded_percentile(self.draws[name], self.sample.units.draws, self.alpha), "bootstrap", None
+        units = self.sample.units.draws
+        if name == "d2_pinball" and (units := rarest(self.sample)) < FEWEST_BEYOND:
+            return None, "bootstrap", f"fewer than {FEWEST_BEYOND} independent rows should lie beyond the quantile"
+        return expanded_percentile(self.draws[name], units, self.alpha), "bootstrap", None
 
     def _calibration(self, value: float) -> tuple[Ends | None, str, str | None]:
         """The upper end is the bootstrap's, which adds to what chance adds already, or that of rates not seen yet.
@@ -139,14 +147,23 @@ class Judge:
         return (low, high), "bootstrap and Jeffreys", None
 
     def _mean(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
-        if value > 0 and dominated(name, self.sample):
+        if name != "pinball" and value > 0 and dominated(name, self.sample):
             drawn = resampled(self.sample, {name: statistic(name, self.sample)}, self.resamples, self.seed)[name]
             low, high = expanded_percentile(drawn, self.sample.units.draws, self.alpha) or (0.0, value)
             high = max(high, few_large(name, self.sample, self.alpha))
             found = with_rare_errors(name, self.sample, value, (low, high), self.alpha)
             return found[0], "bootstrap and rare errors", found[2] or "a single row makes up over a quarter of it"
         ends = studentised_mean(name, self.sample, self.resamples, self.alpha, self.seed)
+        if name == "pinball":
+            return self._pinball(value, ends)
         return with_rare_errors(name, self.sample, value, ends, self.alpha)
+
+    def _pinball(self, value: float, ends: Ends | None) -> tuple[Ends | None, str, str | None]:
+        """The bootstrap-t's ends joined to percentiles with t for the rows beyond the quantile, and to a guard."""
+        drawn = expanded_percentile(self.draws["pinball"], rarest(self.sample), self.alpha)
+        ends = ends if drawn is None else wider(drawn, ends)
+        found, method, note = with_rare_errors("pinball", self.sample, value, ends, self.alpha)
+        return with_few_beyond(self.sample, value, found, self.alpha), method, note
 
     def _median(self) -> tuple[Ends | None, str, str | None]:
         errors = np.sort(np.abs(self.sample.truth - self.sample.prediction))
@@ -262,7 +279,12 @@ def units_holding(sample: Sample, rows: NDArray[np.bool_]) -> float:
 
 
 def rarest(sample: Sample) -> int:
-    """Independent observations of the rarest class that occurs; of all rows for regression."""
+    """Independent observations of the rarest class that occurs; of all rows for regression.
+
+    Of a quantile those that should lie beyond it: they alone tell where it lies.
+    """
+    if sample.quantile is not None:
+        return min(sample.units.draws, round(len(sample) * min(sample.quantile, 1 - sample.quantile)))
     if sample.kind == "regression":
         return sample.units.draws
     present = np.unique(sample.truth)

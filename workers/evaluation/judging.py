@@ -69,6 +69,7 @@ def judge(
         units=units,
         weights=weights_of(test),
         costs=params.costs,
+        quantile=params.objective.quantile,
     )
     sample = taken(predictions)
     importance = _importance(model, features, test, preparation, params)
@@ -81,6 +82,7 @@ def judge(
         dummy=_dummy(train, sample),
         classes=classes,
         positive=preparation.positive,
+        quantile=sample.quantile,
         confusion=_confusion(sample),
         curves=curves(sample),
         importance=importance,
@@ -98,7 +100,7 @@ def judge(
             model,
             features,
             test[TARGET].to_numpy(),
-            params.objective.metric,
+            params.objective,
             preparation,
             leaned_on,
             weights=weights_of(test),
@@ -175,7 +177,7 @@ def _importance(
         model,
         features,
         test[TARGET].to_numpy(),
-        params.objective.metric,
+        params.objective,
         classes=preparation.classes,
         positive=preparation.positive,
         weights=weights_of(test),

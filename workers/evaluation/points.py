@@ -38,7 +38,13 @@ def measured(name: str, sample: Sample) -> float:
     if answers is None:
         return math.nan
     return score(
-        name, sample.truth, answers, classes=codes, positive=sample.positive if codes else None, weight=sample.weights
+        name,
+        sample.truth,
+        answers,
+        classes=codes,
+        positive=sample.positive if codes else None,
+        weight=sample.weights,
+        quantile=sample.quantile,
     )
 
 
@@ -60,7 +66,9 @@ def undefined(name: str, sample: Sample) -> str | None:
 def _undefined_values(name: str, sample: Sample) -> str | None:
     if name == "mape" and (sample.truth == 0).any():
         return f"{int((sample.truth == 0).sum())} rows have a true value of zero"
-    if name == "r2" and np.ptp(sample.truth) == 0:
+    if METRICS[name].tasks == {"quantile"} and sample.quantile is None:
+        return "the model predicts no quantile"
+    if name in ("r2", "d2_pinball") and np.ptp(sample.truth) == 0:
         return "the true value is the same in all rows"
     return None
 

@@ -13,6 +13,7 @@ from workers.evaluation.statistics import EPSILON, losses
 Floats = NDArray[np.float64]
 
 SEEN = 5  # errors, from which on the bootstrap knows them well enough
+BEYOND = 20  # rows beyond a quantile, from which on the bootstrap knows their share and size well enough
 DOMINANT = 0.25  # of the sum of losses, by one row
 METHOD = "bootstrap-t"
 
@@ -29,7 +30,7 @@ def with_rare_errors(
     """
     wrong = _wrong(name, sample)
     rows = int(sample.units.effective) if not sample.independent else len(sample)
-    if int(wrong.sum()) >= SEEN or (name in ("rmse", "mae", "mape") and value > 0):
+    if int(wrong.sum()) >= SEEN or (name in ("rmse", "mae", "mape", "pinball") and value > 0):
         return ends, METHOD, None
     share = clopper_pearson(min(float(wrong.sum()), rows), rows, alpha)[1]
     loss = losses(name, sample)
@@ -67,6 +68,28 @@ def few_large(name: str, sample: Sample, alpha: float) -> float:
     return float(np.sqrt(max(bounds)) if name == "rmse" else max(bounds))
 
 
+def with_few_beyond(sample: Sample, value: float, ends: Ends | None, alpha: float) -> Ends | None:
+    """The bootstrap's ends of a pinball loss, the upper one raised where fewer than 20 rows lie beyond the quantile.
+
+    Those few make up most of the loss: of new rows up to their Clopper–Pearson share may lie there, and lose what they
+    lose on average with one more, as bad as the worst of them and as an average error of the other rows would be.
+    """
+    level, short = sample.quantile or 0.5, sample.truth - sample.prediction
+    beyond = short > 0 if level >= 0.5 else short < 0
+    count, weights = int(beyond.sum()), sample.row_weights
+    if count >= BEYOND or count == len(sample):
+        return ends
+    rows = sample.units.effective
+    share = clopper_pearson(count * rows / len(sample), rows, alpha)[1]
+    loss = losses("pinball", sample)
+    others = float(np.average(loss[~beyond], weights=weights[~beyond]))
+    strange = float(np.average(np.abs(short[~beyond]), weights=weights[~beyond])) * max(level, 1 - level)
+    worst = max(strange, float(loss[beyond].max(initial=0.0)))
+    bound = others * (1 - share) + share * (float(loss[beyond].sum()) + worst) / (count + 1)
+    low, high = ends or (0.0, bound)
+    return min(low, value), max(high, bound)
+
+
 def _mean(values: Floats) -> float:
     return float(values.mean()) if len(values) else 0.0
 
@@ -80,6 +103,8 @@ def _wrong(name: str, sample: Sample) -> NDArray[np.bool_]:
 def _loss_if_wrong(name: str, sample: Sample) -> float:
     if sample.probabilities is None:  # values: the widest error that the truth has room for
         width = float(np.ptp(sample.truth))
+        if name == "pinball" and sample.quantile is not None:
+            return width * max(sample.quantile, 1 - sample.quantile)
         return width**2 if name == "rmse" else width / float(np.abs(sample.truth).min() if name == "mape" else 1.0)
     best = np.clip(sample.probabilities.max(axis=1), EPSILON, 1 - EPSILON)
     return float(np.mean(best**2 if name == "brier" else -np.log1p(-best)))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts.documents import Preparation, PreparedColumn, Robustness
 from orchestrator.contracts.metrics import METRICS
+from orchestrator.contracts.roles import Objective
 from workers.features.rowwise import MISSING
 from workers.scoring import respond, score
 
@@ -24,7 +25,7 @@ def robustness(
     model: Any,
     features: pd.DataFrame,
     truth: NDArray[Any],
-    metric: str,
+    objective: Objective,
     preparation: Preparation,
     columns: Sequence[str],
     *,
@@ -36,7 +37,7 @@ def robustness(
     On at most 2,000 rows; noise is drawn three times for each size, and the mean of the metric is told. `value` is None
     where the model cannot answer such rows. Empty where the metric is undefined on the rows as they are.
     """
-    rng = np.random.default_rng(seed)
+    rng, metric, quantile = np.random.default_rng(seed), objective.metric, objective.quantile
     chosen = np.sort(rng.choice(len(features), min(ROWS, len(features)), replace=False))
     table, truth = features.iloc[chosen].reset_index(drop=True), truth[chosen]
     weights = None if weights is None else weights[chosen]
@@ -47,7 +48,7 @@ def robustness(
             answers = respond(model, rows, metric, classes=classes, positive=positive)
         except ValueError:  # scikit-learn's: it was never taught what to do with a gap
             return None
-        value = score(metric, truth, answers, classes=classes, positive=positive, weight=weights)
+        value = score(metric, truth, answers, classes=classes, positive=positive, weight=weights, quantile=quantile)
         return value if np.isfinite(value) else None
 
     whole = judged(table)

@@ -33,6 +33,7 @@ class Sample:
     positive: int = 1  # code of the class of interest, of a binary target
     ranking: Floats | None = None  # the decision function, where the model has one; it orders rows
     costs: Floats | None = None  # of a row, truth × prediction, where the workflow says them
+    quantile: float | None = None  # of values: what is predicted, where it is not the mean
 
     def __len__(self) -> int:
         """The number of rows."""
@@ -98,6 +99,7 @@ def sample_from(
     units: Units,
     weights: Floats | None = None,
     costs: Costs | None = None,
+    quantile: float | None = None,
 ) -> Sample:
     """The table that `evaluate` leaves (`truth`, `prediction`, `probability_<i>`, `score`) as arrays."""
     probabilities = _probabilities(predictions, len(classes))
@@ -109,7 +111,7 @@ def sample_from(
     ranking = predictions["score"].to_numpy(dtype=float) if "score" in predictions.columns else None
     code = positive_code(classes, positive)
     prices = None if costs is None or kind != "binary" else priced(costs, code, len(classes))
-    return Sample(kind, truth, prediction, probabilities, units, weights, classes, code, ranking, prices)
+    return Sample(kind, truth, prediction, probabilities, units, weights, classes, code, ranking, prices, quantile)
 
 
 def priced(costs: Costs, positive: int, classes: int) -> Floats:

@@ -232,10 +232,50 @@ def losses(name: str, sample: Sample) -> Floats:
         return -np.log(_own_probability(sample))
     if name == "brier":
         return np.asarray(((sample.truth == sample.positive) - _given(sample.scores)) ** 2, dtype=float)
+    if name == "pinball":
+        return pinball(sample, sample.prediction)
     errors = np.abs(sample.truth - sample.prediction)
     if name == "rmse":
         return errors**2
     return errors / np.maximum(np.abs(sample.truth), EPSILON) if name == "mape" else errors
+
+
+def pinball(sample: Sample, answers: Floats) -> Floats:
+    """Per row the pinball loss (Koenker and Bassett 1978): the error × τ where the truth lies above, × 1 − τ below."""
+    short = sample.truth - answers
+    return np.maximum(_level(sample) * short, (_level(sample) - 1) * short)
+
+
+def d2_pinball(sample: Sample) -> Statistic:
+    """One minus the pinball loss over that of the best constant, which is a quantile of the resample itself.
+
+    Of sorted values the loss of the constant v is (1 − τ)(v·W − S) + τ(S' − v·W'), with the weight and the weighted sum
+    of the values up to v (W, S) and of those above (W', S'); the best constant is one of the values.
+    """
+    loss, level = losses("pinball", sample), _level(sample)
+    order = np.argsort(sample.truth, kind="stable")
+    ranked = sample.truth[order] - sample.truth.mean()  # sums of values far from 0 would cancel
+
+    def spared(weights: Floats) -> Floats:
+        sorted_ = weights[:, order]
+        below, sums = np.cumsum(sorted_, axis=1), np.cumsum(sorted_ * ranked, axis=1)
+        above, rest = below[:, -1:] - below, sums[:, -1:] - sums
+        constant = (1 - level) * (ranked * below - sums) + level * (rest - ranked * above)
+        return 1 - divided(weights @ loss, np.maximum(constant.min(axis=1), 0.0))
+
+    return spared
+
+
+def covered(sample: Sample) -> Statistic:
+    """The share of rows whose truth lies at or below the prediction."""
+    kept = (sample.truth <= sample.prediction).astype(float)
+    return lambda weights: divided(weights @ kept, weights.sum(axis=1))
+
+
+def _level(sample: Sample) -> float:
+    if sample.quantile is None:
+        raise DataError("this metric needs a quantile: set `objective: {quantile: 0.9}`")
+    return sample.quantile
 
 
 def _own_probability(sample: Sample) -> Floats:
@@ -249,7 +289,7 @@ def _given(answers: Floats | None) -> Floats:
     return answers
 
 
-MEANS = frozenset({"log_loss", "brier", "mae", "mape", "rmse"})
+MEANS = frozenset({"log_loss", "brier", "mae", "mape", "pinball", "rmse"})
 LABELS = frozenset({*_LABELS, COST.name})
 
 
@@ -267,4 +307,13 @@ def statistic(name: str, sample: Sample) -> Statistic:
     if name in ("roc_auc", "average_precision"):
         curve = roc_auc if name == "roc_auc" else average_precision
         return curve(sample.truth == sample.positive, _given(sample.order))
-    return {"roc_auc_ovr": roc_auc_ovr, "median_absolute_error": median_absolute_error, "r2": r2}[name](sample)
+    return _OTHERS[name](sample)
+
+
+_OTHERS: dict[str, Callable[[Sample], Statistic]] = {
+    "roc_auc_ovr": roc_auc_ovr,
+    "median_absolute_error": median_absolute_error,
+    "r2": r2,
+    "d2_pinball": d2_pinball,
+    "coverage": covered,
+}

@@ -47,12 +47,12 @@ def assess(
     """
     metric = METRICS[params.objective.metric]
     target = np.array(training_matrix(frame, rows, context).target)
-    scorer = Scorer(metric.name, preparation, params.seed)
+    scorer = Scorer(metric.name, preparation, params.seed, params.objective.quantile)
     folds, learned_from = [], 0
     for fold in prepared_folds(frame, rows, preparation, summary, context):
         folds.append(bounded(fold, scorer))
         learned_from = max(learned_from, len(fold.target))
-    enough = enough_rows(target, int(folds[0].train.shape[1]), preparation)
+    enough = enough_rows(target, int(folds[0].train.shape[1]), preparation, params.objective.quantile)
     baselines, curves = _measured(folds, len(target), scorer, params, context)
     reachable = None
     if metric.name == "accuracy":
@@ -88,7 +88,7 @@ def _measured(
     """Every simple model's scores with all rows, and the curves of those that have one."""
     sizes = sizes_of(min(len(fold.target) for fold in folds))
     baselines, curves = [], []
-    models = simple_models(params.objective.task, params.seed)
+    models = simple_models(params.objective, params.seed)
     for done, (name, model) in enumerate(models.items(), 1):
         if context.cancelled:
             raise StageCancelled
@@ -137,7 +137,7 @@ def _notes(
 ) -> tuple[str, ...]:
     notes = []
     kept = {one.model for one in baselines}
-    lost = [name for name in simple_models(params.objective.task, params.seed) if name not in kept]
+    lost = [name for name in simple_models(params.objective, params.seed) if name not in kept]
     if lost:
         why = f"missing values that are kept, or a fold on which {params.objective.metric} is undefined"
         if issparse(folds[0].train):

@@ -15,8 +15,12 @@ OF_CLASS = 30  # of the smallest class
 PER_FEATURE = 10  # Peduzzi et al., Journal of Clinical Epidemiology 49(12), 1996: events for each variable
 
 
-def enough_rows(target: NDArray[Any], features: int, preparation: Preparation) -> tuple[Enough, ...]:
+def enough_rows(
+    target: NDArray[Any], features: int, preparation: Preparation, quantile: float | None = None
+) -> tuple[Enough, ...]:
     """All training rows, those of the smallest class, and those for each prepared column (of the smallest class).
+
+    Of a quantile the rows beyond it, which alone tell where it lies, are what the smallest class is of classes.
 
     Too few rows for each column is a warning, no obstacle: regularised models learn from fewer, as their curves show.
     """
@@ -27,8 +31,13 @@ def enough_rows(target: NDArray[Any], features: int, preparation: Preparation) -
         fewest = int(counts.min())
         name = classes[int(counts.argmin())]
         found.append(_judged("class", fewest, OF_CLASS, f"{fewest:,} training rows of the smallest class, {name}"))
+    elif quantile is not None:
+        fewest = round(len(target) * min(quantile, 1 - quantile))
+        side = "above" if quantile >= 0.5 else "below"
+        found.append(_judged("tail", fewest, OF_CLASS, f"{fewest:,} training rows {side} the quantile {quantile:g}"))
     each = fewest / max(1, features)
-    of = " of the smallest class" if preparation.target_kind != "regression" else ""
+    of = " beyond the quantile" if quantile is not None else ""
+    of = " of the smallest class" if preparation.target_kind != "regression" else of
     told = f"{each:,.1f} training rows{of} for each of {features:,} prepared columns"
     return (*found, _judged("feature", each, PER_FEATURE, told))
 

@@ -34,6 +34,7 @@ class Scorer:
     metric: str
     preparation: Preparation
     seed: int
+    quantile: float | None = None
 
     def score(self, model: BaseEstimator, fold: PreparedFold, rows: Rows) -> float:
         """The metric on the fold's validation rows of a model that learned from these of its training rows.
@@ -50,7 +51,15 @@ class Scorer:
                 answer = respond(fitted, fold.validation, self.metric, classes=classes, positive=positive)
             except (ValueError, InvalidInput):  # missing values that are kept, a sample of one class, too many columns
                 return float("nan")
-            return score(self.metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
+            return score(
+                self.metric,
+                fold.truth,
+                answer,
+                weight=fold.truth_weight,
+                classes=classes,
+                positive=positive,
+                quantile=self.quantile,
+            )
 
 
 def sizes_of(rows: int) -> tuple[int, ...]:

@@ -166,13 +166,21 @@ class _Bench:
             return fit(model, features, target, training_weights(target, weight, trial.weights))
 
     def _judged(self, model: Any, features: NDArray[Any], truth: NDArray[Any], weight: NDArray[Any] | None) -> float:
-        metric, classes, positive = (
-            self.plan.trials[0].objective.metric,
+        objective, classes, positive = (
+            self.plan.trials[0].objective,
             self.preparation.classes,
             self.preparation.positive,
         )
-        answer = respond(model, features, metric, classes=classes, positive=positive)
-        return score(metric, truth, answer, weight=weight, classes=classes, positive=positive)
+        answer = respond(model, features, objective.metric, classes=classes, positive=positive)
+        return score(
+            objective.metric,
+            truth,
+            answer,
+            weight=weight,
+            classes=classes,
+            positive=positive,
+            quantile=objective.quantile,
+        )
 
     def _results(self, number: int) -> list[TrialResult]:
         """The trials that did not fail, on the folds that all of them could be scored on; none on too few folds."""

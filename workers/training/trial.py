@@ -79,7 +79,15 @@ def _score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparati
         fit(model, features, target, weight)
         fitted = time.perf_counter()
         answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
-        value = score(metric, fold.truth, answer, weight=fold.truth_weight, classes=classes, positive=positive)
+        value = score(
+            metric,
+            fold.truth,
+            answer,
+            weight=fold.truth_weight,
+            classes=classes,
+            positive=positive,
+            quantile=params.objective.quantile,
+        )
     done = time.perf_counter()
     if not math.isfinite(value):
         raise DataError(f"{label}: {_undefined(metric, fold, value)}")
