@@ -91,7 +91,7 @@ SCENES = {
     ),
     "30 values": Scene(values, 30, 500, ("rmse", "mae"), ("median_absolute_error",), ("r2",)),
     "90 % of 30 values": Scene(quantiles, 30, 80, (), ("pinball", "coverage"), ("d2_pinball",)),
-    "90 % of 25 groups": Scene(quantiles_in_groups, 200, 60, (), ("pinball", "coverage", "d2_pinball")),
+    "90 % of 25 groups": Scene(quantiles_in_groups, 200, 60, (), ("pinball", "d2_pinball"), ("coverage",)),
     "25 groups of values": Scene(errors_in_groups, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
     "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
     "values in time": Scene(errors_in_time, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),

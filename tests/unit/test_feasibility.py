@@ -16,6 +16,7 @@ from orchestrator.contracts.roles import Columns, Objective
 from tests.unit.training_case import NUMERIC, Case, case
 from workers.feasibility.assess import assess
 from workers.feasibility.curve import fit_power_law, learning_curve
+from workers.feasibility.enough import enough_rows
 from workers.feasibility.neighbour import bayes_floor
 from workers.feasibility.require import require
 from workers.feasibility.samples import Scorer, bounded, sizes_of
@@ -26,14 +27,14 @@ from workers.training.matrix import Fold
 FOLDS = 5
 
 
-def world(folder: Path, features: np.ndarray, target: np.ndarray, metric: str) -> Case:
+def world(folder: Path, features: np.ndarray, target: np.ndarray, metric: str, quantile: float | None = None) -> Case:
     """Rows in five folds; every sixth is held back, and has a target that would give it away if it were read."""
     folder.mkdir(exist_ok=True)
     rows = len(target)
     index = pd.Index(np.arange(rows), name="row")
     names = [f"x{place}" for place in range(features.shape[1])]
     table = pd.DataFrame(features, columns=names, index=index)
-    kind = "regression" if METRICS[metric].tasks == {"regression"} else "binary"
+    kind = "regression" if METRICS[metric].needs == "values" else "binary"
     table["__target__"] = target
     test = np.arange(rows) % 6 == 5
     split = pd.DataFrame({"identity": np.arange(rows, dtype="uint64"), "part": np.where(test, "test", "train")}, index)
@@ -47,7 +48,8 @@ def world(folder: Path, features: np.ndarray, target: np.ndarray, metric: str) -
         target_kind=kind, classes=() if kind == "regression" else (0, 1), positive=None if kind == "regression" else 1,
     )  # fmt: skip
     task = "regression" if kind == "regression" else "classification"
-    return Case(folder, table, split, preparation, summary, Objective(predict="y", task=task, metric=metric), Columns())
+    objective = Objective(predict="y", task=task, metric=metric, quantile=quantile)
+    return Case(folder, table, split, preparation, summary, objective, Columns())
 
 
 def two_normals(folder: Path, seed: int, rows: int, distance: float, metric: str = "accuracy") -> tuple[Case, float]:
@@ -94,6 +96,25 @@ def test_errors_of_regressions_are_judged_downwards(tmp_path):
     assert "even with ten times the rows" in found.reasons[0]
     assert verdict(found, 1.2) == "realistic"
     assert found.reachable is None
+
+
+def test_a_quantile_is_judged_by_models_of_it_and_by_the_rows_beyond_it(tmp_path):
+    dice = np.random.default_rng(4)
+    features = dice.normal(size=(240, 2))
+    target = 3 * features[:, 0] + dice.normal(0, 1.0, 240)
+    one = world(tmp_path, features, target, "pinball", 0.8)
+    found = judged(one, 0.8)
+    scores = {one.model: one.mean for one in found.baselines}
+    assert list(scores) == ["quantile", "main-effects model", "boosted model"]
+    assert scores["quantile"] == pytest.approx(np.sqrt(10) * norm.pdf(norm.ppf(0.8)), abs=0.1)
+    assert scores["main-effects model"] < 0.6 * scores["quantile"]
+    assert found.verdict == "realistic"
+    (tail,) = (one for one in found.enough if one.subject == "tail")
+    assert tail.sentence == "40 training rows above the quantile 0.8: enough (at least 30)"
+    rows = enough_rows(target[:200], 2, one.preparation, 0.05)
+    assert rows[1].sentence == "10 training rows below the quantile 0.05: too few, at least 30 are wanted"
+    verdict_of_few, why = judge(5.0, METRICS["pinball"], rows, found.curves, None)
+    assert (verdict_of_few, "10 training rows below" in why) == ("doubtful", True)
 
 
 def test_what_only_a_flexible_model_sees_is_in_reach(tmp_path):

@@ -13,8 +13,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from orchestrator.contracts.roles import Objective, Task
 
-LINEAR, TREE, ADDITIVE, BOOSTED = "linear model", "shallow tree", "additive model", "boosted model"
-CURVES = (LINEAR, ADDITIVE, BOOSTED)  # a stiff model and a flexible one: what more rows bring shows in one of them
+LINEAR, TREE, MAIN, BOOSTED = "linear model", "shallow tree", "main-effects model", "boosted model"
+CURVES = (LINEAR, MAIN, BOOSTED)  # a stiff model and a flexible one: what more rows bring shows in one of them
 
 _LEAF = 10  # rows at least, so that small samples can be learned from
 _BOOSTED: dict[str, Any] = {"max_iter": 50, "min_samples_leaf": _LEAF, "max_leaf_nodes": 15, "early_stopping": False}
@@ -37,7 +37,7 @@ _MODELS: dict[Task, dict[str, Callable[[int], BaseEstimator]]] = {
 def simple_models(objective: Objective, seed: int) -> dict[str, BaseEstimator]:
     """By the name that people see: what is known without a feature, a linear model, a shallow tree, a boosted model.
 
-    Of a quantile, for which a linear model's cost grows faster than the square of the rows, an additive one.
+    Of a quantile, for which a linear model's cost grows faster than the square of the rows, one of main effects.
     """
     if objective.quantile is not None:
         return _of_quantile(objective.quantile, seed)
@@ -48,6 +48,6 @@ def _of_quantile(quantile: float, seed: int) -> dict[str, BaseEstimator]:
     boosted = HistGradientBoostingRegressor(loss="quantile", quantile=quantile, **_BOOSTED, random_state=seed)
     return {
         "quantile": DummyRegressor(strategy="quantile", quantile=quantile),
-        ADDITIVE: clone(boosted).set_params(interaction_cst="no_interactions"),
+        MAIN: clone(boosted).set_params(interaction_cst="no_interactions"),
         BOOSTED: boosted,
     }
