@@ -13,9 +13,10 @@ from orchestrator.contracts.documents import Evaluation
 from orchestrator.contracts.errors import CycleryError, DataError
 from orchestrator.contracts.evaluation import FreshParams
 from orchestrator.contracts.roles import Columns
-from tests.unit.whole_case import BINARY, DATA, REGRESSION, Whole, people, whole
+from tests.unit.whole_case import BINARY, DATA, Whole, people, whole
 from workers.evaluation.registered import Given, judge_in_own_process, judge_registered
 
+QUANTILE = "objective: {predict: spent, task: regression, quantile: 0.9}\n"
 TRAIN = "train: {candidates: [{logistic_regression: {fixed: {C: 1.0}}}], search: {folds: 2}}\n"
 
 
@@ -139,15 +140,20 @@ def test_groups_weights_and_slices_are_those_of_the_training(tmp_path: Path) -> 
         judge_registered(replace(asked, table=asked.table.drop(columns="home")))
 
 
-def test_a_regression_in_time_is_judged_in_the_order_of_time(tmp_path: Path) -> None:
-    text = "columns: {time: day, ignore: bought}\nsplit: {method: time}\n" + REGRESSION.splitlines()[0] + "\n" + DATA
-    made = Made(whole(tmp_path, text + "train: {candidates: [ridge], search: {folds: 2}}\n"), people(tmp_path))
+def test_a_quantile_in_time_is_judged_as_one_in_the_order_of_time(tmp_path: Path) -> None:
+    text = "columns: {time: day, ignore: bought}\nsplit: {method: time}\n" + QUANTILE + DATA
+    made = Made(whole(tmp_path, text + "train: {candidates: [quantile], search: {folds: 2}}\n"), people(tmp_path))
     shuffled = made.source.sample(frac=1.0, random_state=3).reset_index(drop=True)
     found = judge_registered(made.given(shuffled, roles=Columns(time="day")))
     days = pd.to_datetime(shuffled.loc[found.predictions.index, "day"])
     assert days.is_monotonic_increasing
     assert any("blocks of" in note for note in found.evaluation.notes)
     assert found.evaluation.rows == 60
+    then = Evaluation.model_validate(made.run.document("evaluate", "evaluation"))
+    values = {name: one.value for name, one in then.metrics.items()}
+    assert (found.evaluation.quantile, set(values)) == (0.9, {"pinball", "d2_pinball", "coverage"})
+    assert {name: one.value for name, one in found.evaluation.metrics.items()} == pytest.approx(values)
+    assert found.evaluation.dummy == pytest.approx(then.dummy)
 
 
 def test_a_process_of_its_own_finds_the_same_and_refuses_in_the_same_line(made: Made, tmp_path: Path) -> None:
