@@ -57,22 +57,23 @@ def _metric_row(name: str, evaluation: Evaluation, main: bool) -> MetricRow:
         drawn = strip(interval.value, interval.low, interval.high, _scale(name, known), dummy)
     return MetricRow(
         name=name,
-        title=_title(name, evaluation),
+        title=METRICS[name].title if name in METRICS else name,
         value=number(interval.value),
         ends="–" if interval.value is None else f"{number(interval.low)} – {number(interval.high)}",
         dummy=number(dummy),
         strip=drawn,
         method=interval.method,
-        note=interval.note,
+        note=_asked(name, evaluation) or interval.note,
         main=main,
         before=_with_ends(evaluation.before.get(name)),
     )
 
 
-def _title(name: str, evaluation: Evaluation) -> str:
-    """In words; beside the coverage stands what was asked for."""
-    title = METRICS[name].title if name in METRICS else name
-    return f"{title}; {percent(evaluation.quantile)} is asked" if name == "coverage" and evaluation.quantile else title
+def _asked(name: str, evaluation: Evaluation) -> str | None:
+    """What stands beside the coverage of a quantile: how much of it is asked for."""
+    if name != "coverage" or evaluation.quantile is None:
+        return None
+    return f"rows at or below the prediction: {percent(evaluation.quantile)} are asked for"
 
 
 def _with_ends(found: Interval | None) -> str:

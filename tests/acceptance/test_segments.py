@@ -64,6 +64,23 @@ def test_what_was_tried_in_a_store_is_listed_and_the_page_sums_them_up(project: 
     assert "29 of 30 values have their own; not 1 with fewer than 60 training rows" in said.out
 
 
+def test_a_quantile_of_all_stores_is_fitted_judged_and_told(project: Project, stores) -> None:
+    given = (
+        "name=ordered",
+        "objective={predict: sold, task: regression, quantile: 0.9}",
+        "train={candidates: [{quantile: {fixed: {alpha: 0.001}}}, dummy], search: {folds: 3}}",
+        "gates=[pinball <= 4, coverage >= 0.85, coverage <= 0.95, beats: dummy]",
+    )
+    document = project.document("run", "stores.yaml", *(part for one in given for part in ("--set", one)))
+    assert [one["candidate"] for one in document["trials"]] == ["quantile", "dummy"]
+    assert document["trials"][0]["params"] == {"alpha": 0.001, "quantile": 0.9}
+    assert {*document["champion"]["metrics"]} == {"pinball", "d2_pinball", "coverage"}
+    assert [one["passed"] for one in document["gates"]] == [True] * 4
+    page = Path(document["report"]).read_text(encoding="utf-8")
+    assert "predicts the 90 % quantile of sold with a pinball loss of" in page
+    assert "rows at or below the prediction: 90 % are asked for" in page
+
+
 def test_the_same_workflow_finds_every_stage_again_those_of_segments_too(project: Project, stores) -> None:
     again = project.document("run", "stores.yaml", "--new")
     assert len(again["stages"]) == len(stores["stages"])

@@ -176,8 +176,8 @@ class Judge:
         """The bootstrap-t's ends joined to percentiles with t for the rows beyond the quantile, and to a guard."""
         drawn = expanded_percentile(self.draws["pinball"], rarest(self.sample), self.alpha)
         ends = ends if drawn is None else wider(drawn, ends)
-        found, method, note = with_rare_errors("pinball", self.sample, value, ends, self.alpha)
-        return with_few_beyond(self.sample, value, found, self.alpha), method, note
+        found, _, note = with_rare_errors("pinball", self.sample, value, ends, self.alpha)
+        return with_few_beyond(self.sample, value, found, self.alpha), "bootstrap and bootstrap-t", note
 
     def _median(self) -> tuple[Ends | None, str, str | None]:
         errors = np.sort(np.abs(self.sample.truth - self.sample.prediction))
