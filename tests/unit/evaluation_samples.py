@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
 
 from orchestrator.contracts.data import ColumnPreparation
 from orchestrator.contracts.documents import Preparation, PreparedColumn, Scalar
@@ -40,10 +39,10 @@ def values(rng: np.random.Generator, rows: int, *, noise: float = 0.5) -> Sample
 
 
 def quantiles(rng: np.random.Generator, rows: int, *, level: float = 0.9, units: Units | None = None) -> Sample:
-    """Normal errors about a signal that the model follows a little too faintly, at the level's distance above it."""
+    """Exponential errors above a signal that the model follows a little too faintly, at the level's distance."""
     signal = rng.normal(size=rows)
-    answers = 0.9 * signal + float(stats.norm.ppf(level))
-    truth = signal + rng.normal(size=rows)
+    answers = 0.9 * signal - np.log(1 - level)
+    truth = signal + rng.exponential(size=rows)
     return Sample("regression", truth, answers, None, units or by_row(rows), quantile=level)
 
 

@@ -17,6 +17,7 @@ from tests.unit.training_case import NUMERIC, Case, case
 from workers.feasibility.assess import assess
 from workers.feasibility.curve import fit_power_law, learning_curve
 from workers.feasibility.enough import enough_rows
+from workers.feasibility.models import simple_models
 from workers.feasibility.neighbour import bayes_floor
 from workers.feasibility.require import require
 from workers.feasibility.samples import Scorer, bounded, sizes_of
@@ -108,6 +109,8 @@ def test_a_quantile_is_judged_by_models_of_it_and_by_the_rows_beyond_it(tmp_path
     assert list(scores) == ["quantile", "main-effects model", "boosted model"]
     assert scores["quantile"] == pytest.approx(np.sqrt(10) * norm.pdf(norm.ppf(0.8)), abs=0.1)
     assert scores["main-effects model"] < 0.6 * scores["quantile"]
+    known = [model.get_params() for model in simple_models(one.objective, 0).values()]
+    assert [(model.get("loss"), model["quantile"]) for model in known] == [(None, 0.8), *[("quantile", 0.8)] * 2]
     assert found.verdict == "realistic"
     (tail,) = (one for one in found.enough if one.subject == "tail")
     assert tail.sentence == "40 training rows above the quantile 0.8: enough (at least 30)"
