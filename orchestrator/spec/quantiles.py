@@ -40,7 +40,7 @@ _NAMED = "quantile, hist_gradient_boosting, gradient_boosting; bagging or voting
 
 
 def check_quantile(review: Review) -> None:
-    """Note a quantile that cannot be predicted, and a metric that goes without one."""
+    """Note a quantile that cannot be predicted."""
     objective, at = review.spec.objective, ("objective", "quantile")
     if objective.quantile is None:
         return
