@@ -14,8 +14,9 @@ from typing import Any
 
 from benchmarks.conditions import Server, running, until
 from orchestrator.client import Client, Run, Workflow
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents import TrialResult, TrialsResult
 from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.training import TRIALS
 from orchestrator.settings import Settings
 
 TEST = 0.2  # share of the generated rows that no trial sees
@@ -63,7 +64,7 @@ class Searched:
     fit_s: float  # summed over trials: fitting and scoring
     worker_s: float  # summed over trials: all that their stages took
     trials: tuple[TrialResult, ...]  # in the order in which they ended
-    stages: tuple[StageRecord, ...]  # of the trials, in the same order
+    stages: tuple[StageRecord, ...]  # that held the trials, in the same order
 
     def scores(self) -> dict[str, list[float]]:
         """Of each fold, by the parameters that were tried."""
@@ -119,14 +120,20 @@ class TrainPool:
     def _summary(self, record: RunRecord, begun: float) -> Searched:
         stages = sorted(_trials(record), key=lambda stage: stage.finished or 0.0)
         assert all(stage.state == "done" and not stage.cached for stage in stages), record.run
-        read = self.client.session().store.read
+        assert not any(stage.measured.get("failed") for stage in stages), record.run
         return Searched(
             wall_s=max(stage.finished or 0.0 for stage in stages) - begun,
             fit_s=sum(stage.measured["fit_seconds"] + stage.measured["score_seconds"] for stage in stages),
             worker_s=sum(stage.seconds or 0.0 for stage in stages),
-            trials=tuple(TrialResult.model_validate_json(read(stage.outputs["result"])) for stage in stages),
+            trials=tuple(trial for stage in stages for trial in self._results(stage)),
             stages=tuple(stages),
         )
+
+    def _results(self, stage: StageRecord) -> tuple[TrialResult, ...]:
+        read = self.client.session().store.read
+        if "results" in stage.outputs:
+            return TrialsResult.model_validate_json(read(stage.outputs["results"])).results
+        return (TrialResult.model_validate_json(read(stage.outputs["result"])),)
 
     def _await_trials(self, run: Run) -> None:
         """What ranks the trials is ready once they have ended; to look at it alone costs a run of thousands little."""
@@ -146,7 +153,7 @@ class TrainPool:
 
 
 def _trials(record: RunRecord) -> list[StageRecord]:
-    return [stage for stage in record.stages if stage.task == "train.trial"]
+    return [stage for stage in record.stages if stage.task in TRIALS]
 
 
 def _ended(run: Run, *stages: str) -> Run:

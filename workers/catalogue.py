@@ -18,6 +18,7 @@ FUNCTIONS: dict[str, str] = {
     "train.feasibility": "workers.feasibility.assess:assess",
     "train.require": "workers.feasibility.require:require",
     "train.trial": "workers.training.trial:trial",
+    "train.trials": "workers.training.trials:trials",
     "train.search": "workers.training.search:search",
     "train.segments": "workers.training.segments:segments",
     "train.segment": "workers.training.segment:segment",

@@ -12,6 +12,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.words import SIGNS, STYLES, duration
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
+from orchestrator.contracts.training import TRIALS, trials_of
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -139,7 +140,8 @@ def _folded(stages: list[StageRecord], many: bool) -> Iterator[list[StageRecord]
             yield from ([stage] for stage in group)
 
 
-_TOGETHER = {"train.trial": "search", "train.search": "search", "train.segment": "segments"}  # shown together
+# shown together
+_TOGETHER = dict.fromkeys((*TRIALS, "train.search"), "search") | {"train.segment": "segments"}
 _WORTH_A_LINE = frozenset({StageState.RUNNING, StageState.HELD, StageState.FAILED, StageState.REJECTED})
 
 
@@ -170,7 +172,7 @@ def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
     """One line for all steps of a search, where it decides as it goes, and one for all trials so far."""
     from rich.text import Text
 
-    trials = [stage for stage in record.stages if stage.task == "train.trial"]
+    trials = [stage for stage in record.stages if stage.task in TRIALS]
     steps = [stage for stage in record.stages if stage.task == "train.search"]
     lines = _bar_lines("train", trials, now, width) if trials else []
     if not steps:
@@ -191,13 +193,20 @@ def _segment_lines(record: RunRecord, now: float, width: int) -> list[Text]:
     return _bar_lines("segment", stages, now, width)
 
 
-def _bar_lines(name: str, trials: list[StageRecord], now: float, width: int) -> list[Text]:
+def _bar_lines(name: str, stages: list[StageRecord], now: float, width: int) -> list[Text]:
+    """What many stages have come to, counted in trials where they hold some."""
     from rich.text import Text
 
     counts: dict[str, int] = {}
-    for trial in trials:
-        counts[trial.state] = counts.get(trial.state, 0) + 1
-    over, total = sum(trial.state.terminal for trial in trials), len(trials)
+    over = total = cached = 0
+    for stage in stages:
+        held = trials_of(stage.task, stage.params) or 1
+        lost = int(stage.measured.get("failed", 0))  # of the trials of a stage that is done
+        counts[stage.state] = counts.get(stage.state, 0) + held - lost
+        counts[StageState.FAILED] = counts.get(StageState.FAILED, 0) + lost
+        total += held
+        over += held * stage.state.terminal
+        cached += held * stage.cached
     done, failed = counts.get(StageState.DONE, 0), counts.get(StageState.FAILED, 0)
     filled = round(BAR * done / total)
     ended = "done" if done else "failed" if failed else "skipped"
@@ -205,11 +214,10 @@ def _bar_lines(name: str, trials: list[StageRecord], now: float, width: int) -> 
     line = Text("  ", no_wrap=True, overflow="ellipsis")
     line.append(SIGNS[sign], STYLES[sign]).append(f" {name:<{width - 2}}").append("━" * filled, "green")
     line.append("━" * (BAR - filled), "dim")
-    cached = sum(trial.cached for trial in trials)
     line.append(f" {done}/{total}" + (f"  {cached} cached" if cached else ""))
     if failed:
         line.append(f"  {failed} failed", "red")
     if over > done + failed:
         line.append(f"  {over - done - failed} not run", "dim")
-    running = [trial for trial in trials if trial.state is StageState.RUNNING]
-    return [line, *(_stage_line(trial, now, width, "    ") for trial in running[:4])]
+    running = [stage for stage in stages if stage.state is StageState.RUNNING]
+    return [line, *(_stage_line(stage, now, width, "    ") for stage in running[:4])]

@@ -89,21 +89,30 @@ def _group(call: StageCall) -> str:
     """Trials of one candidate are one line, and so are the steps of a search."""
     if call.task == "train.search":
         return "search"
-    return call.id.partition("#")[0] + "]" if call.task == "train.trial" else call.id
+    return call.id.partition("#")[0] + "]" if _held(call) else call.id
+
+
+def _held(call: StageCall) -> int:
+    """How many trials the stage holds."""
+    from orchestrator.contracts.training import trials_of
+
+    return trials_of(call.task, call.params)
 
 
 def _state(calls: list[StageCall], outlook: Outlook) -> str:
-    width = f"{len(calls)} trials: " if calls[0].task == "train.trial" else ""
+    trials = sum(map(_held, calls))
+    width = f"{trials} trials: " if trials else ""
     if calls[0].task == "train.search":
         return f"up to {calls[0].params['trials']} trials, as the search goes"
     if calls[0].policy.hold is not None:
         return "held for a person"
     if outlook.cached is None:
         return f"{width}to run".removesuffix(": to run") if width else ""
-    cached = sum(call.id in outlook.cached for call in calls)
-    if cached == len(calls):
+    cached = sum(_held(call) or 1 for call in calls if call.id in outlook.cached)
+    left = (trials or len(calls)) - cached
+    if not left:
         return f"{width}cached"
-    return f"{width}{cached} cached, {len(calls) - cached} to run" if cached else f"{width}to run"
+    return f"{width}{cached} cached, {left} to run" if cached else f"{width}to run"
 
 
 def _show_preparation(output: Output, spec: Spec, preparation: Preparation | None) -> None:

@@ -9,6 +9,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.words import STYLES, duration, interval, number, settings_of
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import EXIT_CODES, RunStatus, StageState
+from orchestrator.contracts.training import TRIALS
 
 SHOWN = 8  # candidates in the table at the end
 
@@ -27,7 +28,7 @@ def exit_code(record: RunRecord) -> int:
 def _borne(record: RunRecord, stage: str) -> bool:
     """Whether a failed trial, or stage of segments, is one of those that a search bears."""
     found, select = record.stage(stage), record.stage("select")
-    tolerated = found is not None and found.task in ("train.trial", "train.segment")
+    tolerated = found is not None and found.task in (*TRIALS, "train.segment")
     return tolerated and select is not None and select.state is StageState.DONE
 
 

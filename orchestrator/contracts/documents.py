@@ -124,6 +124,22 @@ class TrialResult(Value):
     rung: Rung | None = Field(None, exclude_if=unsaid)  # of a halving search
 
 
+class TrialFailure(Value):
+    """Why one of several trials in a stage came to nothing."""
+
+    index: int  # among its candidate's trials
+    family: str  # of the error: data, user, memory
+    message: str  # one line
+    frames: tuple[str, ...] = ()
+
+
+class TrialsResult(Value):
+    """What came of several trials in one stage, each list in their order."""
+
+    results: tuple[TrialResult, ...] = ()
+    failures: tuple[TrialFailure, ...] = ()
+
+
 class SearchTrial(Value):
     """One trial that a search asked for, and what is known of it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field
@@ -44,6 +45,39 @@ class TrialParams(Value):
     seed: int = 0
     rung: Rung | None = None  # None: all that there is
     weights: Weights | None = None  # of training rows, beside the weight column
+
+
+class Setting(Value):
+    """One of several trials of a candidate: its number and its parameters."""
+
+    index: int  # among this candidate's trials, from 1
+    params: dict[str, Any] = Field(default_factory=dict)  # of the estimator, JSON
+
+
+class TrialsParams(Value):
+    """Several small trials of one candidate in one stage; each is what it would be in a stage of its own."""
+
+    candidate: str
+    estimator: str
+    settings: tuple[Setting, ...]
+    objective: Objective
+    roles: Columns = Columns()
+    seed: int = 0
+    weights: Weights | None = None
+
+    def each(self) -> Iterator[TrialParams]:
+        """The trials, in order."""
+        common = {name: value for name, value in self if name != "settings"}
+        for one in self.settings:
+            yield TrialParams(**common, index=one.index, params=one.params)
+
+
+TRIALS = ("train.trial", "train.trials")  # tasks of the stages that hold trials
+
+
+def trials_of(task: str, params: Mapping[str, Any]) -> int:
+    """How many trials a stage holds."""
+    return len(params["settings"]) if task == "train.trials" else int(task == "train.trial")
 
 
 class Segmenting(Value):

@@ -36,6 +36,11 @@ def trial_batch(trials: int, source_bytes: int, folds: int) -> int:
     return max(1, min(affordable, trials // WIDTH, MOST))
 
 
+def together_policy(train: Train, trials: int) -> Policy:
+    """As for one trial, with the time of all."""
+    return Policy(tolerate=True, timeout_s=train.timeout * trials)
+
+
 def segment_policy(train: Train) -> Policy:
     """The limits of one trial hold for a stage of segments; where it fails, its segments are done without."""
     return Policy(tolerate=True, timeout_s=train.timeout, memory_mb=train.memory)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from orchestrator.contracts import data, roles
 from orchestrator.contracts.calls import Gather, Input, Output
@@ -21,12 +21,21 @@ from orchestrator.contracts.feasibility import FeasibilityParams, RequireParams,
 from orchestrator.contracts.release import PackageParams, RegisterParams
 from orchestrator.contracts.segments import SegmentsParams
 from orchestrator.contracts.tasks import NoParams
-from orchestrator.contracts.training import SearchParams, Segmenting, SelectParams, TrialParams
+from orchestrator.contracts.training import (
+    SearchParams,
+    Segmenting,
+    SelectParams,
+    Setting,
+    TrialParams,
+    TrialsParams,
+    trials_of,
+)
 from orchestrator.plan import policies, search
 from orchestrator.plan.candidates import Trial, expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.rivals import compares, drifts, named_rivals, rival_of
+from orchestrator.plan.together import in_lots, most_together
 from orchestrator.spec.headers import format_of
 from orchestrator.spec.models import Approve, Per, Source, Spec, Train
 
@@ -142,12 +151,26 @@ def train(draft: Draft) -> None:
     after = ("require",) if draft.has("require") else ()
     policy = policies.trial_policy(spec.train, len(trials), size)
     inputs = {**_prepared(), "summary": _split("summary")}
-    for trial in trials:
-        params = _trial(spec, trial)
-        code = fingerprints.code[trial.candidate.code] if trial.candidate.entries else None
-        identifier = f"train[{trial.candidate.name}#{trial.index}]"
-        draft.add("train", "train.trial", params, inputs, identifier=identifier, after=after, policy=policy, code=code)
+    for lot in in_lots(trials, most_together(draft, len(trials), size)):
+        one = lot[0]
+        many = len(lot) > 1
+        draft.add(
+            "train",
+            "train.trials" if many else "train.trial",
+            _trials(spec, lot) if many else _trial(spec, one),
+            inputs,
+            identifier=f"train[{one.candidate.name}#{one.index}{f'-{lot[-1].index}' if many else ''}]",
+            after=after,
+            code=fingerprints.code[one.candidate.code] if one.candidate.entries else None,
+            policy=policies.together_policy(spec.train, len(lot)) if many else policy,
+        )
     _check_success(spec.train, len(trials))
+
+
+def _trials(spec: Spec, trials: Sequence[Trial]) -> TrialsParams:
+    first = _trial(spec, trials[0])
+    settings = tuple(Setting(index=one.index, params=one.params) for one in trials)
+    return TrialsParams(settings=settings, **{name: one for name, one in first if name in TrialsParams.model_fields})
 
 
 def _trial(spec: Spec, trial: Trial) -> TrialParams:
@@ -244,6 +267,7 @@ def _check_success(train: Train, trials: int) -> None:
 def select(draft: Draft) -> None:
     """The champion among the trials, refitted on all training rows."""
     spec, grown = draft.spec, search.grows(draft.spec.train.search)
+    together = tuple(call.id for call in draft.calls if call.task == "train.trials")
     params = SelectParams(
         rule=spec.train.select,
         objective=_objective(spec),
@@ -252,11 +276,14 @@ def select(draft: Draft) -> None:
         weights=spec.train.weights,
         threshold=spec.objective.decision,
         costs=spec.objective.costs,
-        trials=None if grown else len(draft.groups["train"]),
-        candidates=tuple(candidate.name for candidate in spec.train.candidates) if grown else (),
+        trials=None if grown else sum(trials_of(call.task, call.params) for call in draft.calls),
+        candidates=tuple(candidate.name for candidate in spec.train.candidates) if grown or together else (),
         segmenting=_segmenting(spec.train.per) if spec.train.per else None,
     )
-    inputs = {"results": draft.output("train", "result"), **_prepared()}
+    alone = tuple(one for one in draft.groups["train"] if one not in together)
+    inputs: dict[str, Input] = {"results": Gather(stages=alone, output="result"), **_prepared()}
+    if together:
+        inputs["together"] = Gather(stages=together, output="results")
     if params.threshold is not None:  # tuned on the folds
         inputs["summary"] = _split("summary")
     if grown:

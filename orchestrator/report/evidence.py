@@ -23,6 +23,7 @@ from orchestrator.contracts.documents import (
     Spending,
     SplitSummary,
     TrialResult,
+    TrialsResult,
     Verdict,
     Verdicts,
 )
@@ -43,6 +44,7 @@ class Evidence:
         self.record = record
         self.missing: list[str] = []
         self.read = read
+        self._together: dict[str, TrialsResult | None] = {}
 
     def stages(self, task: str) -> list[StageRecord]:
         """The stages of one task, in the plan's order."""
@@ -125,12 +127,27 @@ class Evidence:
     @cached_property
     def results(self) -> tuple[TrialResult, ...]:
         """The trials that are done, in the plan's order."""
-        return tuple(result for _, result in self._documents("train.trial", "result", TrialResult))
+        return tuple(result for stage in self.record.stages for result in self._results(stage))
 
-    def result(self, stage: str) -> TrialResult | None:
-        """What one trial left, by the id of its stage."""
+    def result(self, stage: str, index: int) -> TrialResult | None:
+        """What one trial left, by the id of its stage and its number among its candidate's."""
         found = self._by_id.get(stage)
-        return self._output(found, "result", TrialResult) if found is not None else None
+        if found is None:
+            return None
+        return next((one for one in self._results(found) if one.index == index), None)
+
+    def _results(self, stage: StageRecord) -> tuple[TrialResult, ...]:
+        if stage.task == "train.trials":
+            left = self.together(stage)
+            return left.results if left is not None else ()
+        result = self._output(stage, "result", TrialResult) if stage.task == "train.trial" else None
+        return () if result is None else (result,)
+
+    def together(self, stage: StageRecord) -> TrialsResult | None:
+        """What the trials left that share a stage; read once."""
+        if stage.id not in self._together:
+            self._together[stage.id] = self._output(stage, "results", TrialsResult)
+        return self._together[stage.id]
 
     def segment(self, name: str) -> tuple[StageRecord, SegmentResult] | None:
         """What came of one segment, and the stage that it was in; None where no stage that is done had it."""

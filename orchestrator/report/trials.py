@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.contracts.documents import RankedTrial, TrialResult
-from orchestrator.contracts.records import StageRecord
-from orchestrator.contracts.status import StageState
 from orchestrator.contracts.training import Rung
 from orchestrator.report.document import best_first
 from orchestrator.report.evidence import Evidence
+from orchestrator.report.tried import Tried, tried
 
 Row = dict[str, Any]
 Scored = RankedTrial | TrialResult
@@ -25,13 +24,14 @@ def trial_rows(evidence: Evidence) -> list[Row]:
     `rung` (from 0), `rungs`, `resource`, `share` and `amount`.
 
     Times are seconds, memory is the largest of the process so far in MB; both were measured when the trial was
-    computed, also where its result came from the cache. Warnings are added by `with_warnings`.
+    computed, also where its result came from the cache. Trials that share a stage have its id in `stage`. Warnings are
+    added by `with_warnings`.
     """
-    stages = {_asked(stage): stage for stage in evidence.stages("train.trial")}
+    asked = {_identity(trial): trial for trial in tried(evidence)}
     scored, lower = _in_order(evidence)
-    rows = [_scored(rank, trial, stages.get(_identity(trial))) for rank, trial in enumerate(scored, 1)]
-    rows += [_scored(None, trial, stages.get(_identity(trial))) for trial in lower]
-    return rows + [_failed(stage) for stage in stages.values() if stage.state is StageState.FAILED]
+    rows = [_scored(rank, trial, asked.get(_identity(trial))) for rank, trial in enumerate(scored, 1)]
+    rows += [_scored(None, trial, asked.get(_identity(trial))) for trial in lower]
+    return rows + [_failed(trial) for trial in asked.values() if trial.error is not None]
 
 
 def _in_order(evidence: Evidence) -> tuple[Sequence[Scored], Sequence[Scored]]:
@@ -81,25 +81,15 @@ def with_warnings(rows: list[Row], evidence: Evidence) -> list[Row]:
 
 
 def _warnings(row: Row, evidence: Evidence) -> tuple[str, ...]:
-    result = evidence.result(row["stage"]) if row["stage"] else None  # none of a stage of segments
+    result = evidence.result(row["stage"], row["index"]) if row["stage"] else None  # none of a stage of segments
     return result.warnings if result is not None else ()
 
 
-def _asked(stage: StageRecord) -> Identity:
-    rung = _rung(stage)
-    return stage.params["candidate"], stage.params["index"], rung.number if rung else None
-
-
-def _identity(trial: Scored) -> Identity:
+def _identity(trial: Scored | Tried) -> Identity:
     return trial.candidate, trial.index, trial.rung.number if trial.rung else None
 
 
-def _rung(stage: StageRecord) -> Rung | None:
-    given = stage.params.get("rung")
-    return Rung.model_validate(given) if given else None
-
-
-def _scored(rank: int | None, trial: Scored, stage: StageRecord | None) -> Row:
+def _scored(rank: int | None, trial: Scored, asked: Tried | None) -> Row:
     return {
         "rank": rank,
         "candidate": trial.candidate,
@@ -109,23 +99,23 @@ def _scored(rank: int | None, trial: Scored, stage: StageRecord | None) -> Row:
         "score": trial.mean,
         "std": trial.std,
         "scores": list(trial.scores),
-        **_measured(stage),
+        **_measured(asked),
         "error": None,
     }
 
 
-def _failed(stage: StageRecord) -> Row:
+def _failed(trial: Tried) -> Row:
     return {
         "rank": None,
-        "candidate": stage.params["candidate"],
-        "index": stage.params["index"],
-        "params": stage.params["params"],
-        **_resource(_rung(stage)),
+        "candidate": trial.candidate,
+        "index": trial.index,
+        "params": trial.params,
+        **_resource(trial.rung),
         "score": None,
         "std": None,
         "scores": [],
-        **_measured(stage),
-        "error": stage.error.message if stage.error else "failed",
+        **_measured(trial),
+        "error": trial.error,
     }
 
 
@@ -137,15 +127,15 @@ def _resource(rung: Rung | None) -> Row:
     return {"rung": rung.number, "rungs": rung.of, **given}
 
 
-def _measured(stage: StageRecord | None) -> Row:
-    if stage is None:
+def _measured(trial: Tried | None) -> Row:
+    if trial is None:
         return dict.fromkeys(("stage", "status", "cached", "seconds", "fit_s", "score_s", "memory_mb"))
     return {
-        "stage": stage.id,
-        "status": str(stage.state),
-        "cached": stage.cached,
-        "seconds": stage.seconds,
-        "fit_s": stage.measured.get("fit_seconds"),
-        "score_s": stage.measured.get("score_seconds"),
-        "memory_mb": stage.measured.get("peak_memory_mb", stage.measured.get("memory_mb")),
+        "stage": trial.stage.id,
+        "status": trial.status,
+        "cached": trial.stage.cached,
+        "seconds": trial.seconds,
+        "fit_s": trial.fit_s,
+        "score_s": trial.score_s,
+        "memory_mb": trial.memory_mb,
     }

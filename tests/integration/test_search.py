@@ -22,6 +22,7 @@ from orchestrator.contracts.records import RunRecord
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
+from orchestrator.plan import together
 from orchestrator.plan.build import build
 from orchestrator.plan.fingerprints import Fingerprints
 from orchestrator.report.comparison import comparison
@@ -52,9 +53,9 @@ class Bench:
     history: History
     folder: Path
 
-    def submit(self, search: str, needed: str = "") -> str:
+    def submit(self, search: str, needed: str = "", workflow: str = WORKFLOW) -> str:
         file = self.folder / "shop.yaml"
-        file.write_text(WORKFLOW.format(search=search, needed=needed))
+        file.write_text(workflow.format(search=search, needed=needed))
         spec = Workflow.load(file).spec
         source = self.child.store.put_file(self.folder / "people.csv", Kind.FILE)
         environments = dict.fromkeys(("prep", "train", "evaluate", "ops"), "sha256:env")
@@ -77,7 +78,8 @@ class Bench:
                     self.ledger.bury(claim.lease)
                 continue
             perform(self.child, run, [one], "0")
-        assert not deadly or {one.partition("[")[0] for one in died} >= {"search", "train"}
+        groups = {one.id.partition("[")[0] for one in record.stages}
+        assert not deadly or {one.partition("[")[0] for one in died} >= {"search", "train"} & groups
         return record
 
     def record(self, run: str) -> RunRecord:
@@ -203,6 +205,34 @@ def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(bench: Bench) -> 
     assert "(2 failed and are left out)" in ranking.reason
     told = run_document(record, bench.child.store.read)["search"]
     assert (told["failed"], told["method"]) == (2, "random")
+
+
+NEIGHBOURS = WORKFLOW.replace("logistic_regression: {{range: {{C: {{low: 0.0001, high: 10, log: true}}}}}}",
+                              "k_neighbors: {{grid: {{n_neighbors: [3, 9, 999, 5, 7]}}}}")  # fmt: skip
+
+
+def test_trials_that_share_a_stage_are_ranked_and_listed_as_those_that_stand_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS))
+    monkeypatch.setattr(together, "STAGES", 3)  # six trials: two in a stage
+    shared = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS), order=1, deadly=True)
+    held = [stage.id for stage in shared.stages if stage.task == "train.trials"]
+    assert held == ["train[k_neighbors#1-2]", "train[k_neighbors#3-4]"]
+    assert {"train[k_neighbors#5]", "train[dummy#1]"} < states(shared).keys()
+    assert set(states(shared).values()) == {"done"}
+    ranking = bench.ranking(shared)
+    assert ranking == bench.ranking(alone)
+    assert "(1 failed and are left out)" in ranking.reason
+    rows = [with_warnings(trial_rows(one), one) for one in map(bench.evidence, (alone, shared))]
+    told = [[(one["rank"], one["index"], one["scores"], one["status"], one["error"]) for one in some] for some in rows]
+    assert told[0] == told[1]
+    assert (told[1][-1][1], told[1][-1][3]) == (3, "failed")
+    assert [row["stage"] for row in rows[1] if row["index"] == 2] == ["train[k_neighbors#1-2]"]
+    assert all(0 < row["fit_s"] < row["seconds"] and row["memory_mb"] > 0 for row in rows[1][:-1])
+    assert "n_neighbors" in render(shared, bench.child.store.read)
+    again = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS))
+    assert all(stage.cached for stage in again.stages)
 
 
 def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None:

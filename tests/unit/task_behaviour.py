@@ -17,6 +17,7 @@ import pandas as pd
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import ArtifactRef, Kind, Output, Purity, StageCall
 from orchestrator.contracts.tasks import TASKS, purity_of
+from orchestrator.contracts.training import TrialsParams
 from orchestrator.contracts.values import canonical
 from orchestrator.engine.messages import Spent
 from orchestrator.plan.build import build
@@ -35,6 +36,7 @@ RECORD = Path(__file__).with_name("task_behaviour.json")
 # Another BLAS sums in another order: numbers differ for us when they differ in their fourth digit.
 RELATIVE, ABSOLUTE, DIGITS = 5e-4, 1e-6, 6
 WORDING = frozenset({"sentence", "reason", "reasons", "message"})  # better words are no other behaviour
+TOGETHER = "wines"  # whose trials run once more in one stage
 AGAIN = "tumours"  # whose model is judged once more, as a registered one
 LISTED = 12  # entries of a list that are kept one by one
 Described = dict[str, dict[str, Any]]  # "task@version" → "workflow/stage" → {"asked", "outputs"}
@@ -76,11 +78,28 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
             joined.setdefault(join, []).extend(one.id for one in context.grown)
         described = {name: _described(ref, store) for name, ref in outputs[call.id].items()}
         yield call, {"asked": _asked(call), "outputs": described}
+        if call.id == "select" and file.stem == TOGETHER:
+            waiting.append(_together([one for one in done if one.task == "train.trial"]))
         if call.id == "package" and file.stem == AGAIN:
             waiting += [
                 one.model_copy(update={"id": f"again-{one.id}", "inputs": _again(one.inputs)})
                 for one in whole_case.judged_again(spec, done, outputs, next(iter(sources.values()))).stages
             ]
+
+
+def _together(trials: list[StageCall]) -> StageCall:
+    """The trials of one candidate as one stage, which only searches of more trials have."""
+    shared = {name: value for name, value in trials[0].params.items() if name in TrialsParams.model_fields}
+    settings = [{"index": one.params["index"], "params": one.params["params"]} for one in trials]
+    task = TASKS["train.trials"]
+    return trials[0].model_copy(
+        update={
+            "id": "together",
+            "task": task.name,
+            "version": task.version,
+            "params": TrialsParams(**shared, settings=settings).model_dump(mode="json"),
+        }
+    )
 
 
 def _again(inputs: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from orchestrator.contracts.documents import (
     SearchState,
     SplitSummary,
     TrialResult,
+    TrialsResult,
 )
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import METRICS
@@ -56,6 +57,7 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     segments: SegmentPlan | None = None,
     models: list[BaseEstimator] | None = None,
     fitted: list[SegmentResults] | None = None,
+    together: list[TrialsResult] | None = None,
     *,
     params: SelectParams,
     context: StageContext,
@@ -66,6 +68,7 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     threshold, it is chosen on the folds, and the last step is the estimator inside a FixedThresholdClassifier.
     Where segments have models of their own, that model is of all rows, and stands beside theirs in a RoutedModel.
     """
+    results = [*results, *(one for stage in together or () for one in stage.results)]
     ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
