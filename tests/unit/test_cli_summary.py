@@ -223,6 +223,20 @@ def searching(number: int, state: str = "waiting") -> StageRecord:
     return StageRecord(id=f"search[{number}]", task="train.search", queue="ops", state=StageState(state))
 
 
+def test_trials_that_share_a_stage_are_counted_one_by_one():
+    held = {"candidate": "a", "settings": [{"index": number, "params": {}} for number in range(1, 5)]}
+    states = {"done": {"failed": 1}, "running": {}, "failed": {}, "waiting": {}}
+    shared = [
+        stage(f"train[a#{4 * place + 1}-{4 * place + 4}]", state, params=held, measured=measured).model_copy(
+            update={"task": "train.trials"}
+        )
+        for place, (state, measured) in enumerate(states.items())
+    ]
+    text = rendered(run(*shared, stage("train[b#1]"), stage("select", "waiting")), None)
+    assert "4/17  5 failed" in text
+    assert text.count("train[a#") == 1  # the one that is running
+
+
 def test_a_search_that_decides_as_it_goes_is_two_lines_however_many_trials_there_are_by_now(capsys):
     trials = [stage("train[a#1.0]"), stage("train[a#2.0]", "running"), stage("train[b#1.0]", "waiting")]
     steps = [searching(1, "done"), searching(2, "running"), *(searching(number) for number in range(3, 30))]
