@@ -27,6 +27,7 @@ from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.matrix import Fold, Matrix, training_matrix
+from workers.training.memory import give_back
 from workers.training.sparse import Prepared, arrays, dense, joined, stored, takes_sparse
 
 KEPT_BYTES = 16 << 20  # of prepared arrays that a process keeps mapped; folds beyond are mapped again for each trial
@@ -128,6 +129,8 @@ class PreparedFolds:
             if made.size * self._summary.folds > SHARED_BYTES:
                 raise _TooLarge(made)
             write_fold(made, target)
+            del made
+            give_back()
 
         return read_fold(self._derive(f"{self._key}/{fold.number}", written), self._matrix, fold)
 

@@ -19,6 +19,7 @@ from orchestrator.contracts.values import digest_of
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.tables import ROW, ROW_COLUMN, read_table
+from workers.training.memory import give_back
 
 TARGET, WEIGHT = "__target__", "__weight__"
 _FOLD, _ORDER = "__fold__", "__order__"
@@ -78,6 +79,7 @@ def training_matrix(frame: Artifact, rows: Artifact, context: StageContext) -> M
 
     def written(target: Path) -> None:
         build(frame.path(), rows.path(), target)
+        give_back()
 
     try:
         return read_matrix(context.derived(key, written))
