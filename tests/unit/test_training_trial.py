@@ -158,17 +158,35 @@ def test_large_folds_are_not_put_on_disk(prepared: list[int], tmp_path: Path, mo
 
 
 def test_folds_beyond_the_bound_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folds, "_bench", folds._Bench())
     made = case(tmp_path, "binary")
     first = ours(made, "sklearn.naive_bayes.GaussianNB", {})
-    held = folds._bench.folds
-    assert held is not None
+    (held,) = folds._bench.held.values()
     size = next(iter(held)).size
     monkeypatch.setattr(folds, "KEPT_BYTES", int(size * 2.5))
     monkeypatch.setattr(folds, "_bench", folds._Bench())
     np.testing.assert_array_equal(ours(made, "sklearn.naive_bayes.GaussianNB", {}), first)
     np.testing.assert_array_equal(ours(made, "sklearn.naive_bayes.GaussianNB", {}), first)
-    assert folds._bench.folds is not None
-    assert len(folds._bench.folds._kept) == 2
+    (held,) = folds._bench.held.values()
+    assert len(held._kept) == 2
+
+
+def test_the_last_matrices_are_at_hand_since_runs_take_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folds, "_bench", folds._Bench())
+    mapped: list[str] = []
+    real = folds.training_matrix
+    monkeypatch.setattr(folds, "training_matrix", lambda *given: mapped.append(given[0].ref.digest) or real(*given))
+    (tmp_path / "data").mkdir()
+    runs = [case(tmp_path / "data", "binary", rows=240 + 10 * number) for number in range(4)]
+    firsts = [ours(one, "sklearn.naive_bayes.GaussianNB", {}) for one in runs[:-1]]
+    held = list(folds._bench.held.values())
+    assert held[0].whole() is held[0].whole()
+    for one, first in zip(runs[:-1], firsts, strict=True):
+        np.testing.assert_array_equal(ours(one, "sklearn.naive_bayes.GaussianNB", {}), first)
+    assert mapped == [one.frame.ref.digest for one in runs[:-1]]
+    ours(runs[-1], "sklearn.naive_bayes.GaussianNB", {})  # the first of the three gives way
+    assert list(folds._bench.held.values())[:-1] == held[1:]
+    assert all(one._whole is None for one in held[1:])
 
 
 def test_the_result_is_the_same_in_a_second_process_and_says_what_was_measured(tmp_path: Path) -> None:
@@ -179,7 +197,7 @@ def test_the_result_is_the_same_in_a_second_process_and_says_what_was_measured(t
         context = made.context()
         results.append(trial(made.frame, made.rows, made.preparation, made.summary, params=params, context=context))
         assert set(context.measured) == {"fit_seconds", "score_seconds", "peak_memory_mb"}
-        folds._bench.key = None
+        folds._bench.held.clear()
     assert results[0] == results[1]
 
 

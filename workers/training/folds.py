@@ -30,6 +30,7 @@ from workers.training.matrix import Fold, Matrix, training_matrix
 from workers.training.memory import give_back
 from workers.training.sparse import Prepared, arrays, dense, joined, stored, takes_sparse
 
+MATRICES = 3  # whose folds a process has at hand
 KEPT_BYTES = 16 << 20  # of prepared arrays that a process keeps mapped; folds beyond are mapped again for each trial
 WHOLE_BYTES = 256 << 20  # of all training rows prepared, where each segment takes its own of them
 SHARED_BYTES = 4 << 30  # of the prepared folds of one matrix: larger ones are prepared again for each trial
@@ -103,6 +104,10 @@ class PreparedFolds:
         if made.nbytes <= WHOLE_BYTES:
             self._whole = made
         return made
+
+    def forget_whole(self) -> None:
+        """Let all rows go, which are this process's own; folds and matrix are mapped, and cost it little."""
+        self._whole = None
 
     def __iter__(self) -> Iterator[PreparedFold]:
         for fold in self._matrix.folds(self._summary):  # found anew: held, positions would take megabytes per process
@@ -213,11 +218,10 @@ def texts(caught: list[warnings.WarningMessage]) -> tuple[str, ...]:
 
 
 class _Bench:
-    """What this process holds between trials: the folds of one matrix."""
+    """What this process holds between trials: the folds of the last matrices, since runs take turns."""
 
     def __init__(self) -> None:
-        self.key: str | None = None
-        self.folds: PreparedFolds | None = None
+        self.held: dict[str, PreparedFolds] = {}  # the one that was used last stands last
         self.lock = threading.Lock()
 
 
@@ -227,16 +231,20 @@ _bench = _Bench()
 def prepared_folds(
     frame: Artifact, rows: Artifact, preparation: Preparation, summary: SplitSummary, context: StageContext
 ) -> PreparedFolds:
-    """The folds of these inputs; those of other inputs are let go first."""
+    """The folds of these inputs; of others those of the last few stay at hand."""
     prepared = [preparation.model_dump(mode="json"), summary.model_dump(mode="json")]
     key = digest_of([_VERSION, frame.ref.digest, rows.ref.digest, *prepared, environment_digest()])
     with _bench.lock:
-        if _bench.key != key or _bench.folds is None:
-            _bench.key, _bench.folds = None, None
+        found = _bench.held.pop(key, None)
+        if found is None:
+            while len(_bench.held) >= MATRICES:
+                del _bench.held[next(iter(_bench.held))]
+            for other in _bench.held.values():
+                other.forget_whole()
             matrix = training_matrix(frame, rows, context)
-            _bench.folds = PreparedFolds(matrix, preparation, summary, key, context.host_files.derived)
-            _bench.key = key
-        return _bench.folds
+            found = PreparedFolds(matrix, preparation, summary, key, context.host_files.derived)
+        _bench.held[key] = found
+        return found
 
 
 def _sealed(array: Any) -> NDArray[Any]:
