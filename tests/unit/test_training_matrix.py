@@ -12,6 +12,7 @@ from pandas.testing import assert_frame_equal
 from orchestrator.contracts.errors import DataError
 from tests.unit.training_case import case
 from workers.training.matrix import build, training_matrix
+from workers.training.memory import give_back
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
@@ -44,6 +45,27 @@ def test_is_built_once_per_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     training_matrix(made.frame, made.rows, made.context())
     monkeypatch.setattr("workers.training.matrix.build", lambda *_: pytest.fail("built again"))
     training_matrix(made.frame, made.rows, made.context())
+
+
+@pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells")
+def test_who_builds_it_gives_back_what_that_took(tmp_path: Path) -> None:
+    made, rows = case(tmp_path, "regression"), 60_000
+    index = pd.RangeIndex(rows, name="row")
+    table = pd.DataFrame(np.random.default_rng(1).normal(size=(rows, 30)), index).rename(columns=str)
+    split = pd.DataFrame({"identity": np.arange(rows, dtype="uint64"), "part": "train", "fold": np.int16(0)}, index)
+    frame, folds = made.artifact(table.assign(__target__=1.0)), made.artifact(split.astype({"part": "str"}))
+    del table, split
+    give_back()
+    before = _anonymous()
+    matrix = training_matrix(frame, folds, made.context())
+    assert matrix.frame.memory_usage().sum() > 14 << 20
+    assert _anonymous() - before < 24 << 20  # the build held it four times over
+
+
+def _anonymous() -> int:
+    """Bytes of this process's memory that no file stands behind."""
+    lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) << 10 for line in lines if line.startswith("Anonymous:"))
 
 
 def test_partition_validates_each_row_once_and_trains_on_all_others(tmp_path: Path) -> None:
