@@ -77,7 +77,7 @@ TRIALS = ("train.trial", "train.trials")  # tasks of the stages that hold trials
 
 def trials_of(task: str, params: Mapping[str, Any]) -> int:
     """How many trials a stage holds."""
-    return len(params["settings"]) if task == "train.trials" else int(task == "train.trial")
+    return len(params.get("settings", ())) if task == "train.trials" else int(task == "train.trial")
 
 
 class Segmenting(Value):
