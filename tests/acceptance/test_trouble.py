@@ -73,7 +73,7 @@ def tree(project: Project, word: str) -> list[psutil.Process]:
 
 
 def test_ctrl_c_detaches_and_watch_comes_back(project: Project) -> None:
-    command = project.start("run", spec(project, "interrupted", 8))
+    command = project.start("run", spec(project, "interrupted", 3))
     wait_until(
         lambda: [one for one in project.document("runs") if one["workflow"] == "interrupted"], timeout=60, every=0.2
     )
