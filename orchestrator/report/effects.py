@@ -106,7 +106,7 @@ def bearing_table(found: tuple[Robustness, ...]) -> BearingTable | None:
             change=_words(one),
             value=number(one.value),
             loss="no answer" if one.loss is None else fixed(one.loss, digits),
-            strip=None if one.loss is None else strip(one.loss, one.loss, one.loss, within),
+            strip=None if one.loss is None else strip(one.loss, None, None, within),
         )
         for one in (*noise, *gaps)
     ]

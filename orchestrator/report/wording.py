@@ -64,8 +64,8 @@ def decimals(values: Iterable[float], significant: int = 3) -> int:
 
 
 def fixed(value: float, digits: int) -> str:
-    """A number with so many decimals, as its neighbours in a column."""
-    return f"{value:,.{digits}f}".replace(",", " ").replace("-", "−")
+    """A number with so many decimals, as its neighbours in a column; nothing is less than 0 by rounding."""
+    return f"{value:z,.{digits}f}".replace(",", " ").replace("-", "−")
 
 
 def sentence(text: str) -> str:

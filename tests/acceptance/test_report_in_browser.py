@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -138,6 +139,21 @@ def test_text_can_be_read_by_day_and_night(browser: Browser, reports: dict[str, 
     assert dark == (scheme == "dark")
     least, where = page.evaluate(CONTRAST)
     assert least >= 4.5, where
+
+
+@pytest.mark.parametrize("name", ["succeeded", "routed", "searched"])
+@pytest.mark.parametrize("media", ["screen", "print"])
+def test_no_number_sticks_out_of_its_table(
+    browser: Browser, reports: dict[str, Path], name: str, media: Literal["screen", "print"]
+) -> None:
+    page, _ = opened(browser, reports[name], width=1200 if media == "screen" else 690)
+    page.emulate_media(media=media)
+    out = page.evaluate("""() => [...document.querySelectorAll('td')].filter(cell => {
+      const written = document.createRange();
+      written.selectNodeContents(cell);
+      return written.getBoundingClientRect().right > cell.closest('table').getBoundingClientRect().right + 1;
+    }).map(cell => cell.textContent)""")
+    assert out == []
 
 
 def test_on_paper_it_is_light_whole_and_folded_open(browser: Browser, reports: dict[str, Path]) -> None:

@@ -16,7 +16,7 @@ from orchestrator.report.evidence import Evidence
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import headline
 from orchestrator.report.html import render, write_report
-from orchestrator.report.wording import plural
+from orchestrator.report.wording import fixed, plural
 from tests.unit import report_case
 from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
 
@@ -333,6 +333,10 @@ def test_the_rows_ranked_highest_stand_in_a_table_and_on_the_gains() -> None:
     assert "2.600 (1.400 to 4.200)" in page
     assert "lift 2.600 in the top 10 %" in page
     assert "Cumulative gains" in page
+
+
+def test_nothing_is_less_than_nothing_by_rounding() -> None:
+    assert [fixed(value, 4) for value in (-0.00001, 0.0, -0.0001)] == ["0.0000", "0.0000", "−0.0001"]
 
 
 def test_columns_that_move_answers_and_rows_made_worse_are_told() -> None:
