@@ -48,10 +48,13 @@ def test_a_column_by_itself_is_the_long_form_with_its_defaults(tmp_path):
                 "(a copy may be one: `features: {derive: {NAME: city}}`)"
             ),
         ),
-        (
-            "train: {per: city, search: {method: asha}}\n",
-            [],
-            "3:37: a search by asha is not done segment by segment: set `method: grid` or `random`",
+        *(
+            (
+                f"train: {{per: city, search: {{method: {method}, trials: 9}}}}\n",
+                [],
+                f"3:37: a search by {method} is not done segment by segment: set `method: grid` or `random`",
+            )
+            for method in ("halving", "asha", "hyperband", "bayesian")
         ),
         (
             "train: {per: city, search: {method: random, time: 1m}}\n",
