@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,11 +22,11 @@ from workers.evaluation.units import Units, by_group, by_row, by_time
 from workers.features.roles import role_columns
 from workers.packaging.bundle import Bundle
 from workers.packaging.manifest import Manifest
+from workers.packaging.own_process import REFUSED, Ended, in_own_process
 from workers.packaging.performance import performance
 from workers.packaging.raw_rows import raw_table
 from workers.runtime.tables import read_table, write_table
 
-_REFUSED = 3  # exit status: the one line on stderr is meant for people
 _PARAMS, _BEFORE, _FOUND = "params.json", "before.json", "evaluation.json"
 _DETAILS, _MEASURED = "details.json", "performance.json"
 _TABLES = ("table", "trained", "frame")
@@ -194,22 +192,12 @@ def judge_in_own_process(given: Given, workdir: Path) -> Found:
     (workdir / _PARAMS).write_text(given.params.model_dump_json())
     if given.before is not None:
         (workdir / _BEFORE).write_text(given.before.model_dump_json())
-    here = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [sys.executable, "-m", "workers.evaluation.registered", str(given.bundle), str(workdir)],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise (
-            DataError(lines[-1])
-            if done.returncode == _REFUSED
-            else UserCodeError(f"{given.params.model} by itself cannot be judged: {lines[-1]}")
-        )
+    try:
+        in_own_process("workers.evaluation.registered", given.bundle, workdir)
+    except Ended as ended:
+        if ended.refused:
+            raise DataError(ended.line) from None
+        raise UserCodeError(f"{given.params.model} by itself cannot be judged: {ended.line}") from None
     return Found(
         Evaluation.model_validate_json((workdir / _FOUND).read_bytes()),
         read_table(workdir / "predictions.parquet"),
@@ -233,7 +221,7 @@ def main(arguments: list[str]) -> int:
         found = judge_registered(Given(bundle, table, trained, known, frame, params), own_code=True)
     except CycleryError as error:
         sys.stderr.write(f"{error}\n")
-        return _REFUSED
+        return REFUSED
     (workdir / _FOUND).write_text(found.evaluation.model_dump_json())
     write_table(found.predictions, workdir / "predictions.parquet")
     (workdir / _DETAILS).write_text(found.details.model_dump_json())

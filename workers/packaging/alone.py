@@ -6,8 +6,6 @@ worker.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -17,13 +15,13 @@ import pandas as pd
 from orchestrator.contracts.documents import Measurements, Performance, Round
 from orchestrator.contracts.errors import CycleryError, UserCodeError
 from workers.packaging.bundle import Bundle
+from workers.packaging.own_process import REFUSED, Ended, in_own_process
 from workers.packaging.performance import performance
 from workers.packaging.rounds import ROUNDS, rounds
 from workers.runtime.tables import read_table, write_table
 
 SINGLES = 5  # rows that are also asked about one by one: a row's answer may not depend on its neighbours
 
-_REFUSED = 3  # exit status: the one line on stderr is meant for people
 _ASKED, _TOGETHER, _SINGLY = "asked.parquet", "together.parquet", "singly.parquet"
 _MEASURED = "performance.json"
 
@@ -66,18 +64,10 @@ def rounds_in_own_process(bundle: Path, raw: pd.DataFrame, workdir: Path, number
 
 def _in_own_process(what: str, bundle: Path, raw: pd.DataFrame, workdir: Path, *more: str) -> None:
     write_table(raw, workdir / _ASKED)
-    here = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [sys.executable, "-m", "workers.packaging.alone", what, str(bundle), str(workdir), *more],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines() or [f"it ended with status {done.returncode}"]
-        raise UserCodeError(f"the bundle by itself cannot predict: {lines[-1]}")
+    try:
+        in_own_process("workers.packaging.alone", what, bundle, workdir, *more)
+    except Ended as ended:
+        raise UserCodeError(f"the bundle by itself cannot predict: {ended.line}") from None
 
 
 def main(arguments: list[str]) -> int:
@@ -98,7 +88,7 @@ def main(arguments: list[str]) -> int:
         write_table(answers.singly, workdir / _SINGLY)
     except CycleryError as error:
         sys.stderr.write(f"{error}\n")
-        return _REFUSED
+        return REFUSED
     return 0
 
 
