@@ -16,6 +16,7 @@ from pathlib import Path
 import redis
 
 from orchestrator.local.redis_server import binary
+from orchestrator.settings import Settings
 
 PROCESSES = 2
 
@@ -30,6 +31,17 @@ class Server:
     def client(self) -> redis.Redis:
         """A connection."""
         return redis.Redis.from_url(self.url, decode_responses=True)
+
+
+def stack_of(server: Server, namespace: str, folder: Path) -> tuple[Settings, dict[str, str]]:
+    """A client's settings on this Redis, with all files in one folder; and the same as a process is told them."""
+    settings = Settings(redis_url=server.url, namespace=namespace, home=folder, store=str(folder / "store"))
+    return settings, {
+        "CYCLERY_REDIS_URL": server.url,
+        "CYCLERY_NAMESPACE": namespace,
+        "CYCLERY_HOME": str(folder),
+        "CYCLERY_STORE": str(folder / "store"),
+    }
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0, every: float = 0.005) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.conditions import PROCESSES, Server, running, until
+from benchmarks.conditions import PROCESSES, Server, running, stack_of, until
 from orchestrator.contracts.calls import Plan, Purity, StageCall
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.engine.history import History
@@ -91,13 +91,7 @@ class Cyclery:
 @contextmanager
 def cyclery(server: Server, folder: Path) -> Iterator[Cyclery]:
     """A pool and a client of Cyclery."""
-    settings = Settings(redis_url=server.url, namespace="bench", home=folder, store=str(folder / "store"))
-    environment = {
-        "CYCLERY_REDIS_URL": server.url,
-        "CYCLERY_NAMESPACE": "bench",
-        "CYCLERY_HOME": str(folder),
-        "CYCLERY_STORE": str(folder / "store"),
-    }
+    settings, environment = stack_of(server, "bench", folder)
     with running(["workers.runtime.pools", f"ops:{PROCESSES}"], environment, folder / "cyclery.log"):
         side = Cyclery(settings)
         side.warm()

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.conditions import Server, running, until
+from benchmarks.conditions import Server, running, stack_of, until
 from orchestrator.client import Client, Run, Workflow
 from orchestrator.contracts.documents import TrialResult, TrialsResult
 from orchestrator.contracts.records import RunRecord, StageRecord
@@ -165,13 +165,7 @@ def _ended(run: Run, *stages: str) -> Run:
 @contextmanager
 def train_pool(server: Server, folder: Path) -> Iterator[TrainPool]:
     """A stack without its train pool."""
-    settings = Settings(redis_url=server.url, namespace="train", home=folder, store=str(folder / "store"))
-    environment = {
-        "CYCLERY_REDIS_URL": server.url,
-        "CYCLERY_NAMESPACE": "train",
-        "CYCLERY_HOME": str(folder),
-        "CYCLERY_STORE": str(folder / "store"),
-    }
+    settings, environment = stack_of(server, "train", folder)
     command = ["workers.runtime.pools", "prep:1", "evaluate:1", "ops:1"]
     with (
         running(["orchestrator.service"], environment, folder / "service.log"),
