@@ -15,10 +15,9 @@ import redis as redis_py
 from orchestrator.client.planning import calls_of
 from orchestrator.client.session import Session
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
-from orchestrator.contracts.errors import LedgerBehind, NotPermitted, RecordDamaged, Unreachable
-from orchestrator.contracts.records import Decision, ModelVersion
+from orchestrator.contracts.errors import LedgerBehind, NotPermitted, Unreachable
+from orchestrator.contracts.records import Decision
 from orchestrator.engine import restore_steps
-from orchestrator.engine.garbage import Collector
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.restore import LOST, Restore, Restored
 from orchestrator.engine.submission import Submission
@@ -26,132 +25,24 @@ from orchestrator.service import Service
 from orchestrator.settings import Settings
 from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
-from orchestrator.store.continuity import require_bound, standing
-from orchestrator.store.looks import Looks
-from orchestrator.store.models import Registry
-from tests.integration.ledger_case import Hand, call, plan, ref
-from tests.integration.test_looks import judgement
-from tests.servers import S3Server
+from orchestrator.store.continuity import standing
+from tests.integration.ledger_case import call, plan, ref
+from tests.integration.restore_case import (
+    Past,
+    draft,
+    ended_run,
+    hand,
+    held_run,
+    lose,
+    past,
+    registry,
+    restored,
+    service,
+    store,
+)
 from tests.waiting import wait_until
 
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> ArtifactStore:
-    """Both kinds of store; the remote one is started when it is asked for."""
-    if request.param == "folder":
-        return ArtifactStore(str(tmp_path / "store"), tmp_path / "cache", 2**30)
-    server: S3Server = request.getfixturevalue("s3_server")
-    config = {"endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "t", "secret_access_key": "t"}
-    return ArtifactStore(f"{server.url}/{namespace}", tmp_path / "cache", 2**30, config)
-
-
-@pytest.fixture
-def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
-    return Hand(Ledger(redis, settings))
-
-
-@pytest.fixture
-def service(hand: Hand, store: ArtifactStore) -> Service:
-    return Service(hand.ledger, store)
-
-
-@pytest.fixture
-def registry(hand: Hand) -> Registry:
-    return Registry(hand.ledger.redis, hand.ledger.settings)
-
-
-def draft(store: ArtifactStore, run: str, model: str = "churn", stage: str = "candidate") -> ModelVersion:
-    bundle = store.put_bytes(f"bundle of {run}".encode(), Kind.FILE)
-    given = dict.fromkeys(("bundle", "rows", "signature", "evaluation", "ranking"), bundle)
-    return ModelVersion.model_validate(
-        {"model": model, "version": 0, "stage": stage, "run": run, "created": 1.5, "digest": bundle.digest,
-         "candidate": "ridge", "params": {"layers": [], "alpha": 1e-4}, "metrics": {"auc": {"value": 0.8}}, **given}
-    )  # fmt: skip
-
-
-def ended_run(hand: Hand, key: str | None = "k1", name: str = "a") -> str:
-    accepted = hand.submit(call(name, key=key), call("b", name), new=True, spec={"run": {"x": 1}, "float": 0.1})
-    hand.work(accepted.bells)
-    return accepted.run
-
-
-def failed_run(hand: Hand) -> str:
-    accepted = hand.submit(call("bad", attempts=1), call("after", "bad"), new=True)
-    Hand(hand.ledger, acts={"bad": hand.failing()}).work(accepted.bells)
-    return accepted.run
-
-
-def held_run(hand: Hand, key: str = "before") -> str:
-    hold = call("hold", after=("a",), hold={})
-    accepted = hand.submit(call("a", key=key), hold, call("c", after=("hold",)), new=True)
-    hand.work(accepted.bells)
-    return accepted.run
-
-
-def lose(client: redis_py.Redis, settings: Settings) -> None:
-    """A new, empty Redis in the place of the old."""
-    names = list(client.scan_iter(f"{{{settings.namespace}}}:*", count=1000))
-    client.delete(*names)
-
-
-class Past:
-    """A namespace in which something happened, and how all of it looks."""
-
-    def __init__(self, hand: Hand, registry: Registry, service: Service, store: ArtifactStore) -> None:
-        self.hand, self.registry, self.store = hand, registry, store
-        self.ended = [ended_run(hand), failed_run(hand)]
-        approved = held_run(hand)
-        settled = hand.ledger.decide(approved, "hold", Decision(verdict="approved", by="ann", note="fine", at=5.0))
-        hand.work(settled.bells)
-        self.ended.append(approved)
-        for number, run in enumerate(self.ended):
-            registry.register(draft(store, run), f"key{number}")
-        registry.register(draft(store, "wine-1", "wine", "refused"), "w")
-        registry.promote("churn@1", by="ann")
-        registry.promote("churn@2", by="ann", note="better")
-        registry.promote("churn@3", to="staging", by="bob")
-        registry.rollback("churn", by="bob")
-        self.looks = Looks(hand.ledger.redis, hand.ledger.settings)
-        for key in ("first", "second"):
-            self.looks.add("Churn", key, lambda known: judgement(f"churn-{len(known)}"))
-        service.keep_records()
-
-    def look(self) -> dict[str, Any]:
-        history, client, keys = self.hand.history, self.hand.ledger.redis, self.hand.ledger.keys
-        records = [history.snapshot(run) for run in history.run_ids()]
-        return {
-            "runs": [one.model_copy(update={"position": ""}) for one in records if one],
-            "summaries": history.runs(),
-            "calls": {run: client.hgetall(keys.run(run, "calls")) for run in history.run_ids()},
-            "latest": history.latest("case"),
-            "expiring": sorted(client.zrange(keys("expiring"), 0, -1)),
-            "models": self.registry.list(),
-            "looks": client.hgetall(keys("looks", "Churn")),
-            "before": [self.registry.history(model) for model in ("churn", "wine")],
-            "live": client.hgetall(keys("model", "churn")),
-            "keys": {model: _steady(client.hgetall(keys("model", model, "keys"))) for model in ("churn", "wine")},
-            "drained": client.get(keys("audit:drained")),
-            "audit": list(audit.entries(self.store)),
-            "cache": {name: client.get(name) for name in client.scan_iter(f"{_literal(keys('cache'))}:*")},
-        }
-
-
-def _steady(keys: dict[str, str]) -> dict[str, str]:
-    """Without the nonces of roll-backs, which guard a call that is under way."""
-    return {key: version for key, version in keys.items() if not key.startswith("rollback/")}
-
-
-def _literal(name: str) -> str:
-    return name.replace("{", "\\{").replace("}", "\\}")
-
-
-@pytest.fixture
-def past(hand: Hand, registry: Registry, service: Service, store: ArtifactStore) -> Past:
-    return Past(hand, registry, service, store)
-
-
-def restored(past: Past, **options: Any) -> Restored:
-    return Restore(past.hand.ledger, past.store, **options).run()
+__all__ = ["hand", "past", "registry", "service", "store"]  # fixtures
 
 
 def test_what_was_kept_comes_back_as_it_was(past: Past, settings: Settings) -> None:
@@ -309,108 +200,6 @@ def _timeless(look: dict[str, Any], lost: str) -> dict[str, Any]:
     return look | {"runs": [strip(one) for one in look["runs"]], "summaries": [
         one.model_copy(update={"finished": None}) if one.run == lost else one for one in look["summaries"]
     ]}  # fmt: skip
-
-
-@pytest.mark.parametrize("alone", ["runs", "models"])
-def test_a_namespace_with_a_past_is_left_alone(past: Past, alone: str) -> None:
-    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
-    client.delete(keys({"runs": "models", "models": "runs"}[alone]))
-    before = past.look()
-    with pytest.raises(NotPermitted, match="has runs or models already"):
-        restored(past)
-    assert past.look() == before
-    assert not client.exists(keys("restoring"))
-
-
-def test_a_dry_run_finds_the_same_and_writes_nothing(past: Past, service: Service, settings: Settings) -> None:
-    held_run(past.hand)
-    service.keep_records()
-    client = past.hand.ledger.redis
-    lose(client, settings)
-    found = restored(past, dry_run=True)
-    assert not list(client.scan_iter(f"{_literal('{' + settings.namespace + '}')}:*"))
-    real = restored(past)
-    assert vars(found) == vars(real)
-
-
-def test_whoever_was_silent_for_too_long_writes_nothing_more(past: Past, settings: Settings) -> None:
-    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
-    lose(client, settings)
-    first = Restore(past.hand.ledger, past.store)
-    first.steps.begin()
-    client.hset(keys("restoring"), "until", 0)
-    restored(past)
-    before = past.look()
-    first.steps.put(("SET", keys("audit:drained"), "7"))
-    with pytest.raises(NotPermitted, match="taken over"):
-        first.steps.flush()
-    assert past.look() == before
-
-
-def test_an_emptied_redis_beside_a_running_service_deletes_nothing(
-    past: Past, service: Service, settings: Settings
-) -> None:
-    kept = {one.digest for one in past.store.digests()}
-    assert kept
-    lose(past.hand.ledger.redis, settings)
-    eager = Collector(past.hand.ledger, past.store, young_s=-60, grace_s=-60)
-    for _ in range(3):
-        service.keep_records()
-        service.repair()
-        with pytest.raises(LedgerBehind, match="cyclery restore"):
-            eager.collect()
-    with pytest.raises(LedgerBehind, match="cyclery restore"):
-        require_bound(past.hand.ledger.redis, past.hand.ledger.keys, past.store)
-    past.hand.submit(call("went on all the same"), new=True)  # whoever does not ask: it is noted when the log goes on
-    service.keep_records()
-    for _ in range(2):
-        with pytest.raises(LedgerBehind, match="has lost the decisions 1 to"):
-            eager.collect()
-    assert {one.digest for one in past.store.digests()} == kept
-    lose(past.hand.ledger.redis, settings)
-    restored(past)
-    eager.collect()
-    eager.collect()
-    assert {one.digest for one in past.store.digests()} == kept
-
-
-def test_an_older_copy_of_redis_deletes_nothing(
-    past: Past, service: Service, settings: Settings, redis_url: str
-) -> None:
-    client, keys = past.hand.ledger.redis, past.hand.ledger.keys
-    with redis_py.Redis.from_url(redis_url) as raw:
-        older = {name: raw.dump(name) for name in client.scan_iter(f"{_literal(keys.prefix)}*", count=1000)}
-    run = ended_run(past.hand, "later")
-    past.registry.register(draft(past.store, run), "later")
-    service.keep_records()
-    lose(client, settings)
-    with redis_py.Redis.from_url(redis_url) as raw:
-        for name, value in older.items():
-            raw.restore(name, 0, value)
-    assert client.exists(keys("audit:drained"))
-    with pytest.raises(LedgerBehind, match=r"of the \d+ decisions"):
-        Collector(past.hand.ledger, past.store, young_s=-60, grace_s=-60).collect()
-
-
-@pytest.mark.parametrize("harm", ["missing", "damaged"])
-def test_a_gap_in_the_audit_log_is_refused_unless_accepted(
-    past: Past, settings: Settings, harm: str, tmp_path: Path
-) -> None:
-    lose(past.hand.ledger.redis, settings)
-    number = next(
-        one["number"] for one in audit.entries(past.store) if one["event"] == "promoted" and one["version"] == 2
-    )
-    name = f"audit/{number:012d}.json"
-    past.store._objects.delete(name)
-    if harm == "damaged":
-        past.store._objects.replace(name, b'{"event": "promo')
-    with pytest.raises(RecordDamaged, match="--accept-gaps") as raised:
-        restored(past)
-    assert str(number) in str(raised.value)
-    past.hand.ledger.redis.hset(past.hand.ledger.keys("restoring"), "until", 0)
-    found = Restore(past.hand.ledger, past.store).run(accept_gaps=True)
-    assert (found.missing, found.damaged) == ([number], [name] if harm == "damaged" else [])
-    assert [one.stage for one in past.registry.list("churn")] == ["production", "archived", "staging"]
 
 
 def test_a_damaged_manifest_costs_its_own_run_only(past: Past, settings: Settings) -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from orchestrator.contracts.calls import Kind, Policy
-from tests.integration.test_runtime_perform import Bench, bench, nursery
+from tests.integration.runtime_case import Bench, bench, nursery
 from tests.waiting import wait_until
 
 __all__ = ["bench", "nursery"]  # fixtures

@@ -22,6 +22,17 @@ from workers.training.search import search
 Score = Callable[[TrialParams], float | None]  # None: the trial fails
 RIDGE: dict[str, Any] = {"ridge_classifier": {"range": {"alpha": {"low": 0.0, "high": 1.0}}, "fixed": {"max_iter": 90}}}
 
+SVC: dict[str, Any] = {
+    "svc": {
+        "grid": {"kernel": ("linear", "rbf"), "class_weight": (None, "balanced")},
+        "range": {
+            "C": {"low": 0.001, "high": 1000.0, "log": True},
+            "gamma": {"low": 1e-5, "high": 10.0, "log": True, "when": {"kernel": "rbf"}},
+        },
+        "fixed": {"max_iter": 1000},
+    }
+}
+
 
 def steps(candidates: Sequence[dict[str, Any]] = (RIDGE,), **wanted: Any) -> list[StageCall]:
     """The steps of a search as the plan has them."""

@@ -12,21 +12,11 @@ from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.training import SelectParams, TrialParams
 from tests.unit.report_case import BEGAN, Kept
-from tests.unit.search_case import run, steps
+from tests.unit.search_case import SVC, run, steps
 from workers.training.effects import parameter_effects
 from workers.training.select import rank
 
 OBJECTIVE = Objective(predict="churn", task="classification", metric="roc_auc", positive="yes")
-SVC: dict[str, Any] = {
-    "svc": {
-        "grid": {"kernel": ("linear", "rbf"), "class_weight": (None, "balanced")},
-        "range": {
-            "C": {"low": 0.001, "high": 1000.0, "log": True},
-            "gamma": {"low": 1e-5, "high": 10.0, "log": True, "when": {"kernel": "rbf"}},
-        },
-        "fixed": {"max_iter": 1000},
-    }
-}
 FOREST: dict[str, Any] = {
     "random_forest": {
         "range": {"max_depth": {"low": 2, "high": 20, "int": True}, "max_features": {"low": 0.1, "high": 1.0}}
