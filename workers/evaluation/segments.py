@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -61,23 +61,10 @@ def segments_evidence(
     order = sorted(scores, key=lambda name: scores[name], reverse=metric_of(metric).greater_is_better)
     shown = min(LISTED, max(1, len(order) // 2))
     best, weakest = order[:shown], order[shown:][::-1][:shown]
-    evidence = slice_evidence(
-        judged.sample,
-        {f"{column}={name}": masks[name] for name in (*best, *weakest)},
-        names=(metric,),
-        confidence=params.confidence,
-        among=len(order),
-        resamples=params.resamples,
-        seed=params.seed,
-    )
-    found = difference(
-        metric,
-        judged.sample.take(own),
-        single.take(own),
-        confidence=params.confidence,
-        resamples=params.resamples,
-        seed=params.seed,
-    )
+    options: dict[str, Any] = {"confidence": params.confidence, "resamples": params.resamples, "seed": params.seed}
+    listed = {f"{column}={name}": masks[name] for name in (*best, *weakest)}
+    evidence = slice_evidence(judged.sample, listed, names=(metric,), among=len(order), **options)
+    found = difference(metric, judged.sample.take(own), single.take(own), **options)
     return SegmentsEvidence(
         column=column,
         metric=metric,

@@ -58,28 +58,28 @@ def assess(
     if metric.name == "accuracy":
         reachable = reachable_error(folds, len(preparation.classes), params.confidence)
     context.measure("fit_seconds", fit_seconds(folds[-1], learned_from, params, scorer))
-    told = reasons(metric, enough, baselines, curves, reachable, params.confidence)
-    verdict = None
-    if params.target is not None:
-        verdict, reason = judge(params.target, metric, enough, curves, reachable)
-        told = (reason, *told)
-    return FeasibilityOutputs(
-        Feasibility(
-            metric=metric.name,
-            greater_is_better=metric.greater_is_better,
-            target=params.target,
-            verdict=verdict,
-            reasons=told,
-            rows=len(target),
-            features=int(folds[0].train.shape[1]),
-            enough=enough,
-            baselines=baselines,
-            curves=curves,
-            reachable=reachable,
-            confidence=params.confidence,
-            notes=_notes(folds, learned_from, baselines, params),
-        )
+    found = Feasibility(
+        metric=metric.name,
+        greater_is_better=metric.greater_is_better,
+        target=params.target,
+        verdict=None,
+        reasons=reasons(metric, enough, baselines, curves, reachable, params.confidence),
+        rows=len(target),
+        features=int(folds[0].train.shape[1]),
+        enough=enough,
+        baselines=baselines,
+        curves=curves,
+        reachable=reachable,
+        confidence=params.confidence,
+        notes=_notes(folds, learned_from, baselines, params),
     )
+    return FeasibilityOutputs(found if params.target is None else _judged(found, params.target))
+
+
+def _judged(found: Feasibility, target: float) -> Feasibility:
+    """With the verdict on a target, its reason first."""
+    verdict, reason = judge(target, METRICS[found.metric], found.enough, found.curves, found.reachable)
+    return found.model_copy(update={"verdict": verdict, "reasons": (reason, *found.reasons)})
 
 
 def _measured(
