@@ -252,6 +252,7 @@ class ImportanceTable:
     rows: list[ImportanceRow]
     zero: float
     others: int
+    told: str  # what the ends are
 
 
 def importance_table(found: tuple[Importance, ...], known: tuple[ImportanceEnds, ...]) -> ImportanceTable | None:
@@ -273,7 +274,10 @@ def importance_table(found: tuple[Importance, ...], known: tuple[ImportanceEnds,
         )
         for one in shown
     ]
-    return ImportanceTable(rows, strip(0.0, None, None, within).at, len(found) - len(shown))
+    ends_are = "The interval is of the shuffling (95 %, over its repeats), not of the rows."
+    if not known:  # of runs of 0.1.0
+        ends_are = "The interval is one standard deviation of the shuffling's repeats to each side."
+    return ImportanceTable(rows, strip(0.0, None, None, within).at, len(found) - len(shown), ends_are)
 
 
 def fold_words(split: SplitSummary) -> str:

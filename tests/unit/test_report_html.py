@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.documents import Importance, ImportanceEnds, Interval
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import run_document
@@ -16,6 +16,7 @@ from orchestrator.report.evidence import Evidence
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import headline
 from orchestrator.report.html import render, write_report
+from orchestrator.report.sections import importance_table
 from orchestrator.report.wording import fixed, plural
 from tests.unit import report_case
 from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
@@ -333,6 +334,16 @@ def test_the_rows_ranked_highest_stand_in_a_table_and_on_the_gains() -> None:
     assert "2.600 (1.400 to 4.200)" in page
     assert "lift 2.600 in the top 10 %" in page
     assert "Cumulative gains" in page
+
+
+def test_what_the_ends_of_importance_are_is_said_of_runs_of_the_first_release_too() -> None:
+    found = (Importance(feature="age", mean=0.1, std=0.01),)
+    old, new = (importance_table(found, ends) for ends in ((), (ImportanceEnds(feature="age", low=0.08, high=0.12),)))
+    assert old is not None
+    assert new is not None
+    assert (old.rows[0].ends, new.rows[0].ends) == ("0.090 to 0.110", "0.080 to 0.120")
+    assert "one standard deviation" in old.told
+    assert "95 %" in new.told
 
 
 def test_nothing_is_less_than_nothing_by_rounding() -> None:
