@@ -96,7 +96,7 @@ def test_the_trials_of_one_segment_are_found_by_its_value():
 
 def test_with_one_segment_nothing_is_drawn_and_words_agree():
     kept = Kept()
-    found = judged().model_copy(update={"judged": 1, "histogram": None, "best": judged().best[:1], "weakest": ()})
+    found = judged().model_copy(update={"judged": 1, "best": judged().best[:1], "weakest": ()})
     assert isinstance(found, SegmentsEvidence)
     few = summary().model_copy(update={"segments": 2, "own": 1, "champions": {"svc": 1}})
     section = segments_section(Evidence(routed(kept, few, found), kept.read))
