@@ -121,8 +121,6 @@ def batched(rows: Mapping[str, int], fits: int) -> tuple[tuple[str, ...], ...]:
     ask for, at least 16 and at most 512, and never more than segments. Neither the number of workers nor their speed
     has a part in it, so equal data makes equal stages.
     """
-    if not rows:
-        return ()
     work = {name: fits * (count + OVERHEAD) for name, count in rows.items()}
     total = sum(work.values())
     stages = min(max(math.ceil(total / WORK), LEAST), MOST, len(work))
