@@ -79,3 +79,6 @@ def test_a_record_without_its_evaluation_says_so() -> None:
     asked = source_like_that_of(version, without, "june.csv")
     with pytest.raises(InvalidInput, match=r"which made churn@3, has no record of evaluate\.model"):
         fresh_plan(version, without, asked, ref("june"), ENVIRONMENTS, lambda _: True)
+    bare = record.model_copy(update={"stages": tuple(one.model_copy(update={"params": {}}) for one in record.stages)})
+    with pytest.raises(InvalidInput, match=r"has no record of data\.ingest"):
+        source_like_that_of(version, bare, "june.csv")
