@@ -103,6 +103,8 @@ def test_new_and_empty_values_are_counted() -> None:
     train, test = pd.Series(["a"] * 50), pd.Series(["b"] * 50)
     assert stability(train, test) > 1
     assert difference(train, test) < 1e-6
+    numbers = pd.Series(np.arange(1000.0))
+    assert stability(numbers, numbers.where(numbers >= 100)) > 0.1  # no longer small, but missing
     empty = pd.Series([np.nan] * 50)
     assert stability(empty, empty) == 0
     assert difference(empty, empty) == 1
