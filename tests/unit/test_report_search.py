@@ -7,7 +7,7 @@ import re
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.html import render
 from orchestrator.report.parallel import AXES, BOTTOM, LINES, TOP, parallel
-from orchestrator.report.search import search_section
+from orchestrator.report.search import history_chart, search_section
 from tests.unit.report_case import Kept
 from tests.unit.report_case import record as plain_record
 from tests.unit.search_report_case import FOREST, SVC, record, searched
@@ -86,6 +86,9 @@ def test_one_broken_trial_does_not_flatten_the_others():
     last = [heights(one.path)[-1] for one in parallel("svc", trials, ["C"]).strands]
     assert last[0] == BOTTOM
     assert len(set(last)) > 30
+    history = [round(y) for _, y, _ in history_chart(trials).points]
+    assert history[-1] == max(history)
+    assert len(set(history)) > 30
 
 
 def test_values_of_any_kind_and_a_single_value_have_a_place():
