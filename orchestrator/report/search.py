@@ -58,11 +58,11 @@ class CountPlot(Plot):
 
 
 def search_section(evidence: Evidence) -> SearchSection | None:
-    """None where fewer than three trials have scores, or no candidate's trials differ in a parameter."""
+    """None where no candidate has three trials with scores that differ in a parameter."""
     results, ranking = evidence.results, evidence.ranking
     effects = {one.candidate: one for one in evidence.effects}
     drawn = _coordinates(results, effects)
-    if len(results) < LEAST or not drawn:
+    if not drawn:
         return None
     summary = ranking.search if ranking else None
     told = None

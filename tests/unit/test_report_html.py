@@ -303,7 +303,12 @@ def test_a_ranking_of_very_many_trials_is_cut_and_says_so() -> None:
 def test_what_the_bundle_takes_to_run_is_told_in_units_that_people_use() -> None:
     kept = Kept()
     page = check(render(record(kept), kept.read)).text
-    for words in ("52.1 kB", "1.2 MB once loaded, and 340.0 kB more while predicting", "4.2 ms, 95 % within 6.1 ms"):
+    for words in (
+        "What it takes to run",
+        "52.1 kB",
+        "1.2 MB once loaded, and 340.0 kB more while predicting",
+        "4.2 ms, 95 % within 6.1 ms",
+    ):
         assert words in page, words
     before = record(kept, upto="gates", status=RunStatus.RUNNING)
     assert "What it takes to run" not in render(before, kept.read)

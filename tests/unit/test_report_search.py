@@ -99,6 +99,8 @@ def test_values_of_any_kind_and_a_single_value_have_a_place():
     drawn = parallel("mlp", trials, ["layers", "mixed", "odd"])
     assert {label for _, label in drawn.axes[2].labels} == {"[50]", "[50, 50]", "null"}
     assert {label for _, label in drawn.axes[1].labels} == {"1", "auto", "true"}
+    some = [result(place, {"gamma": 0.1} if place > 1 else {}, place / 10) for place in range(1, 4)]
+    assert [label for _, label in parallel("svc", some, ["gamma"]).axes[0].labels] == ["0.1"]
     same = [result(place, {"C": place}, 0.5) for place in range(1, 4)]
     assert len({heights(one.path)[-1] for one in parallel("svc", same, ["C"]).strands}) == 1
 
