@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn import metrics
 from sklearn.exceptions import UndefinedMetricWarning
+from sklearn.multioutput import MultiOutputClassifier
 
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.metrics import METRICS
@@ -26,7 +27,7 @@ class _Judged:
     """Truth and answer of some rows, as one metric needs them."""
 
     truth: NDArray[Any]
-    predicted: NDArray[Any]  # labels, values, or probabilities: 1-d of the positive class, 2-d by class order
+    predicted: NDArray[Any]  # labels, values, or probabilities: 1-d of the positive class, 2-d by class or label order
     classes: tuple[Scalar, ...]
     positive: Scalar
     weight: NDArray[Any] | None
@@ -84,6 +85,20 @@ def _one_against_rest(rows: _Judged) -> Any:
     )
 
 
+def _label_ranking(function: Callable[..., Any], average: str) -> Callable[[_Judged], Any]:
+    """Of truth and probabilities as rows × labels; a mean over labels needs rows with each of them, an area others."""
+
+    def scored(rows: _Judged) -> Any:
+        present = rows.truth.mean(axis=0)
+        if not present.any() or (average == "macro" and not present.all()):
+            return float("nan")
+        if function is metrics.roc_auc_score and (present == 1).any():
+            return float("nan")
+        return function(rows.truth, rows.predicted, average=average, sample_weight=rows.weight)
+
+    return scored
+
+
 def _r2(rows: _Judged) -> Any:
     return float("nan") if len(rows.truth) < 2 else _labels(metrics.r2_score)(rows)
 
@@ -134,6 +149,14 @@ _SCORES: dict[str, Callable[[_Judged], Any]] = {
     "f1_weighted": _labels(metrics.f1_score, average="weighted", zero_division=0.0),
     "precision_macro": _labels(metrics.precision_score, **_macro),
     "recall_macro": _labels(metrics.recall_score, **_macro),
+    "f1_micro": _labels(metrics.f1_score, average="micro", zero_division=0.0),
+    "f1_samples": _labels(metrics.f1_score, average="samples", zero_division=0.0),
+    "jaccard": _labels(metrics.jaccard_score, average="samples", zero_division=0.0),
+    "subset_accuracy": _labels(metrics.accuracy_score),
+    "hamming_loss": _labels(metrics.hamming_loss),
+    "average_precision_micro": _label_ranking(metrics.average_precision_score, "micro"),
+    "average_precision_macro": _label_ranking(metrics.average_precision_score, "macro"),
+    "roc_auc_macro": _label_ranking(metrics.roc_auc_score, "macro"),
     "rmse": _labels(metrics.root_mean_squared_error),
     "mae": _labels(metrics.mean_absolute_error),
     "median_absolute_error": _labels(metrics.median_absolute_error),
@@ -158,7 +181,8 @@ def score(
     """The metric's value in the sign of its name; NaN where these rows leave it undefined.
 
     `predicted` is what METRICS[metric].needs: labels, values, or probabilities: of the positive class (1-d) for a
-    binary target, by the order of `classes` (2-d) for log_loss and roc_auc_ovr. A precision without any predicted
+    binary target, by the order of `classes` (2-d) for log_loss and roc_auc_ovr. Of several labels `truth` and
+    `predicted` are rows × labels, of 0 and 1 or of each label's own probability. A precision without any predicted
     positive counts as 0, as in scikit-learn. `quantile` is that of the objective, which pinball and d2_pinball need.
     """
     rows = _Judged(
@@ -190,6 +214,8 @@ def respond(
     if metric in _RANKINGS and len(model.classes_) == 2 and hasattr(model, "decision_function"):
         decision = np.asarray(model.decision_function(features))
         return decision if model.classes_[1] == positive else -decision
+    if METRICS[metric].tasks == {"multilabel"}:
+        return label_probabilities(model, features, len(classes), why=metric)
     columns = probabilities(model, features, classes, why=metric)
     return (
         columns if METRICS[metric].tasks == {"multiclass"} or len(classes) > 2 else columns[:, _at(classes, positive)]
@@ -198,11 +224,7 @@ def respond(
 
 def probabilities(model: Any, features: Any, classes: Sequence[Scalar], *, why: str) -> NDArray[np.float64]:
     """Rows × classes, by the order of `classes`; a class that the model never saw has probability 0."""
-    if not hasattr(model, "predict_proba"):
-        raise InvalidInput(
-            f"{why} needs probabilities, which {_name(model)} does not give with these parameters: "
-            "choose another metric or another estimator"
-        )
+    _require_probabilities(model, why)
     given = np.asarray(model.predict_proba(features), dtype=float)
     columns = np.zeros((len(given), len(classes)))
     for position, name in enumerate(np.asarray(model.classes_).tolist()):
@@ -210,9 +232,45 @@ def probabilities(model: Any, features: Any, classes: Sequence[Scalar], *, why: 
     return columns
 
 
+def label_probabilities(model: Any, features: Any, labels: int, *, why: str) -> NDArray[np.float64]:
+    """Rows × labels: how likely it is that a row has the label, each label for itself.
+
+    scikit-learn gives either that, or for each label a table by its own classes.
+    """
+    _require_probabilities(model, why)
+    given = model.predict_proba(features)
+    if not isinstance(given, list):
+        return np.asarray(given, dtype=float)
+    known = [np.asarray(classes).tolist() for classes in model.classes_]
+    columns = np.zeros((len(given[0]), labels))
+    for position, (table, values) in enumerate(zip(given, known, strict=True)):
+        if 1 in values:
+            columns[:, position] = table[:, values.index(1)]
+    return columns
+
+
+def label_answers(model: Any, features: Any, labels: Sequence[Scalar]) -> dict[str, NDArray[Any]]:
+    """`prediction_<label>` of 0 and 1, and `probability_<label>` where the model gives them, by the labels' order."""
+    columns = np.asarray(model.predict(features)).astype(np.int64).T
+    found: dict[str, NDArray[Any]] = {f"prediction_{name}": one for name, one in zip(labels, columns, strict=True)}
+    if hasattr(model, "predict_proba"):
+        chances = label_probabilities(model, features, len(labels), why="prediction").T
+        found |= {f"probability_{name}": one for name, one in zip(labels, chances, strict=True)}
+    return found
+
+
+def _require_probabilities(model: Any, why: str) -> None:
+    if not hasattr(model, "predict_proba"):
+        raise InvalidInput(
+            f"{why} needs probabilities, which {_name(model)} does not give with these parameters: "
+            "choose another metric or another estimator"
+        )
+
+
 def _at(classes: Sequence[Scalar], name: Scalar) -> int:
     return list(classes).index(name)
 
 
 def _name(model: Any) -> str:
-    return type(getattr(model, "steps", [("", model)])[-1][1]).__name__
+    last = getattr(model, "steps", [("", model)])[-1][1]
+    return type(last.estimator if isinstance(last, MultiOutputClassifier) else last).__name__

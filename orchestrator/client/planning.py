@@ -63,6 +63,8 @@ def plan_for(session: Session, workflow: Workflow, *, upload: bool) -> Plan:
 
 def feasibility_plan_for(session: Session, workflow: Workflow) -> Plan:
     """The part of the plan that ends with the verdict on the target; the store has what its stages will read."""
+    if workflow.spec.objective.task == "multilabel":
+        raise InvalidInput("what is in reach is not judged for several labels (objective.task is multilabel)")
     with workflow.placing():
         return feasibility_plan(workflow.spec, _fingerprints(workflow, session.sources, session, upload=True))
 

@@ -100,8 +100,9 @@ class Preparation(Value):
     derive: dict[str, str] = Field(default_factory=dict)
     dates: dict[str, tuple[str, ...]] = Field(default_factory=dict)  # date column → parts made of it
     booleans: tuple[str, ...] = ()
-    target_kind: Literal["binary", "multiclass", "regression"]
-    classes: tuple[Scalar, ...] = ()  # in the order of the model's probabilities
+    target_kind: Literal["binary", "multiclass", "regression", "multilabel"]
+    # in the order of the model's probabilities; of a multilabel target the labels, as the objective lists them
+    classes: tuple[Scalar, ...] = ()
     positive: Scalar = None
     # among `features` as text, but none: its values divide the rows among models
     segment: str | None = Field(None, exclude_if=unsaid)
@@ -392,6 +393,15 @@ class SegmentsEvidence(Value):
     gain: Gain | None = None
 
 
+class LabelEvidence(Value):
+    """One label of a multilabel target on the test rows."""
+
+    label: str
+    rows: int  # that have it
+    prevalence: float  # share of rows that have it, by weight
+    metrics: dict[str, Interval]  # precision, recall, f1, and roc_auc where the model gives probabilities
+
+
 class TopEvidence(Value):
     """The rows that a binary model ranks highest."""
 
@@ -406,7 +416,7 @@ class TopEvidence(Value):
 class Evaluation(Value):
     """The champion on the test rows."""
 
-    kind: Literal["binary", "multiclass", "regression"]
+    kind: Literal["binary", "multiclass", "regression", "multilabel"]
     rows: int
     metrics: dict[str, Interval]
     dummy: dict[str, float | None]  # the same metrics of the dummy (majority class, mean, quantile)
@@ -424,6 +434,7 @@ class Evaluation(Value):
     weakest: tuple[SliceEvidence, ...] = Field((), exclude_if=unsaid)
     searched: int = Field(0, exclude_if=unsaid)  # how many slices they were found among
     segments: SegmentsEvidence | None = Field(None, exclude_if=unsaid)  # of a routed model
+    labels: tuple[LabelEvidence, ...] = Field((), exclude_if=unsaid)  # of a multilabel target, in the order of classes
     # of a registered version on rows from elsewhere: NAME@VERSION, and the metrics on the test rows of its training
     model: str | None = Field(None, exclude_if=unsaid)
     before: dict[str, Interval] = Field(default_factory=dict, exclude_if=unsaid)
@@ -507,8 +518,8 @@ class Signature(Value):
     """What the bundle takes and gives."""
 
     inputs: tuple[SignatureColumn, ...]
-    output: Literal["class", "value"]
-    classes: tuple[Scalar, ...] = ()
+    output: Literal["class", "value", "labels"]
+    classes: tuple[Scalar, ...] = ()  # or the labels
     servable: bool = True
     not_servable_because: str | None = None
 

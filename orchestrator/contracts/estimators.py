@@ -140,8 +140,14 @@ def told(name: str, value: Any) -> Any:
     return " + ".join(inner(part) for part in parts)
 
 
+def family(task: Task) -> Task:
+    """Whose estimators serve a task: a multilabel target is told by classifiers, of all labels or one for each."""
+    return "classification" if task == "multilabel" else task
+
+
 def find(name: str, task: Task) -> Estimator | None:
     """The estimator of this name for this task."""
+    task = family(task)
     if FOREIGN.get(name) == task:
         return Estimator(name, name, {}, unknown=True)
     entries, aliases = _tasks()[task]["estimators"], _spellings(task)
@@ -153,13 +159,14 @@ def find(name: str, task: Task) -> Estimator | None:
 
 def why_not(name: str, task: Task) -> str | None:
     """Why scikit-learn's estimator of this name cannot be a candidate."""
+    task = family(task)
     entry = _tasks()[task]["refused"].get(_spellings(task).get(name, name))
     return None if entry is None else str(entry["reason"])
 
 
 def names(task: Task) -> tuple[str, ...]:
     """All short names for a task."""
-    return tuple(_tasks()[task]["estimators"])
+    return tuple(_tasks()[family(task)]["estimators"])
 
 
 @cache

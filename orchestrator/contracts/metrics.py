@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-MetricTask = Literal["binary", "multiclass", "regression", "quantile"]
+MetricTask = Literal["binary", "multiclass", "multilabel", "regression", "quantile"]
 Needs = Literal["labels", "probabilities", "values"]
 
 
@@ -21,7 +21,13 @@ class Metric:
 
 
 def _metric(name: str, tasks: str, better: str, needs: Needs, title: str) -> Metric:
-    names: dict[str, MetricTask] = {"b": "binary", "m": "multiclass", "r": "regression", "q": "quantile"}
+    names: dict[str, MetricTask] = {
+        "b": "binary",
+        "m": "multiclass",
+        "l": "multilabel",
+        "r": "regression",
+        "q": "quantile",
+    }
     return Metric(name, frozenset(names[letter] for letter in tasks), better == "up", needs, title)
 
 
@@ -44,10 +50,18 @@ METRICS: dict[str, Metric] = {
         _metric("brier", "b", "down", "probabilities", "Brier score"),
         _metric("ece", "bm", "down", "probabilities", "expected calibration error"),
         _metric("roc_auc_ovr", "m", "up", "probabilities", "area under the ROC curve, one against rest, macro"),
-        _metric("f1_macro", "m", "up", "labels", "F1, macro average"),
+        _metric("f1_macro", "ml", "up", "labels", "F1, macro average"),
         _metric("f1_weighted", "m", "up", "labels", "F1, weighted by class size"),
         _metric("precision_macro", "m", "up", "labels", "precision, macro average"),
         _metric("recall_macro", "m", "up", "labels", "recall, macro average"),
+        _metric("f1_micro", "l", "up", "labels", "F1 of all labels together"),
+        _metric("f1_samples", "l", "up", "labels", "F1 of a row's labels, mean over rows"),
+        _metric("jaccard", "l", "up", "labels", "Jaccard index of a row's labels, mean over rows"),
+        _metric("subset_accuracy", "l", "up", "labels", "share of rows with every label right"),
+        _metric("hamming_loss", "l", "down", "labels", "share of wrong labels"),
+        _metric("average_precision_micro", "l", "up", "probabilities", "average precision of all labels together"),
+        _metric("average_precision_macro", "l", "up", "probabilities", "average precision, mean over labels"),
+        _metric("roc_auc_macro", "l", "up", "probabilities", "area under the ROC curve, mean over labels"),
         _metric("rmse", "r", "down", "values", "root mean squared error"),
         _metric("mae", "r", "down", "values", "mean absolute error"),
         _metric("median_absolute_error", "r", "down", "values", "median absolute error"),

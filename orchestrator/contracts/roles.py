@@ -8,18 +8,29 @@ from pydantic import Field
 
 from orchestrator.contracts.values import Value, unsaid
 
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "multilabel"]
 
 
 class Objective(Value):
     """What is predicted, and what counts as good."""
 
-    predict: str  # the target column, under its name after `prepare`
+    # the target column, under its name after `prepare`; of a multilabel target the columns of its labels
+    predict: str | tuple[str, ...]
     task: Task
     metric: str  # a name in contracts.metrics
     positive: str | int | float | bool | None = None  # the class of interest of a binary target
     # of a regression, between 0 and 1: predicted is the value that this share of rows lies at or below; None: the mean
     quantile: float | None = Field(None, exclude_if=unsaid)
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns that hold what is predicted: one, or one for each label."""
+        return (self.predict,) if isinstance(self.predict, str) else self.predict
+
+    @property
+    def target_name(self) -> str:
+        """What is predicted, as messages call it."""
+        return ", ".join(self.targets)
 
 
 class Costs(Value):

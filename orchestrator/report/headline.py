@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from dataclasses import dataclass
+from typing import Any
 
 from orchestrator.contracts.documents import Evaluation
 from orchestrator.contracts.records import RunRecord
@@ -50,9 +51,14 @@ def target_of(evidence: Evidence) -> str:
         stage = evidence.stage(task)
         name = (stage.params.get("objective") or {}).get("predict") if stage else None
         if name:
-            return str(name)
+            return _spoken(name)
     objective = evidence.record.spec.get("objective")
-    return str(objective.get("predict", "the target")) if isinstance(objective, dict) else "the target"
+    return _spoken(objective.get("predict", "the target")) if isinstance(objective, dict) else "the target"
+
+
+def _spoken(predict: Any) -> str:
+    """A column's name, or the names of labels."""
+    return ", ".join(map(str, predict)) if isinstance(predict, list | tuple) else str(predict)
 
 
 def metric_of(evidence: Evidence) -> str | None:

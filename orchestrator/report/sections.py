@@ -12,6 +12,7 @@ from orchestrator.contracts.documents import (
     Importance,
     ImportanceEnds,
     Interval,
+    LabelEvidence,
     SplitSummary,
     TopEvidence,
     Verdict,
@@ -103,6 +104,36 @@ def top_rows(tops: tuple[TopEvidence, ...]) -> list[TopRow]:
         TopRow(one.top, one.rows, *(_with_ends(found) for found in (one.precision, one.recall, one.lift)))
         for one in tops
     ]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelRow:
+    """One label of several by itself."""
+
+    label: str
+    rows: int
+    prevalence: float
+    metrics: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class LabelTable:
+    """The labels, as the objective lists them."""
+
+    metrics: list[str]
+    rows: list[LabelRow]
+
+
+def label_table(labels: tuple[LabelEvidence, ...]) -> LabelTable | None:
+    """Each label with what is known of it; None where there is but one target."""
+    if not labels:
+        return None
+    names = list(dict.fromkeys(name for name in METRICS for one in labels if name in one.metrics))
+    rows = [
+        LabelRow(one.label, one.rows, one.prevalence, [_with_ends(one.metrics.get(name)) for name in names])
+        for one in labels
+    ]
+    return LabelTable([short(name) for name in names], rows)
 
 
 @dataclass(frozen=True, slots=True)

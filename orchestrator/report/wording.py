@@ -18,6 +18,12 @@ SHORT = {
     "f1": "F1",
     "f1_macro": "F1 (macro)",
     "f1_weighted": "F1 (weighted)",
+    "f1_micro": "F1 (micro)",
+    "f1_samples": "F1 (by row)",
+    "jaccard": "Jaccard index",
+    "average_precision_micro": "average precision (micro)",
+    "average_precision_macro": "average precision (macro)",
+    "roc_auc_macro": "ROC AUC (macro)",
     "precision_macro": "precision (macro)",
     "recall_macro": "recall (macro)",
     "mcc": "Matthews correlation",
@@ -34,6 +40,8 @@ SHORT = {
 }
 SPOKEN = {"roc_auc": "a ROC AUC", "accuracy": "an accuracy", "average_precision": "an average precision"}
 SPOKEN |= {"f1": "an F1", "f1_macro": "a macro F1", "rmse": "an RMSE", "mae": "an MAE", "r2": "an R²"}
+SPOKEN |= {"f1_micro": "a micro F1", "f1_samples": "an F1 by row", "roc_auc_macro": "a macro ROC AUC"}
+SPOKEN |= {f"average_precision_{how}": f"a {how} average precision" for how in ("micro", "macro")}
 
 
 def short(metric: str) -> str:

@@ -113,8 +113,8 @@ def _require_columns(
 
 def _check_roles(review: Review, known: _Known) -> None:
     spec = review.spec
-    if review.knows("predict"):
-        known.require(spec.objective.predict, ("objective", "predict"))
+    for location, name in _targets(review):
+        known.require(name, location)
     roles: dict[str, str] = {}
     for role in _ROLES:
         name = getattr(spec.columns, role)
@@ -126,8 +126,21 @@ def _check_roles(review: Review, known: _Known) -> None:
         _take(review, roles, name, "ignore", ("columns", "ignore", index))
 
 
+def _targets(review: Review) -> list[tuple[tuple[Step, ...], str]]:
+    """The columns that are predicted, with where they are named; none where the file does not say."""
+    at: tuple[Step, ...] = ("objective", "predict")
+    predict = review.spec.objective.predict
+    if not review.knows("predict"):
+        return []
+    return [(at, predict)] if isinstance(predict, str) else [((*at, index), name) for index, name in enumerate(predict)]
+
+
+def _predicted(review: Review) -> set[str]:
+    return {name for _, name in _targets(review)}
+
+
 def _take(review: Review, roles: dict[str, str], name: str, role: str, location: tuple[Step, ...]) -> None:
-    if name == review.spec.objective.predict and review.knows("predict"):
+    if name in _predicted(review):
         review.note(location, f"{name!r} is what is predicted: it cannot be in `columns.{role}` too")
     elif name in roles:
         review.note(location, f"{name!r} is in `columns.{roles[name]}` already")
@@ -140,7 +153,7 @@ def _check_derived(review: Review, known: _Known) -> None:
     for name, text in derive.items():
         location: tuple[Step, ...] = ("features", "derive", name)
         _check_name(review, name, location)
-        if name == review.spec.objective.predict and review.knows("predict"):
+        if name in _predicted(review):
             review.note(location, f"{name!r} is what is predicted: it cannot be derived", key=True)
         elif known.columns is not None and name in known.columns:
             review.note(location, f"the data has a column {name!r} already: choose another name", key=True)
@@ -149,9 +162,8 @@ def _check_derived(review: Review, known: _Known) -> None:
             continue
         needs[name] = tuple(column for column in expression.columns() if column in derive)
         _require_columns(review, known, location, expression, more=derive)
-        if review.spec.objective.predict in expression.columns() and review.knows("predict"):
-            words = f"{name!r} would be made of {review.spec.objective.predict!r}, which is what is predicted"
-            review.note(location, words)
+        for used in sorted(_predicted(review).intersection(expression.columns())):
+            review.note(location, f"{name!r} would be made of {used!r}, which is what is predicted")
     for name in needs:
         if (circle := _circle(needs, name)) is not None and name == min(circle):
             review.note(("features", "derive", name), f"derived in a circle: {' → '.join(circle)}", key=True)
@@ -182,7 +194,7 @@ def _check_overrides(review: Review, known: _Known) -> None:
     for name, rule in spec.features.columns.items():
         location: tuple[Step, ...] = ("features", "columns", name)
         known.require(name, location, more=spec.features.derive, key=True)
-        if name == spec.objective.predict and review.knows("predict"):
+        if name in _predicted(review):
             review.note(location, f"{name!r} is what is predicted, not a feature", key=True)
         elif name in spec.columns.reserved():
             review.note(location, f"{name!r} has a role in `columns` and is not a feature", key=True)

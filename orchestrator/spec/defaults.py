@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from orchestrator.contracts.estimators import family
 from orchestrator.spec.presets import ADDITIVE, PRESETS, preset
 
 DEFAULT_CANDIDATES: dict[str, tuple[Any, ...]] = {
     "classification": ("logistic_regression", "hist_gradient_boosting"),
     "regression": ("ridge", "hist_gradient_boosting"),
+    "multilabel": ("logistic_regression", "hist_gradient_boosting"),
 }
 OF_QUANTILES: tuple[Any, ...] = ({"additive": ADDITIVE}, "hist_gradient_boosting")
 
@@ -26,7 +28,7 @@ def with_defaults(document: Any) -> Any:
     if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
         seed = 0  # what is wrong with it is said once, where it is written
     filled = dict(document)
-    if task == "classification":
+    if task in {"classification", "multilabel"}:
         _default(filled, "split", "method", "stratified")
     _default(filled, "split", "seed", seed)
     if task in DEFAULT_CANDIDATES:
@@ -38,7 +40,7 @@ def with_defaults(document: Any) -> Any:
         if isinstance(search, dict) and (search.get("time") or search.get("worker_time")):
             _default(train, "search", "trials", MOST_TRIALS)
         if task in DEFAULT_CANDIDATES and train.get("candidates") in PRESETS:
-            named = preset(train["candidates"], task, quantile=quantile)
+            named = preset(train["candidates"], family(task), quantile=quantile)
             train["candidates"] = named.candidates
             if named.trials is not None:
                 _default(train, "search", "trials", named.trials)

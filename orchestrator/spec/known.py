@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.contracts import estimators
 from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, Accepted, Estimator
+from orchestrator.contracts.roles import Task
 from orchestrator.spec.models import Part
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
@@ -18,7 +19,11 @@ from orchestrator.spec.written import Step
 At = tuple[Step, ...]
 Placed = tuple[tuple[Step, ...], Any]  # a value, with where it stands below its parameter
 
-_OTHER = {"classification": "regression", "regression": "classification"}
+_OTHER: Mapping[Task, Task] = {
+    "classification": "regression",
+    "regression": "classification",
+    "multilabel": "regression",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,12 +136,12 @@ def _find(review: Review, name: str, at: At) -> Estimator | None:
     task = review.spec.objective.task
     found = estimators.find(name, task)
     if found is None and not review.knows("task"):
-        return estimators.find(name, _OTHER[task])  # type: ignore[arg-type]
+        return estimators.find(name, _OTHER[task])
     if found is not None:
         return found
     if (reason := estimators.why_not(name, task)) is not None:
         review.note(at, f"{name} cannot be a candidate: {reason}")
-    elif estimators.find(name, _OTHER[task]) is not None:  # type: ignore[arg-type]
+    elif estimators.find(name, _OTHER[task]) is not None:
         review.note(at, f"{name} is for {_OTHER[task]}s; objective.task is {task}")
     elif "." in name and not name.startswith("sklearn."):
         review.note(at, _no_library(review, name))

@@ -53,12 +53,16 @@ def _without_default(schema: dict[str, Any]) -> None:
 class Objective(roles.Objective):
     """What is predicted, and what counts as good."""
 
-    predict: str = Field(description="the column to predict, under its name after `prepare`")
+    predict: str | tuple[str, ...] = Field(
+        description="the column to predict, under its name after `prepare`; with task multilabel a list of columns "
+        "of 0 and 1"
+    )
     task: roles.Task
     metric: str = Field(
         "",
         description="what candidates are ranked by; by default roc_auc where `positive` is named, "
-        "balanced_accuracy for other classifications, rmse for regressions, pinball for their quantiles",
+        "balanced_accuracy for other classifications, f1_micro for several labels, rmse for regressions, "
+        "pinball for their quantiles",
         json_schema_extra=_without_default,
     )
     positive: str | int | float | bool | None = Field(None, description="the class of interest of a binary target")
@@ -172,7 +176,7 @@ class Split(Value):
 
     test: Share = Field(0.2, gt=0, lt=1, description="share of rows (of groups, with method group)")
     method: data.SplitMethod = Field(
-        "random", description="stratified by default for classifications, random for regressions"
+        "random", description="stratified by default for classifications and several labels, random for regressions"
     )
     gap: int = Field(0, ge=0, description="rows left out between training and what follows; method time only")
     seed: int = Field(0, ge=0, description="the workflow's seed by default")

@@ -9,7 +9,8 @@ from orchestrator.contracts.metrics import COST, METRICS, TWO_SIDED, Metric
 from orchestrator.spec.candidates import check_candidates
 from orchestrator.spec.columns import check_columns
 from orchestrator.spec.gates import UNBOUNDED, check_gates
-from orchestrator.spec.models import Spec
+from orchestrator.spec.labels import check_labels
+from orchestrator.spec.models import Objective, Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.quantiles import check_quantile
 from orchestrator.spec.review import Review
@@ -33,13 +34,15 @@ def check(review: Review) -> Spec:
     check_stages(review)
     check_search(review)
     check_segments(review)
+    check_labels(review)
     return check_candidates(review)
 
 
 def _check_objective(review: Review) -> None:
     objective = review.spec.objective
-    if objective.task == "regression" and objective.positive is not None and review.knows("task"):
-        review.note(("objective", "positive"), "`positive` is for classifications; objective.task is regression")
+    if objective.task != "classification" and objective.positive is not None and review.knows("task"):
+        words = f"`positive` is for classifications; objective.task is {objective.task}"
+        review.note(("objective", "positive"), words)
     check_quantile(review)
     metric = _metric(review, objective.metric, ("objective", "metric"))
     if objective.require is not None and objective.target is None:
@@ -100,18 +103,25 @@ def _metric(review: Review, name: str, location: tuple[Step, ...]) -> Metric | N
         review.note(location, f"the metric {name} needs to know which quantile: `objective: {{quantile: 0.9}}`")
         return None
     elif not _fits(metric, review) and review.knows("task"):
-        kind = "regression" if objective.task == "regression" else "classification"
-        kind = "regression of a quantile" if objective.quantile is not None and kind == "regression" else kind
-        kind = f"{kind} with a positive class" if objective.positive is not None and kind == "classification" else kind
-        review.note(location, f"the metric {name} does not fit a {kind}{_choose(fitting)}")
+        review.note(location, f"the metric {name} does not fit a {_kind(objective)}{_choose(fitting)}")
         return None
     return metric
 
 
+def _kind(objective: Objective) -> str:
+    if objective.task == "multilabel":
+        return "multilabel classification"
+    if objective.task == "regression":
+        return "regression" if objective.quantile is None else "regression of a quantile"
+    return "classification" if objective.positive is None else "classification with a positive class"
+
+
 def _fits(metric: Metric, review: Review) -> bool:
     objective = review.spec.objective
-    if objective.task == "regression":
-        return ("regression" if objective.quantile is None else "quantile") in metric.tasks
+    if objective.task == "regression" and objective.quantile is not None:
+        return "quantile" in metric.tasks
+    if objective.task != "classification":
+        return objective.task in metric.tasks
     return "binary" in metric.tasks or ("multiclass" in metric.tasks and objective.positive is None)
 
 

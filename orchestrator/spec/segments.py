@@ -47,7 +47,7 @@ def check_segments(review: Review) -> None:
 def _column_problems(spec: Spec, per: Per) -> Iterator[str]:
     columns, name = spec.columns, per.column
     roles = {columns.id: "id", columns.time: "time", columns.weight: "weight"} | dict.fromkeys(columns.ignore, "ignore")
-    if name == spec.objective.predict:
+    if name in spec.objective.targets:
         yield f"{name!r} is what is predicted: it cannot divide the rows among models"
     elif name in roles:
         yield f"{name!r} is in `columns.{roles[name]}`, and what divides the rows among models has no such role"

@@ -337,8 +337,13 @@ def _comparison(word: str, value: dict[str, Any]) -> dict[str, Any]:
     return {"text": text, **value, word: found[1] if isinstance(rival, str) else rival, **margin}
 
 
+_METRICS = {"regression": "rmse", "multilabel": "f1_micro"}
+
+
 def default_metric(task: Any, positive: Any, quantile: Any = None) -> str:
-    """Of a classification roc_auc with a positive class, else balanced_accuracy; of a regression rmse, or pinball."""
-    if task == "regression":
-        return "rmse" if quantile is None else "pinball"
+    """The metric that candidates are ranked by where the objective names none."""
+    if task == "regression" and quantile is not None:
+        return "pinball"
+    if task in _METRICS:
+        return _METRICS[task]
     return "roc_auc" if positive is not None else "balanced_accuracy"

@@ -13,7 +13,8 @@ import pytest
 from scipy.signal import lfilter
 
 from tests.unit.evaluation_samples import quantiles, ranked, values
-from workers.evaluation.intervals import Judge
+from tests.unit.label_case import labelled
+from workers.evaluation.intervals import Judge, needed_for
 from workers.evaluation.sample import Floats, Sample
 from workers.evaluation.statistics import statistic
 from workers.evaluation.units import by_group, by_row, by_time
@@ -82,6 +83,14 @@ def quantiles_in_groups(rng: np.random.Generator, rows: int) -> Sample:
     return replace(made, truth=truth)
 
 
+def labels_in_groups(rng: np.random.Generator, rows: int) -> Sample:
+    """Groups of eight that are told well or badly together."""
+    groups = np.repeat(np.arange(rows // 8), 8)
+    sample = labelled(rng, rows, units=by_group(groups))
+    signal = np.log(sample.probabilities / (1 - sample.probabilities)) + rng.normal(size=(rows // 8, 1))[groups]
+    return sample.answered((signal > 0).astype(float), 1 / (1 + np.exp(-signal)))
+
+
 EXACT = ("accuracy", "recall", "specificity", "precision", "f1")  # Clopper–Pearson: never less than 95 %, often more
 SCENES = {
     "30 rows": Scene(ranked, 30, 200, ("log_loss", "brier"), (*EXACT, "roc_auc")),
@@ -95,6 +104,8 @@ SCENES = {
     "25 groups of values": Scene(errors_in_groups, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
     "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
     "values in time": Scene(errors_in_time, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
+    "60 rows with labels": Scene(labelled, 60, 120, ("f1_micro", "f1_samples", "hamming_loss"), ("f1_macro",)),
+    "25 groups of labels": Scene(labels_in_groups, 200, 120, ("f1_micro", "hamming_loss"), ("subset_accuracy",)),
     "classes in time": Scene(classes_in_time, 200, 250, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
 }
 
@@ -112,8 +123,7 @@ def coverage(scene: Scene, names: tuple[str, ...]) -> dict[str, float]:
     held: dict[str, list[bool]] = {name: [] for name in names}
     for seed in range(scene.samples):
         sample = scene.make(rng, scene.rows)
-        needed = names if sample.kind == "regression" else tuple(dict.fromkeys((*names, "accuracy")))
-        judge = Judge(sample, needed, 0.95, RESAMPLES, seed)
+        judge = Judge(sample, needed_for(sample, names), 0.95, RESAMPLES, seed)
         for name in names:
             one = judge.interval(name)
             if one.value is not None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tests.unit.evaluation_samples import many, quantiles, ranked, values
+from tests.unit.label_case import labelled
 from workers.evaluation.intervals import names_of
 from workers.evaluation.points import measured
 from workers.evaluation.sample import Sample
@@ -22,6 +23,7 @@ SAMPLES = {
     "multiclass": many(RNG, 240, 4),
     "regression": values(RNG, 151),
     "quantile": quantiles(np.random.default_rng(8), 151),
+    "multilabel": labelled(RNG, 240),
 }
 CASES = [(name, metric) for name, sample in SAMPLES.items() for metric in names_of(sample)]
 

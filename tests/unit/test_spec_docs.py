@@ -55,6 +55,7 @@ def folder(tmp_path):
     (tmp_path / "data" / "telco.csv").write_text(rows, encoding="utf-8")
     (tmp_path / "data" / "europe.txt").write_text(rows.replace(",", ";"), encoding="utf-8")
     (tmp_path / "data" / "stores.csv").write_text("store,price,promotion,sold\n1,2,0,3\n", encoding="utf-8")
+    (tmp_path / "data" / "tickets.csv").write_text("billing,outage,login,product\n1,0,0,web\n", encoding="utf-8")
     (tmp_path / "data" / "bare.csv").write_text("1,2,3\n", encoding="utf-8")
     (tmp_path / "data" / "export.json").write_text('{"data": {"customers": [{"Churn": 1}]}}', encoding="utf-8")
     for name, text in OUR_CODE.items():

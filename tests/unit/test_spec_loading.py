@@ -174,7 +174,7 @@ def test_all_problems_are_said_at_once_in_the_order_of_the_file(tmp_path):
     ) == [
         "1:22: the data has no column 'bougt' (did you mean 'bought'?)",
         (
-            "1:35: objective.task should be 'classification' or 'regression', not 'clasification' "
+            "1:35: objective.task should be 'classification', 'regression' or 'multilabel', not 'clasification' "
             "(did you mean 'classification'?)"
         ),
         "2:56: the data has no column 'agee' (did you mean 'age'?)",

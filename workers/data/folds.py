@@ -51,7 +51,7 @@ def by_class(rows: Rows, params: SplitParams) -> Positions:
         _enough_of_each(labels, params)
         raise DataError(
             f"split: a test of {params.test:.4g} of {len(labels):,} rows cannot hold all {len(values)} classes of "
-            f"{params.objective.predict!r} (raise split.test)"
+            f"{params.objective.target_name!r} (raise split.test)"
         )
     train, _ = train_test_split(every, test_size=params.test, random_state=params.seed, stratify=labels)
     _enough_of_each(labels[train], params)
@@ -149,7 +149,7 @@ def _enough_of_each(labels: np.ndarray[Any, Any], params: SplitParams) -> None:
     for value, count in zip(values.tolist(), counts.tolist(), strict=True):
         if count < params.folds:
             raise DataError(
-                f"split: class {value!r} of {params.objective.predict!r} has too few rows to train on: {count:,}, "
+                f"split: class {value!r} of {params.objective.target_name!r} has too few rows to train on: {count:,}, "
                 f"fewer than the {params.folds} folds (lower train.search.folds, or filter out or merge the class)"
             )
 

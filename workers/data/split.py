@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -16,6 +17,7 @@ from workers.data.expressions import suggestion
 from workers.data.folds import LEFT_OUT, METHODS, TEST, Positions, Rows, by_time
 from workers.data.identity import identities
 from workers.data.targets import classes_of, target_of
+from workers.labels import decoded, strata
 from workers.runtime.context import StageContext
 
 
@@ -38,7 +40,7 @@ def split(table: pd.DataFrame, *, params: SplitParams, context: StageContext | N
         )
     times = _times(used, params) if params.method == "time" else None
     rows = Rows(
-        target=target,
+        target=_kept_shares(target, params),
         identity=identities(used, _named(used, params.columns.id, "id")),
         groups=_groups(used, params) if params.method == "group" else None,
         order=np.arange(len(used)) if times is None else _ranks(times),
@@ -141,6 +143,8 @@ def _check_classes(target: pd.Series[Any], folds: Positions, order: Positions, p
     """Notes on folds that lack a class; the test must have every class, and what a fold trains on more than one."""
     if params.objective.task == "regression":
         return []
+    if params.objective.task == "multilabel":
+        return _check_labels(target, folds, order, params)
     labels, classes, name = target.to_numpy(), classes_of(target), params.objective.predict
     remedy = "use method: stratified, " if params.method in ("random", "hash") else ""
     notes = []
@@ -155,6 +159,47 @@ def _check_classes(target: pd.Series[Any], folds: Positions, order: Positions, p
         if absent:
             notes.append(f"class {absent[0]!r} of {name!r} is missing from {where}: some metrics are undefined there")
     return notes
+
+
+def _check_labels(target: pd.Series[Any], folds: Positions, order: Positions, params: SplitParams) -> list[str]:
+    """The same of each label: the test, and what a fold trains on, must have rows with it and rows without it."""
+    given = decoded(target.to_numpy(), len(params.objective.targets))
+    remedy = "use method: stratified, " if params.method in ("random", "hash") else ""
+    notes = []
+    for where, rows, wanted in _sides(folds, order, params):
+        for name, mine in zip(params.objective.targets, given.T, strict=True):
+            if len(np.unique(mine[rows])) > 1:
+                continue
+            what = f"label {name!r}, that {int(mine.sum()):,} of {len(mine):,} rows have,"
+            same = f"is {int(mine[rows][0])} in all rows of {where}"
+            if wanted != "any":
+                size = "raise split.test" if where == "the test" else "lower train.search.folds"
+                raise DataError(f"split: {what} {same} ({remedy}{size}, or take the label out)")
+            notes.append(f"{what} {same}: some metrics are undefined there")
+    if params.method == "stratified":
+        sets, counts = np.unique(target, return_counts=True)
+        rare = int((counts < _fewest(params)).sum())
+        if _kept_shares(target, params).nunique() == 1:
+            notes.append(f"the {len(sets):,} label sets are too many to keep the shares of: the split is at random")
+        elif rare:
+            notes.append(
+                f"{rare:,} of {len(sets):,} label sets are too rare to keep their shares: they go by rarest label"
+            )
+    return notes
+
+
+def _kept_shares(target: pd.Series[Any], params: SplitParams) -> pd.Series[Any]:
+    """What method stratified keeps the shares of: classes, or the label sets that are frequent enough."""
+    if params.objective.task != "multilabel" or params.method != "stratified":
+        return target
+    most = math.floor(min(params.test, 1 - params.test) * len(target))
+    found = strata(target.to_numpy(), len(params.objective.targets), fewest=_fewest(params), most=most)
+    return pd.Series(found, index=target.index)
+
+
+def _fewest(params: SplitParams) -> int:
+    """Rows of a label set, so that each fold gets one of them."""
+    return math.ceil((params.folds + 1) / (1 - params.test))
 
 
 def _sides(folds: Positions, order: Positions, params: SplitParams) -> Iterator[tuple[str, Any, str]]:
@@ -191,7 +236,7 @@ def _summary(rows: pd.DataFrame, params: SplitParams, *, left_out: int, notes: l
 
 def _notes(rows: pd.DataFrame, params: SplitParams, without: int, in_gap: int) -> Iterator[str]:
     if without:
-        yield f"{without:,} rows have no {params.objective.predict!r}: they are neither trained on nor tested"
+        yield f"{without:,} rows have no {params.objective.target_name!r}: they are neither trained on nor tested"
     if in_gap:
         yield f"{in_gap:,} rows before the test are the gap: they are neither trained on nor tested"
     sides = rows.groupby("identity")["part"].nunique()

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from workers.evaluation.ranking import Statistic
 from workers.evaluation.sample import Sample
-from workers.evaluation.statistics import Statistic, losses
+from workers.evaluation.statistics import losses
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
@@ -109,6 +110,13 @@ def studentised_r2(sample: Sample, number: int, alpha: float, seed: int) -> Ends
     above = weights * (sample.truth - sample.prediction) ** 2
     ends = _studentised(sample, above, weights * shift**2, weights * shift, number, alpha, seed)
     return ends and (1 - ends[1], 1 - ends[0])
+
+
+def studentised_ratio(
+    sample: Sample, above: Floats, below: Floats, number: int, alpha: float, seed: int
+) -> Ends | None:
+    """Ends of a ratio of two sums over rows, given as each row's part of both, weights included."""
+    return _studentised(sample, above, below, np.zeros(len(sample)), number, alpha, seed)
 
 
 def _studentised(

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.contracts.documents import Interval, Verdict
 from orchestrator.contracts.evaluation import MetricGate
 from workers.evaluation.court import Court
-from workers.evaluation.intervals import Judge
+from workers.evaluation.intervals import Judge, needed_for
 
 
 def judge_bound(gate: MetricGate, court: Court) -> Verdict:
@@ -21,8 +21,9 @@ def _interval(gate: MetricGate, court: Court) -> Interval | None:
     confidence = court.confidence(gate)
     if known is None or (court.among is None and (known.value is None or known.confidence == confidence)):
         return known
-    names = (gate.metric,) if court.sample.kind == "regression" else tuple(dict.fromkeys((gate.metric, "accuracy")))
-    judge = Judge(court.sample, names, confidence, court.resamples(gate), court.params.seed)
+    judge = Judge(
+        court.sample, needed_for(court.sample, [gate.metric]), confidence, court.resamples(gate), court.params.seed
+    )
     return judge.interval(gate.metric)
 
 

@@ -28,8 +28,8 @@ def partial_dependence(
     The band holds four of five single rows, each moved to start at its own mean and set on the curve's (centred
     individual expectations, Goldstein et al. 2015, JCGS 24:44): where it is wide, the column acts differently on
     different rows. The answer is the predicted value, or the probability of the positive class (the decision function
-    where there is none); of more classes there is none. Where columns hang together, rows are asked about that cannot
-    exist (Molnar 2022, chapter 8.1).
+    where there is none); of more classes, or labels, there is none. Where columns hang together, rows are asked about
+    that cannot exist (Molnar 2022, chapter 8.1).
     """
     answer = _answer(model, preparation)
     if answer is None:
@@ -45,7 +45,7 @@ def partial_dependence(
 
 
 def _answer(model: Any, preparation: Preparation) -> Callable[[pd.DataFrame], Floats] | None:
-    if preparation.target_kind == "multiclass":
+    if preparation.target_kind in ("multiclass", "multilabel"):
         return None
     if preparation.target_kind == "regression":
         return lambda table: np.asarray(model.predict(table), dtype=float)

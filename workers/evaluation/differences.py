@@ -10,18 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.contracts.metrics import metric_of
+from orchestrator.contracts.metrics import METRICS, metric_of
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled
 from workers.evaluation.exact import clopper_pearson
 from workers.evaluation.exchange import exchanged
-from workers.evaluation.intervals import Judge, rarest, units_holding, wider
+from workers.evaluation.intervals import Judge, needed_for, rarest, units_holding, wider
 from workers.evaluation.paired import area_difference, matched_difference
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 from workers.evaluation.statistics import LABELS, statistic
 
 SEEN = 5  # rows that are answered differently, from which on their spread is known well enough
-SHARES = LABELS - {"mcc"} | {"roc_auc", "roc_auc_ovr", "average_precision", "brier", "ece"}  # metrics from 0 to 1
+SHARES = (  # metrics from 0 to 1
+    LABELS - {"mcc"}
+    | {"roc_auc", "roc_auc_ovr", "average_precision", "brier", "ece"}
+    | {metric.name for metric in METRICS.values() if "multilabel" in metric.tasks}
+)
 SURE = 30  # independent rows of the rarest class, below which a constant rival is compared with the safe end itself
 
 
@@ -102,7 +106,8 @@ def _allowing_for_unseen(metric: str, mine: Sample, theirs: Sample, found: Diffe
 def _differing(metric: str, mine: Sample, theirs: Sample) -> NDArray[np.bool_]:
     """The rows to which the models answer differently, in what the metric is computed from."""
     if metric_of(metric).needs != "probabilities":
-        return np.asarray(mine.prediction != theirs.prediction)
+        unlike = np.asarray(mine.prediction != theirs.prediction)
+        return np.asarray(unlike if unlike.ndim == 1 else unlike.any(axis=1), dtype=bool)
     if metric in ("roc_auc", "average_precision") and mine.order is not None and theirs.order is not None:
         return np.asarray(stats.rankdata(mine.order) != stats.rankdata(theirs.order))
     return np.asarray((np.asarray(mine.probabilities) != np.asarray(theirs.probabilities)).any(axis=1))
@@ -122,8 +127,7 @@ def against_constant(
         return found
     if rarest(mine) >= SURE and found.high is not None and found.high > found.low:
         return found
-    names = (metric,) if mine.kind == "regression" else tuple(dict.fromkeys((metric, "accuracy")))
-    own = Judge(mine, names, confidence, resamples, seed).interval(metric)
+    own = Judge(mine, needed_for(mine, [metric]), confidence, resamples, seed).interval(metric)
     safe = own.low if metric_of(metric).greater_is_better else own.high
     sign = 1.0 if metric_of(metric).greater_is_better else -1.0
     low = None if safe is None else min(found.low, sign * (safe - found.theirs))

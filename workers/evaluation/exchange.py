@@ -51,8 +51,7 @@ def _stacked(metric: str, mine: Sample, theirs: Sample) -> Sample:
     ranking: Floats | None = None
     answers = [one.probabilities for one in both if one.probabilities is not None]
     if len(answers) == len(both):
-        ranked = metric == "roc_auc_ovr"
-        probabilities = np.concatenate([stats.rankdata(one, axis=0) if ranked else one for one in answers])
+        probabilities = np.concatenate([_ranked(metric, one) for one in answers])
     orders = [one.order for one in both if one.order is not None]
     if len(orders) == len(both):
         ranking = np.concatenate([stats.rankdata(one) for one in orders])
@@ -63,6 +62,15 @@ def _stacked(metric: str, mine: Sample, theirs: Sample) -> Sample:
         probabilities=probabilities,
         ranking=ranking,
     )
+
+
+def _ranked(metric: str, answers: Floats) -> Floats:
+    """Probabilities as ranks, where the metric judges an order: of each class or label, or of all labels together."""
+    if metric in ("roc_auc_ovr", "roc_auc_macro", "average_precision_macro"):
+        return np.asarray(stats.rankdata(answers, axis=0))
+    if metric == "average_precision_micro":
+        return np.asarray(stats.rankdata(answers)).reshape(answers.shape)
+    return answers
 
 
 def _units(sample: Sample) -> NDArray[np.intp]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
@@ -22,6 +23,8 @@ from workers.evaluation.bootstrap import (
     studentised_mean,
     studentised_r2,
 )
+from workers.evaluation.label_intervals import mean_over_labels, ratio_ends
+from workers.evaluation.label_sets import ALONE, RATIOS
 from workers.evaluation.points import point
 from workers.evaluation.rare import dominated, few_large, with_few_beyond, with_rare_errors
 from workers.evaluation.sample import Kind, Sample
@@ -29,7 +32,7 @@ from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metri
 
 Floats = NDArray[np.float64]
 
-PROPORTIONS = frozenset({"accuracy", "recall", "specificity", "precision", "f1", "coverage"})
+PROPORTIONS = frozenset({"accuracy", "subset_accuracy", "recall", "specificity", "precision", "f1", "coverage"})
 FEWEST_BEYOND = 3  # independent rows beyond a quantile, below which its D² has no interval
 RARE = 10  # rows of the rarest class, below which a ROC area's interval takes the worst case
 
@@ -51,6 +54,12 @@ def names_of(sample: Sample) -> tuple[str, ...]:
     return names_for(sample.kind) + ((COST.name,) if sample.costs is not None else ())
 
 
+def needed_for(sample: Sample, names: Iterable[str]) -> tuple[str, ...]:
+    """The metrics that must be looked at to judge some: of classes, the accuracy too."""
+    also = ("accuracy",) if sample.kind in ("binary", "multiclass") else ()
+    return tuple(dict.fromkeys((*names, *also)))
+
+
 @dataclass(frozen=True)
 class Judge:
     """Metrics of one sample at one confidence; the resamples are drawn once for all of them."""
@@ -70,7 +79,8 @@ class Judge:
         value, why = self.points[name]
         if value is None:
             return Interval(value=None, low=None, high=None, confidence=self.confidence, method="none", note=why)
-        ends, method, note = self._ends(name, value)
+        find = self._of_labels if self.sample.kind == "multilabel" else self._ends
+        ends, method, note = find(name, value)
         low, high = ends or (None, None)
         return Interval(
             value=value,
@@ -95,11 +105,10 @@ class Judge:
     def draws(self) -> dict[str, Floats]:
         """Resampled values of the metrics that have no exact interval on these rows."""
         exactly = LABELS | {"coverage", "median_absolute_error"} if self.sample.independent else frozenset[str]()
-        wanted = [
-            name
-            for name in self.names
-            if self.points[name][0] is not None and name not in exactly | (MEANS - {"pinball"}) | {"r2"}
-        ]
+        others = exactly | (MEANS - {"pinball"}) | {"r2"}
+        if self.sample.kind == "multilabel":
+            others = RATIOS - ({"subset_accuracy"} if not self.sample.independent else set())
+        wanted = [name for name in self.names if self.points[name][0] is not None and name not in others]
         return resampled(
             self.sample, {name: statistic(name, self.sample) for name in wanted}, self.resamples, self.seed
         )
@@ -141,6 +150,23 @@ class Judge:
             return None, "bootstrap", None
         bias = 2 * (float(np.nanmedian(draws)) - value)
         return wider(ends, (ends[0] - bias, min(ends[1] - bias, 1.0))), "bootstrap", None
+
+    def _of_labels(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        """Ratios of sums over rows by the bootstrap-t; means over labels by percentiles, joined to ends of labels."""
+        if name in PROPORTIONS:
+            return self._proportion(name, value)
+        if name in RATIOS:
+            return ratio_ends(self, name)
+        draws = self.draws[name]
+        if name in ALONE:
+            guard = mean_over_labels(self, name, value)
+            ends = expanded_percentile(draws, rarest(self.sample), self.alpha)
+            return guard and wider(guard, ends), "bootstrap and square-and-add", None
+        # Boyd, Eng and Page (2013), with the rows that have a label for the positive ones.
+        labelled = units_holding(self.sample, np.asarray(self.sample.truth.any(axis=1)))
+        guard = exact.clopper_pearson(value * labelled, labelled, self.alpha)
+        ends = expanded_percentile(draws, self.sample.units.draws, self.alpha)
+        return wider(guard, ends), "bootstrap and binomial", None
 
     def _calibration(self, value: float) -> tuple[Ends | None, str, str | None]:
         """The upper end is the bootstrap's, which adds to what chance adds already, or that of rates not seen yet.
@@ -293,7 +319,7 @@ def units_holding(sample: Sample, rows: NDArray[np.bool_]) -> float:
 
 
 def rarest(sample: Sample) -> int:
-    """Independent observations of the rarest class that occurs; of all rows for regression.
+    """Independent observations of the rarest class (or side of a label) that occurs; of all rows for regression.
 
     Of a quantile those that should lie beyond it: they alone tell where it lies.
     """
@@ -301,6 +327,9 @@ def rarest(sample: Sample) -> int:
         return min(sample.units.draws, round(len(sample) * min(sample.quantile, 1 - sample.quantile)))
     if sample.kind == "regression":
         return sample.units.draws
+    if sample.kind == "multilabel":
+        sides = [column == value for column in sample.truth.T for value in (0, 1)]
+        return int(min(units_holding(sample, side) for side in sides if side.any()))
     present = np.unique(sample.truth)
     return int(min(units_holding(sample, sample.truth == code) for code in present))
 

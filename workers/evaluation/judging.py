@@ -24,7 +24,8 @@ from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.curves import curves
 from workers.evaluation.dependence import partial_dependence
 from workers.evaluation.importance import REPEATS, importance_ends, permutation_importance, sampled_rows
-from workers.evaluation.intervals import intervals, names_of
+from workers.evaluation.intervals import Judge, intervals, names_of
+from workers.evaluation.label_intervals import label_evidence
 from workers.evaluation.points import point
 from workers.evaluation.robustness import robustness
 from workers.evaluation.rows import TARGET, weights_of
@@ -33,6 +34,7 @@ from workers.evaluation.segments import Answered, segments_evidence, single_mode
 from workers.evaluation.slices import Columns, named_slices, weakest_slices
 from workers.evaluation.tops import tops
 from workers.evaluation.units import Units
+from workers.labels import truth_of
 
 
 class Judged(NamedTuple):
@@ -87,6 +89,7 @@ def judge(
         curves=curves(sample),
         importance=importance,
         notes=(*_notes(sample, preparation), *_importance_note(importance, len(test)), *slices.notes),
+        labels=label_evidence(Judge(sample, (), params.confidence, params.resamples, params.seed)),
         slices=slices.named,
         weakest=slices.weakest,
         searched=slices.searched,
@@ -99,7 +102,7 @@ def judge(
         robustness=robustness(
             model,
             features,
-            test[TARGET].to_numpy(),
+            truth_of(test[TARGET].to_numpy(), preparation),
             params.objective,
             preparation,
             leaned_on,
@@ -140,7 +143,7 @@ def _slices(sample: Sample, columns: Columns | None, params: EvaluateParams) -> 
     named, notes = named_slices(sample, columns, **options)
     if not params.weakest:
         return _Slices(named, notes=notes)
-    leave_out = {params.objective.predict, params.roles.id, params.roles.weight} - {None}
+    leave_out = {*params.objective.targets, params.roles.id, params.roles.weight} - {None}
     weakest, searched = weakest_slices(
         sample, columns, params.objective.metric, params.weakest, leave_out=map(str, leave_out), **options
     )
@@ -152,6 +155,8 @@ def all_classes(preparation: Preparation, truth: pd.Series) -> tuple[Scalar, ...
     known = preparation.classes
     if preparation.target_kind == "regression":
         return ()
+    if preparation.target_kind == "multilabel":
+        return known
     return (*known, *sorted({value for value in truth.tolist() if value not in known}, key=str))
 
 
@@ -164,7 +169,7 @@ def _dummy(train: pd.DataFrame | None, sample: Sample) -> dict[str, float | None
 
 def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
     size = len(sample.classes)
-    if size == 0:
+    if sample.kind not in ("binary", "multiclass"):
         return ()
     cells = (sample.truth * size + sample.prediction).astype(np.intp)
     return tuple(tuple(line) for line in np.bincount(cells, minlength=size * size).reshape(size, size).tolist())
@@ -176,7 +181,7 @@ def _importance(
     return permutation_importance(
         model,
         features,
-        test[TARGET].to_numpy(),
+        truth_of(test[TARGET].to_numpy(), preparation),
         params.objective,
         classes=preparation.classes,
         positive=preparation.positive,

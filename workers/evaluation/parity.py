@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from workers.evaluation.bootstrap import expanded_percentile, far_quantile, resampled
 from workers.evaluation.intervals import units_holding
+from workers.evaluation.ranking import divided
 from workers.evaluation.sample import Floats, Sample
-from workers.evaluation.statistics import divided
 
 Mask = NDArray[np.bool_]
 

@@ -60,6 +60,8 @@ def undefined(name: str, sample: Sample) -> str | None:
             return "the model gives no probabilities"
     if sample.kind == "regression":
         return _undefined_values(name, sample)
+    if sample.kind == "multilabel":
+        return _undefined_labels(name, sample)
     return _undefined_classes(name, sample)
 
 
@@ -70,6 +72,20 @@ def _undefined_values(name: str, sample: Sample) -> str | None:
         return "the model predicts no quantile"
     if name in ("r2", "d2_pinball") and np.ptp(sample.truth) == 0:
         return "the true value is the same in all rows"
+    return None
+
+
+def _undefined_labels(name: str, sample: Sample) -> str | None:
+    held = sample.truth.sum(axis=0)
+    absent, full = held == 0, held == len(sample)
+    if name in ("average_precision_macro", "roc_auc_macro") and absent.any():
+        return f"no row has the label {sample.classes[int(absent.argmax())]}"
+    if name == "roc_auc_macro" and full.any():
+        return f"every row has the label {sample.classes[int(full.argmax())]}"
+    if name == "average_precision_micro" and absent.all():
+        return "no row has a label"
+    if name == "f1_micro" and absent.all() and not sample.prediction.any():
+        return "no row has a label, in truth or prediction"
     return None
 
 

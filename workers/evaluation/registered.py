@@ -129,7 +129,7 @@ def _require(table: pd.DataFrame, manifest: Manifest, params: FreshParams) -> No
     """Every column that the version needs, that is predicted, or that has a role, under its name in the source."""
     original = {new: old for old, new in manifest.changes.rename.items()}
     roles = params.roles
-    named = [params.objective.predict, roles.id, roles.time, roles.group, roles.weight]
+    named = [*params.objective.targets, roles.id, roles.time, roles.group, roles.weight]
     made = bool(manifest.custom)  # a stage of the team's own may make such a column
     needed = [one.name for one in manifest.signature.inputs]
     needed += [] if made else [original.get(name, name) for name in named if name is not None]
@@ -144,7 +144,7 @@ def _target(prepared: pd.DataFrame, manifest: Manifest, params: FreshParams) -> 
     """The truth of the rows that have one, its labels as the version's own."""
     target = target_of(prepared, params.objective, fewest=1)
     preparation = manifest.preparation
-    if preparation.target_kind == "regression":
+    if preparation.target_kind in ("regression", "multilabel"):
         return target
     own = {cells.cell_text(label): label for label in preparation.classes}
     target = target.map(lambda label: own.get(cells.cell_text(label), label)).infer_objects()
@@ -152,7 +152,7 @@ def _target(prepared: pd.DataFrame, manifest: Manifest, params: FreshParams) -> 
     if preparation.target_kind == "binary" and strange.any():
         where = cells.listed(cells.row_numbers(strange), int(strange.sum()))
         raise DataError(
-            f"{params.data}: {params.objective.predict!r} is {target[strange].iloc[0]!r} in {where}; "
+            f"{params.data}: {params.objective.target_name!r} is {target[strange].iloc[0]!r} in {where}; "
             f"{params.model} tells {' from '.join(map(repr, preparation.classes))} (mend the data, or leave these out)"
         )
     return target
@@ -172,7 +172,7 @@ def _notes(given: Given, manifest: Manifest, *, without: int, trained_on: int) -
     if trained_on:
         notes.append(f"{trained_on:,} rows are left out: {given.params.model} was trained on them")
     if without:
-        notes.append(f"{without:,} rows are left out: they have no {given.params.objective.predict}")
+        notes.append(f"{without:,} rows are left out: they have no {given.params.objective.target_name}")
     if manifest.changes.rows_filtered or manifest.changes.rows_deduplicated:
         notes.append("rows that `prepare` filtered out for training are judged here, as they would be served")
     if given.frame is None:

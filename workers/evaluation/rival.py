@@ -16,7 +16,7 @@ from orchestrator.contracts.evaluation import GatesParams
 from workers.evaluation.answers import predicted
 from workers.evaluation.differences import Difference, difference
 from workers.evaluation.intervals import rarest
-from workers.evaluation.sample import Floats, Label, Sample, encode
+from workers.evaluation.sample import Floats, Label, Sample, encode, label_columns
 from workers.packaging.alone import ask_in_own_process
 from workers.packaging.bundle import Bundle, described
 
@@ -83,11 +83,15 @@ def answered(rival: Rival, mine: Sample, raw: pd.DataFrame) -> Sample:
     """
     manifest, _ = described(rival.bundle)
     theirs = manifest.preparation.classes
-    if manifest.preparation.target_kind != mine.kind or set(theirs) - set(mine.classes):
-        raise InvalidInput(f"it predicts {manifest.objective.predict} with other classes or of another kind")
+    labels = mine.kind == "multilabel"
+    other = set(theirs) ^ set(mine.classes) if labels else set(theirs) - set(mine.classes)
+    if manifest.preparation.target_kind != mine.kind or other:
+        raise InvalidInput(f"it predicts {manifest.objective.target_name} with other classes or of another kind")
     answers = _ask(rival, mine, raw)
     if mine.kind == "regression":
         return mine.answered(answers["prediction"].to_numpy(dtype=float), None)
+    if labels:
+        return mine.answered(*label_columns(answers, mine.classes))
     codes = encode(answers["prediction"].tolist(), mine.classes, "rival")
     return mine.answered(codes, _ordered(answers, theirs, mine.classes), _score(answers))
 
@@ -100,7 +104,8 @@ def _ask(rival: Rival, mine: Sample, raw: pd.DataFrame) -> pd.DataFrame:
     bundle = Bundle.load(rival.bundle)
     positive = mine.classes[mine.positive] if mine.kind == "binary" else None
     preparation = bundle.manifest.preparation.model_copy(update={"positive": positive})
-    return predicted(bundle.pipeline, bundle.frame(raw), pd.Series(mine.truth), preparation)
+    frame = bundle.frame(raw)
+    return predicted(bundle.pipeline, frame, pd.Series(np.zeros(len(frame), dtype=int)), preparation)
 
 
 def _ordered(answers: pd.DataFrame, theirs: tuple[Label, ...], classes: tuple[Label, ...]) -> Floats | None:

@@ -15,13 +15,16 @@ from orchestrator.contracts.roles import Costs
 from workers.evaluation.units import Units
 
 Floats = NDArray[np.float64]
-Kind = Literal["binary", "multiclass", "regression"]
+Kind = Literal["binary", "multiclass", "regression", "multilabel"]
 Label = str | int | float | bool | None
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Rows on which a model is judged. Classes are codes: their positions in `classes`."""
+    """Rows on which a model is judged. Classes are codes: their positions in `classes`.
+
+    Of several labels truth and prediction are rows × labels of 0 and 1, probabilities each label's own.
+    """
 
     kind: Kind
     truth: Floats  # values, or class codes as floats
@@ -101,7 +104,13 @@ def sample_from(
     costs: Costs | None = None,
     quantile: float | None = None,
 ) -> Sample:
-    """The table that `evaluate` leaves (`truth`, `prediction`, `probability_<i>`, `score`) as arrays."""
+    """The table that `evaluate` leaves (`truth`, `prediction`, `probability_<i>`, `score`) as arrays.
+
+    Of several labels: `truth_<label>`, `prediction_<label>`, `probability_<label>`.
+    """
+    if kind == "multilabel":
+        answers = label_columns(predictions, classes)
+        return Sample(kind, _by_label(predictions, "truth", classes), *answers, units, weights, classes)
     probabilities = _probabilities(predictions, len(classes))
     if kind == "regression":
         truth, prediction = (predictions[name].to_numpy(dtype=float) for name in ("truth", "prediction"))
@@ -112,6 +121,17 @@ def sample_from(
     code = positive_code(classes, positive)
     prices = None if costs is None or kind != "binary" else priced(costs, code, len(classes))
     return Sample(kind, truth, prediction, probabilities, units, weights, classes, code, ranking, prices, quantile)
+
+
+def label_columns(answers: pd.DataFrame, labels: tuple[Label, ...]) -> tuple[Floats, Floats | None]:
+    """Predictions and, where the model gives them, probabilities of several labels, as rows × labels."""
+    known = f"probability_{labels[0]}" in answers.columns
+    chances = _by_label(answers, "probability", labels) if known else None
+    return _by_label(answers, "prediction", labels), chances
+
+
+def _by_label(predictions: pd.DataFrame, part: str, labels: tuple[Label, ...]) -> Floats:
+    return predictions[[f"{part}_{label}" for label in labels]].to_numpy(dtype=float)
 
 
 def priced(costs: Costs, positive: int, classes: int) -> Floats:

@@ -16,7 +16,7 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import Slicing
 from orchestrator.contracts.metrics import metric_of
 from workers.evaluation.bootstrap import resamples_for
-from workers.evaluation.intervals import Judge, names_of, rarest
+from workers.evaluation.intervals import Judge, names_of, needed_for, rarest
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 
@@ -116,8 +116,7 @@ def slice_evidence(
     found = []
     for label, mask in masks.items():
         rows = sample.take(mask)
-        needed = names if sample.kind == "regression" else dict.fromkeys((*names, "accuracy"))
-        judge = Judge(rows, tuple(needed), 1 - alpha, number, seed)
+        judge = Judge(rows, needed_for(rows, names), 1 - alpha, number, seed)
         metrics = {name: judge.interval(name) for name in names} if len(rows) else {}
         found.append(SliceEvidence(column=label.partition("=")[0], slice=label, rows=len(rows), metrics=metrics))
     return tuple(found)

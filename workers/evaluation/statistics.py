@@ -14,18 +14,11 @@ from scipy import sparse
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.metrics import COST
 from workers.calibration import calibration_errors
+from workers.evaluation.label_sets import label_set_statistic
+from workers.evaluation.ranking import Floats, Statistic, average_precision, divided, present_mean, roc_auc
 from workers.evaluation.sample import Sample
 
-Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], Floats]  # weights (resamples × rows) → values (resamples,)
-
 EPSILON = float(np.finfo(np.float64).eps)
-
-
-def divided(above: Floats, below: Floats) -> Floats:
-    """The quotient, NaN where the divisor is zero."""
-    empty: Floats = np.full(np.broadcast_shapes(above.shape, below.shape), np.nan)
-    return np.asarray(np.divide(above, below, out=empty, where=below != 0))
 
 
 def confusions(sample: Sample) -> Callable[[Floats], Floats]:
@@ -76,14 +69,14 @@ def _f1(matrices: Floats, code: int) -> Floats:
 
 def _balanced_accuracy(matrices: Floats, _: int) -> Floats:
     hits, truth, _predicted = _parts(matrices)
-    return _present_mean(divided(hits, truth))
+    return present_mean(divided(hits, truth))
 
 
 def _macro(matrices: Floats, below: Callable[[Floats, Floats], Floats]) -> Floats:
     """Mean over classes that occur in truth or prediction; a class without a denominator counts as 0."""
     hits, truth, predicted = _parts(matrices)
     each = np.nan_to_num(divided(hits, below(truth, predicted)), nan=0.0)
-    return _present_mean(np.where(truth + predicted > 0, each, np.nan))
+    return present_mean(np.where(truth + predicted > 0, each, np.nan))
 
 
 def _f1_weighted(matrices: Floats, _: int) -> Floats:
@@ -98,11 +91,6 @@ def _mcc(matrices: Floats, _: int) -> Floats:
     covariance = hits.sum(axis=1) * total - (truth * predicted).sum(axis=1)
     spread = (total**2 - (truth**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
     return np.nan_to_num(divided(covariance, np.sqrt(np.maximum(spread, 0.0))), nan=0.0)
-
-
-def _present_mean(values: Floats) -> Floats:
-    present = ~np.isnan(values)
-    return divided(np.where(present, values, 0.0).sum(axis=1), present.sum(axis=1).astype(float))
 
 
 _LABELS: dict[str, Callable[[Floats, int], Floats]] = {
@@ -120,74 +108,11 @@ _LABELS: dict[str, Callable[[Floats, int], Floats]] = {
 }
 
 
-def roc_auc(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
-    """Area under the ROC curve: the chance that a positive row outranks a negative one, ties counting half."""
-    order, starts = _tied(scores)
-    marks = positive[order].astype(float)
-
-    def areas(weights: Floats) -> Floats:
-        ranked = weights[:, order]
-        above = _together(ranked * marks, starts)
-        below = _together(ranked, starts) - above
-        beaten = np.cumsum(below, axis=1)
-        pairs = np.einsum("ij,ij->i", above, beaten) - np.einsum("ij,ij->i", above, below) / 2
-        return divided(pairs, above.sum(axis=1) * below.sum(axis=1))
-
-    return areas
-
-
-def average_precision(positive: NDArray[np.bool_], scores: Floats) -> Statistic:
-    """Mean of precision over the positive rows in falling order of score."""
-    order, starts = _tied(-scores)
-    marks = positive[order].astype(float)
-
-    def precisions(weights: Floats) -> Floats:
-        ranked = weights[:, order]
-        hits = _together(ranked * marks, starts)
-        reached = np.cumsum(_together(ranked, starts), axis=1)
-        precision = np.nan_to_num(divided(np.cumsum(hits, axis=1), reached), nan=0.0)
-        return divided((hits * precision).sum(axis=1), hits.sum(axis=1))
-
-    return precisions
-
-
-def hits_at_top(positive: NDArray[np.bool_], scores: Floats, share: float) -> Callable[[Floats], tuple[Floats, Floats]]:
-    """Weights → the share of positives among the rows of highest score, and the share of all positives among them.
-
-    The rows are the top `share` by weight. Of rows with one score that lie across its edge each counts in part: what
-    taking them in a random order gives on average.
-    """
-    order, starts = _tied(-scores)
-    marks = positive[order].astype(float)
-
-    def rates(weights: Floats) -> tuple[Floats, Floats]:
-        ranked = weights[:, order]
-        mass, hits = _together(ranked, starts), _together(ranked * marks, starts)
-        reached = np.cumsum(mass, axis=1)
-        room = share * reached[:, -1:]
-        taken = np.clip(room - (reached - mass), 0.0, mass)
-        found = (hits * np.nan_to_num(divided(taken, mass), nan=0.0)).sum(axis=1)
-        return divided(found, room[:, 0]), divided(found, hits.sum(axis=1))
-
-    return rates
-
-
-def _tied(scores: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    order = np.argsort(scores, kind="stable")
-    ranked = scores[order]
-    return order, np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-
-
-def _together(ranked: Floats, starts: NDArray[np.intp]) -> Floats:
-    """Sums over rows of equal score; without any, the rows as they are."""
-    return ranked if len(starts) == ranked.shape[1] else np.add.reduceat(ranked, starts, axis=1)
-
-
 def roc_auc_ovr(sample: Sample) -> Statistic:
     """The mean over classes of the area of one class against the rest."""
     columns = _given(sample.probabilities).T
     each = [roc_auc(sample.truth == code, column) for code, column in enumerate(columns)]
-    return lambda weights: _present_mean(np.stack([area(weights) for area in each], axis=1))
+    return lambda weights: present_mean(np.stack([area(weights) for area in each], axis=1))
 
 
 def median_absolute_error(sample: Sample) -> Statistic:
@@ -295,6 +220,8 @@ LABELS = frozenset({*_LABELS, COST.name})
 
 def statistic(name: str, sample: Sample) -> Statistic:
     """The metric of a sample as a function of row weights."""
+    if sample.kind == "multilabel":
+        return label_set_statistic(name, sample)
     if name in LABELS:
         matrices, metric = confusions(sample), label_metric(name, sample)
         return lambda weights: metric(matrices(weights))

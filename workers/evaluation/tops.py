@@ -12,8 +12,8 @@ from orchestrator.contracts.evaluation import Top
 from workers.evaluation.bootstrap import expanded_percentile, resampled
 from workers.evaluation.exact import clopper_pearson
 from workers.evaluation.intervals import effective, rarest, wider
+from workers.evaluation.ranking import Statistic, hits_at_top
 from workers.evaluation.sample import Floats, Sample
-from workers.evaluation.statistics import Statistic, hits_at_top
 
 
 def tops(

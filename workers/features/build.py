@@ -41,8 +41,8 @@ def build(
     lost = rows.index.difference(target.index)
     if len(lost):
         raise DataError(
-            f"features: {len(lost):,} rows of the split are not in the table, or have no {params.objective.predict!r} "
-            "(a stage after split must keep the rows)"
+            f"features: {len(lost):,} rows of the split are not in the table, or have no "
+            f"{params.objective.target_name!r} (a stage after split must keep the rows)"
         )
     used = with_derived(table.loc[rows.index], params.derive)
     training = used[rows["part"] == "train"]
@@ -66,7 +66,7 @@ def build(
 
 def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
     """Names of derived, overridden and role columns must make sense together."""
-    target = params.objective.predict
+    targets = params.objective.targets
     for name, text in sorted(params.derive.items()):
         if name in table.columns or cells.reserved(name):
             what = "a column already" if name in table.columns else "Cyclery's own name"
@@ -75,7 +75,7 @@ def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
             used = parse(text).columns()
         except ExpressionError as error:
             raise DataError(f"features: derive: {name}: {error.message} (character {error.position + 1})") from None
-        if target in used:
+        for target in set(targets).intersection(used):
             raise DataError(
                 f"features: derive: {name!r} uses {target!r}, which is not known when predicting (leave it out)"
             )
@@ -89,7 +89,7 @@ def _check_names(table: pd.DataFrame, params: FeaturesParams) -> None:
     for name in params.columns:
         if name not in known:
             raise DataError(f"features: columns: there is no column {name!r}{suggestion(name, known)}")
-        if name == target or name in roles.reserved():
+        if name in targets or name in roles.reserved():
             raise DataError(
                 f"features: columns: {name!r} is the target or has a role, and is no feature (leave it out)"
             )
@@ -102,7 +102,7 @@ def _check_segment(name: str | None, known: list[str]) -> None:
 
 def _prepared(training: pd.DataFrame, target: pd.Series[Any], params: FeaturesParams) -> Preparation:
     """The rule of every column, from training rows."""
-    reserved = params.roles.reserved() | {params.objective.predict, params.segment}
+    reserved = params.roles.reserved() | {*params.objective.targets, params.segment}
     names = [str(name) for name in training.columns if name not in reserved]
     resolved = {name: resolve(training[name], params.columns.get(name, ColumnPreparation())) for name in names}
     if all(each.rule is None for each in resolved.values()):
@@ -174,15 +174,18 @@ def _features(
 
 def _classes(
     target: pd.Series[Any], objective: Objective
-) -> tuple[Literal["binary", "multiclass", "regression"], tuple[Label, ...], Label | None]:
+) -> tuple[Literal["binary", "multiclass", "regression", "multilabel"], tuple[Label, ...], Label | None]:
     """The kind of the target, its classes, and the class of interest: the last one unless the spec names it."""
     if objective.task == "regression":
         return "regression", (), None
+    if objective.task == "multilabel":
+        return "multilabel", objective.targets, None
     classes = classes_of(target)
     if len(classes) > 2:
         if objective.positive is not None:
             raise DataError(
-                f"objective: positive is for two classes, and {objective.predict!r} has {len(classes)} (leave it out)"
+                f"objective: positive is for two classes, and {objective.target_name!r} has {len(classes)} "
+                "(leave it out)"
             )
         return "multiclass", classes, None
     if objective.positive is None:
@@ -192,4 +195,6 @@ def _classes(
         if cells.cell_text(label) == wanted:
             return "binary", classes, label
     there = ", ".join(repr(label) for label in classes)
-    raise DataError(f"objective: positive: {objective.predict!r} has no {objective.positive!r} (there are: {there})")
+    raise DataError(
+        f"objective: positive: {objective.target_name!r} has no {objective.positive!r} (there are: {there})"
+    )

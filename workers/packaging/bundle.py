@@ -23,7 +23,7 @@ from workers.model_files import foreign_types, load_model
 from workers.packaging.manifest import BUNDLE_VERSION, CODE, MANIFEST, MODEL, Manifest
 from workers.packaging.own_code import enter, own_modules, replay, unpacked
 from workers.packaging.raw_rows import Rows, raw_table
-from workers.scoring import probabilities
+from workers.scoring import label_answers, probabilities
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # equal bundles are equal bytes
 
@@ -65,6 +65,8 @@ class Bundle:
     def predict(self, rows: Rows) -> pd.DataFrame:
         """`prediction`, and `probability_<i>` by the order of the signature's classes, for raw rows.
 
+        Of several labels `prediction_<label>` (0 or 1) and `probability_<label>` for each of them.
+
         Raises DataError naming the row, the column and what was expected.
         """
         try:
@@ -78,11 +80,15 @@ class Bundle:
             ) from error
 
     def _predict(self, rows: Rows) -> pd.DataFrame:
+        labelled = self.signature.output == "labels"
         if not len(rows):
-            return pd.DataFrame(
-                {"prediction": pd.Series(dtype=object)}, index=rows.index if isinstance(rows, pd.DataFrame) else None
-            )
+            names = [f"prediction_{label}" for label in self.signature.classes] if labelled else ["prediction"]
+            empty = {name: pd.Series(dtype=object) for name in names}
+            return pd.DataFrame(empty, index=rows.index if isinstance(rows, pd.DataFrame) else None)
         frame = self.frame(rows)
+        if labelled:
+            answers = pd.DataFrame(label_answers(self.pipeline, frame, self.signature.classes), index=frame.index)
+            return answers.set_index(rows.index) if isinstance(rows, pd.DataFrame) else answers
         found = {"prediction": pd.Series(self.pipeline.predict(frame), index=frame.index)}
         if self.signature.output == "class" and hasattr(self.pipeline, "predict_proba"):
             columns = probabilities(self.pipeline, frame, self.signature.classes, why="prediction")

@@ -31,7 +31,9 @@ def prove(path: Path, raw: pd.DataFrame, predictions: pd.DataFrame, *, dtype: st
 
 def _compare(answers: pd.DataFrame, predictions: pd.DataFrame, how: str, tolerance: float) -> None:
     for name in predictions.columns:
-        if name in ("truth", "score"):  # not answers: the target, and the decision function that evaluation ranks by
+        if name in ("truth", "score") or name.startswith(
+            "truth_"
+        ):  # not answers: the target, and the decision function that evaluation ranks by
             continue
         if name not in answers.columns:
             raise StageFailed(f"the bundle answers no {name}, which the run predicted")

@@ -22,7 +22,7 @@ def sign(source: pd.DataFrame, preparation: Preparation, changes: Changes, param
     """
     if params.custom:
         renamed = {name: changes.rename.get(name, name) for name in source.columns}
-        needed = [name for name in source.columns if renamed[name] != params.objective.predict]
+        needed = [name for name in source.columns if renamed[name] not in params.objective.targets]
     else:
         original = {new: old for old, new in changes.rename.items()}
         wanted = {original.get(name, name) for name in sources(preparation)}
@@ -31,11 +31,14 @@ def sign(source: pd.DataFrame, preparation: Preparation, changes: Changes, param
     reason = why_not_servable(params)
     return Signature(
         inputs=tuple(_column(source[name], may_lack=name in divides) for name in needed),
-        output="value" if preparation.target_kind == "regression" else "class",
+        output=_OUTPUTS.get(preparation.target_kind, "class"),
         classes=preparation.classes,
         servable=reason is None,
         not_servable_because=reason,
     )
+
+
+_OUTPUTS: dict[str, Literal["value", "labels"]] = {"regression": "value", "multilabel": "labels"}
 
 
 def why_not_servable(params: PackageParams) -> str | None:

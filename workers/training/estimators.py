@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.utils import get_tags
 from sklearn.utils._param_validation import InvalidParameterError
 
 from orchestrator.contracts.errors import CycleryError, InvalidInput, RequirementMissing, UserCodeError
-from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, told
+from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, family, told
 from orchestrator.contracts.estimators import find as catalogued
 from orchestrator.contracts.roles import Task
 from orchestrator.contracts.suggestions import nearest
@@ -32,7 +34,8 @@ def build(params: TrialParams) -> BaseEstimator:
     """The unfitted estimator of a trial.
 
     Every random state that the person left open is the trial's seed; `n_jobs` stays as the class has it, one job:
-    the pool's processes already use all cores.
+    the pool's processes already use all cores. Of several labels a classifier that cannot learn them at once stands in
+    scikit-learn's MultiOutputClassifier, which fits one of it for each label.
     """
     label = describe(params)
     with blaming(label):
@@ -41,7 +44,17 @@ def build(params: TrialParams) -> BaseEstimator:
         open_seeds = [name for name, value in known.items() if value is None and _is_seed(name)]
         estimator.set_params(**dict.fromkeys(open_seeds, params.seed % _SEEDS))
     _suit(estimator, params.objective.task, label)
+    if params.objective.task == "multilabel" and not _takes_labels(estimator):
+        return MultiOutputClassifier(estimator)
     return estimator
+
+
+def _takes_labels(estimator: BaseEstimator) -> bool:
+    """Whether it says of itself that it learns rows × labels; libraries other than scikit-learn are not asked."""
+    if not type(estimator).__module__.startswith("sklearn."):
+        return False
+    said = get_tags(estimator).classifier_tags
+    return said is not None and bool(said.multi_label)
 
 
 def describe(params: TrialParams) -> str:
@@ -129,9 +142,10 @@ def _is_seed(name: str) -> bool:
 
 
 def _suit(estimator: BaseEstimator, task: Task, label: str) -> None:
-    wrong = is_regressor(estimator) if task == "classification" else is_classifier(estimator)
+    classifies = family(task) == "classification"
+    wrong = is_regressor(estimator) if classifies else is_classifier(estimator)
     if wrong:
-        kind = "regressor" if task == "classification" else "classifier"
+        kind = "regressor" if classifies else "classifier"
         raise InvalidInput(f"{label}: {type(estimator).__name__} is a {kind}, but the objective is {task}")
 
 

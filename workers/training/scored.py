@@ -17,6 +17,7 @@ from sklearn.base import BaseEstimator
 from orchestrator.contracts.documents import Preparation, TrialResult
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.training import ROWS, TrialParams
+from workers.labels import truth_of
 from workers.scoring import respond, score
 from workers.training.estimators import blaming, describe
 from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
@@ -40,6 +41,7 @@ def score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparatio
     classes, positive = preparation.classes, preparation.positive
     fold = fold.taken_by(model, label)
     features, target, weight = _training_rows(fold, params)
+    target, truth = truth_of(target, preparation), truth_of(fold.truth, preparation)
     started = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
         warnings.simplefilter("always")
@@ -48,7 +50,7 @@ def score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparatio
         answer = respond(model, fold.validation, metric, classes=classes, positive=positive)
         value = score(
             metric,
-            fold.truth,
+            truth,
             answer,
             weight=fold.truth_weight,
             classes=classes,
@@ -57,7 +59,7 @@ def score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparatio
         )
     done = time.perf_counter()
     if not math.isfinite(value):
-        raise DataError(f"{label}: {_undefined(metric, fold, value)}")
+        raise DataError(f"{label}: {_undefined(metric, fold, value, preparation)}")
     notes = () if weight is None or takes_weights(model) else (unweighted_note(model),)
     return Scored(value, fitted - started, done - fitted, (*fold.warnings, *texts(caught), *notes))
 
@@ -71,9 +73,13 @@ def _training_rows(fold: PreparedFold, params: TrialParams) -> tuple[Prepared, N
     return fold.train[chosen], target, training_weights(target, weight, params.weights)
 
 
-def _undefined(metric: str, fold: PreparedFold, value: float) -> str:
+def _undefined(metric: str, fold: PreparedFold, value: float, preparation: Preparation) -> str:
     seen = np.unique(fold.truth)
     only = f", all of class {seen[0]}" if len(seen) == 1 else ""
+    if preparation.target_kind == "multilabel":
+        labels = zip(preparation.classes, truth_of(fold.truth, preparation).T, strict=True)
+        alike = [str(name) for name, mine in labels if len(np.unique(mine)) == 1]
+        only = f", which are all the same in {', '.join(alike)}" if alike else ""
     rows = f"{len(fold.truth)} validation rows{only}"
     return f"{metric} is {value} on fold {fold.number} ({rows}): use fewer folds, a stratified split or another metric"
 

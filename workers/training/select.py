@@ -25,6 +25,7 @@ from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.segments import SegmentPlan, SegmentResults
 from orchestrator.contracts.training import SelectParams, TrialParams
 from workers.features.preparation import feature_columns, learned
+from workers.labels import truth_of
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.training.choice import best_first, chosen_of, standard_error
@@ -79,7 +80,8 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     weights = {"model__sample_weight": np.array(weight)} if weighted else {}
     with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
         warnings.simplefilter("always")
-        pipeline.fit(matrix.frame[feature_columns(preparation)], np.array(matrix.target), **weights)
+        target = np.array(truth_of(matrix.target, preparation))
+        pipeline.fit(matrix.frame[feature_columns(preparation)], target, **weights)
         if params.threshold is not None and summary is not None:
             folds = prepared_folds(frame, rows, preparation, summary, context)
             threshold = decide(build(chosen), folds, preparation, params)

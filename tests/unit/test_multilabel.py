@@ -1,0 +1,308 @@
+"""Several labels at once: what is refused, how rows are divided, what learns them, and a whole workflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+from sklearn.multioutput import MultiOutputClassifier
+
+from orchestrator.contracts.data import SplitParams
+from orchestrator.contracts.errors import DataError
+from orchestrator.contracts.evaluation import BeatsGate, GatesParams, NotWorseGate
+from orchestrator.contracts.roles import Objective
+from orchestrator.contracts.training import TrialParams
+from orchestrator.report.sections import label_table
+from tests.unit.label_case import DATA, LABELS, OBJECTIVE, labelled, tickets
+from tests.unit.spec_case import SMALLEST, problems
+from tests.unit.whole_case import whole
+from workers.data.split import SplitOutputs, split
+from workers.data.targets import target_of
+from workers.evaluation.differences import difference
+from workers.evaluation.intervals import Judge, names_for
+from workers.evaluation.label_intervals import label_evidence
+from workers.evaluation.rival import Rival, against_rival
+from workers.evaluation.sample import Sample
+from workers.evaluation.units import by_group, by_row, by_time
+from workers.labels import decoded, encoded, strata
+from workers.training.estimators import build
+
+SEVERAL = SMALLEST.replace("bought, task: classification", "[bought, city], task: multilabel")
+TAGS = Objective(predict=LABELS, task="multilabel", metric="f1_micro")
+
+
+# — what a spec may say
+
+
+def test_a_multilabel_objective_has_the_candidates_and_the_split_of_a_classification_and_its_own_metric(tmp_path):
+    assert problems(tmp_path, SEVERAL) == []
+    assert problems(tmp_path, SEVERAL + "train: {candidates: thorough}\n") == []
+    assert problems(tmp_path, SEVERAL.replace("multilabel", "multilabel, metric: f1_macro, goal: 0.8")) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("multilabel}", "classification}", "1:22: several columns are predicted by `task: multilabel`, not by classif"),
+        ("[bought, city]", "bought", "1:22: task multilabel predicts several columns, each 0 or 1: `predict: [COLUMN"),
+        ("[bought, city]", "[bought]", "1:22: a multilabel objective has 2 to 50 labels, not 1"),
+        ("[bought, city]", "[bought, bought]", "1:31: the label 'bought' is given twice"),
+        ("[bought, city]", "[bought, cyti]", "1:31: the data has no column 'cyti'"),
+        ("multilabel}", "multilabel, metric: roc_auc}", "1:64: the metric roc_auc does not fit a multilabel classific"),
+        ("multilabel}", "multilabel, positive: 1}", "1:66: `positive` is for classifications; objective.task is mult"),
+        ("multilabel}", "multilabel, threshold: f1}", "1:56: `threshold` is for a target with two classes: take it "),
+        ("multilabel}", "multilabel, costs: {false_positive: 2}}", "1:56: `costs` is for a target with two classes: t"),
+        ("multilabel}", "multilabel, target: 0.8}", "1:56: `target` is not judged for several labels: write a `goal`"),
+    ],
+)
+def test_what_is_no_set_of_labels_or_of_one_target_alone_is_refused_where_it_stands(tmp_path, old, new, expected):
+    found = problems(tmp_path, SEVERAL.replace(old, new))
+    assert any(line.startswith(expected) for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ("train: {per: when}", "3:9: one model for each value of a column is not made for several labels"),
+        ("train: {weights: balanced}", "3:9: there is no one class to balance: give a candidate `class_weight: bal"),
+        ("evaluation: {top: [100]}", "3:14: a top is of rows that a model of two classes ranks; these are several"),
+        ("gates: [{fairness: recall, groups: when, at_least: 0.8}]", "3:9: fairness compares rates of a target with"),
+        ("gates: [accuracy >= 0.8]", "3:9: the metric accuracy does not fit a multilabel classification"),
+        ("columns: {ignore: [city]}", "3:20: 'city' is what is predicted: it cannot be in `columns.ignore` too"),
+        ("features: {derive: {x: city * 2}}", "3:24: 'x' would be made of 'city', which is what is predicted"),
+        ("train: {candidates: [ridge_regression]}", "3:22: unknown estimator 'ridge_regression'"),
+    ],
+)
+def test_what_is_not_done_for_several_labels_is_refused_by_name(tmp_path, more, expected):
+    found = problems(tmp_path, SEVERAL + more + "\n")
+    assert any(line.startswith(expected) for line in found), found
+
+
+# — rows and their label sets
+
+
+def _divided(table: pd.DataFrame, method: str = "stratified", **options: object) -> SplitOutputs:
+    return split(table, params=SplitParams(method=method, objective=TAGS, **{"folds": 4, **options}))
+
+
+@pytest.fixture
+def table(tmp_path) -> pd.DataFrame:
+    return tickets(tmp_path).rename_axis(index="row")
+
+
+def test_a_label_set_is_one_number_and_back():
+    given = np.random.default_rng(1).integers(0, 2, (40, 50))
+    assert (decoded(encoded(given), 50) == given).all()
+    assert encoded(np.array([[0, 1, 1]])).tolist() == [6]
+
+
+def test_labels_are_read_from_numbers_and_booleans_and_rows_without_one_are_left_out(table):
+    gaps = table.astype({"login": "Float64", "outage": "boolean"})
+    gaps.loc[3, "login"] = pd.NA
+    gaps.loc[5, "outage"] = pd.NA
+    found = target_of(gaps, TAGS)
+    assert set(table.index) - set(found.index) == {3, 5}
+    expected = table.loc[found.index, list(LABELS)].astype(int).to_numpy()
+    assert (decoded(found.to_numpy(), 3) == expected).all()
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "words"),
+    [
+        ("login", "yes", "the label 'login' is 'yes' in rows 1, 2, 3, 4, 5 and 295 more, and a label is 0 or 1"),
+        ("login", 2, "the label 'login' is 2 in rows 1, 2, 3, 4, 5"),
+        ("outage", True, "the label 'outage' is 1 in every row that has a value: there is nothing to tell apart"),
+        ("billing", None, "not all of the columns 'billing, outage, login' have a value in any row"),
+    ],
+)
+def test_what_is_no_label_is_refused_with_a_remedy(table, column, values, words):
+    with pytest.raises(DataError) as caught:
+        target_of(table.assign(**{column: values}), TAGS)
+    assert words in str(caught.value)
+
+
+def test_a_stratified_split_keeps_the_shares_of_label_sets_in_the_test_and_in_every_fold(table):
+    rows = _divided(table).rows
+    sets = pd.Series(target_of(table, TAGS), index=rows.index)
+    frequent = sets.value_counts().loc[lambda counts: counts >= 20].index
+    for name, part in [("test", rows["part"] == "test"), *((str(k), rows["fold"] == k) for k in range(4))]:
+        for one in frequent:
+            expected = float((sets == one).mean() * part.sum())
+            assert abs(int((sets[part] == one).sum()) - expected) <= 1.5, (name, one)
+
+
+def test_rare_label_sets_go_by_their_rarest_label_and_the_split_says_so(table):
+    codes = np.array([1] * 40 + [2] * 40 + [3] * 3 + [7] * 2 + [6] * 4 + [4] * 9)
+    found = strata(codes, 3, fewest=8, most=50)
+    assert len(set(found[codes == 1])) == len(set(found[codes == 2])) == 1
+    assert set(found[codes == 7]) == set(found[codes == 6])  # by the third label, which is the rarest of both
+    assert len(np.unique(strata(codes, 3, fewest=8, most=2))) == 1
+    noted = _divided(table).summary.notes
+    assert any("are too rare to keep their shares: they go by rarest label" in note for note in noted), noted
+    twelve = pd.DataFrame(np.random.default_rng(2).integers(0, 2, (60, 3)), columns=list(LABELS))
+    plain = _divided(twelve.rename_axis(index="row"), folds=2, test=0.1).summary.notes
+    assert any("too many to keep the shares of: the split is at random" in note for note in plain), plain
+
+
+def test_a_label_that_is_missing_from_the_test_or_from_what_a_fold_trains_on_is_refused(table):
+    rare = table.assign(login=[1] + [0] * 299)
+    with pytest.raises(DataError, match=r"label 'login', that 1 of 300 rows have, is . in all rows of") as caught:
+        _divided(rare)
+    assert "or take the label out" in str(caught.value)
+
+
+# — what learns them
+
+
+def _built(path: str) -> object:
+    params = TrialParams(candidate="c", estimator=path, index=1, objective=TAGS, seed=5)
+    return build(params)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "sklearn.tree.DecisionTreeClassifier",
+        "sklearn.ensemble.RandomForestClassifier",
+        "sklearn.ensemble.ExtraTreesClassifier",
+        "sklearn.neighbors.KNeighborsClassifier",
+        "sklearn.neural_network.MLPClassifier",
+    ],
+)
+def test_estimators_that_learn_all_labels_at_once_are_taken_as_they_are(path):
+    assert type(_built(path)).__name__ == path.rpartition(".")[2]
+
+
+@pytest.mark.parametrize("path", ["sklearn.linear_model.LogisticRegression", "lightgbm.LGBMClassifier"])
+def test_others_are_fitted_once_for_each_label_with_the_seed_of_the_trial(path):
+    built = _built(path)
+    assert isinstance(built, MultiOutputClassifier)
+    assert built.estimator.random_state == 5
+    assert type(built.estimator).__name__ == path.rpartition(".")[2]
+
+
+# — how sure it is
+
+
+def _near(sample: Sample, rng: np.random.Generator) -> Sample:
+    chances = np.clip(np.asarray(sample.probabilities) + rng.normal(size=sample.truth.shape) * 0.02, 0, 1)
+    return sample.answered((chances > 0.5).astype(float), chances)
+
+
+@pytest.mark.parametrize("units", [by_row(240), by_group(np.arange(240) // 6), by_time(240)], ids=lambda one: one.kind)
+def test_every_metric_has_an_interval_whatever_makes_rows_hang_together(units):
+    sample = labelled(np.random.default_rng(4), 240, units=units)
+    found = Judge(sample, names_for("multilabel"), 0.95, 300, 1).all()
+    assert len(found) == 9
+    for name, one in found.items():
+        assert one.value is not None, name
+        assert 0 <= one.low < one.value < one.high <= 1, (name, one)
+
+
+def test_rows_that_are_all_right_leave_room_for_what_was_not_seen():
+    sample = labelled(np.random.default_rng(4), 60)
+    right = sample.answered(sample.truth, np.where(sample.truth == 1, 0.9, 0.1))
+    for name, one in Judge(right, names_for("multilabel"), 0.95, 300, 1).all().items():
+        safe, best = (one.high, 0.0) if name == "hamming_loss" else (one.low, 1.0)
+        if name in ("f1_samples", "jaccard"):  # rows without any label count as 0
+            best = float(right.truth.any(axis=1).mean())
+        assert one.value == pytest.approx(best)
+        assert abs(safe - best) > 0.015, (name, one)
+
+
+def test_a_label_by_itself_is_a_binary_target():
+    sample = labelled(np.random.default_rng(4), 200)
+    found = label_evidence(Judge(sample, (), 0.95, 200, 1))
+    assert [one.label for one in found] == list(sample.classes)
+    truth, guess, chance = sample.truth[:, 1], sample.prediction[:, 1], np.asarray(sample.probabilities)[:, 1]
+    expected = {
+        "precision": metrics.precision_score(truth, guess),
+        "recall": metrics.recall_score(truth, guess),
+        "f1": metrics.f1_score(truth, guess),
+        "roc_auc": metrics.roc_auc_score(truth, chance),
+    }
+    assert {name: one.value for name, one in found[1].metrics.items()} == pytest.approx(expected)
+    assert (found[1].rows, found[1].prevalence) == (int(truth.sum()), pytest.approx(truth.mean()))
+    drawn = label_table(found)
+    assert drawn is not None
+    assert drawn.metrics == ["ROC AUC", "F1", "precision", "recall"]
+
+
+@pytest.mark.parametrize("metric", ["f1_micro", "average_precision_micro", "roc_auc_macro", "hamming_loss"])
+def test_a_better_model_is_shown_to_be_better_and_an_equal_one_is_not(metric):
+    rng = np.random.default_rng(6)
+    mine = labelled(rng, 300)
+    options = {"confidence": 0.95, "resamples": 400, "seed": 1}
+    worse = mine.answered(*(1 - np.asarray(one) for one in (mine.prediction, mine.probabilities)))
+    better = difference(metric, mine, worse, **options)
+    assert better.low is not None
+    assert better.low > 0
+    assert better.method.startswith("paired bootstrap and exchange test")
+    alike = difference(metric, mine, _near(mine, rng), **options)
+    assert alike.low is not None
+    assert alike.low < 0
+
+
+# — a whole workflow
+
+
+def test_a_workflow_of_several_labels_from_raw_rows_to_answers(tmp_path):
+    table = tickets(tmp_path)
+    made = whole(
+        tmp_path,
+        f"name: tags\n{OBJECTIVE}{DATA}columns: {{ignore: customer}}\n"
+        "train: {candidates: [logistic_regression, {random_forest: {fixed: {n_estimators: 10}}}], search: {folds: 3}}\n"
+        "evaluation: {slices: [product], weakest: 1}\n"
+        "gates: [f1_micro >= 0.3, 'beats: dummy']\n",
+    )
+    predictions, evaluation = made.table("evaluate", "predictions"), made.document("evaluate", "evaluation")
+    truth, guess, chance = (_part(predictions, part) for part in ("truth", "prediction", "probability"))
+    assert (truth == table.loc[predictions.index, list(LABELS)].astype(int).to_numpy()).all()
+    found = {name: one["value"] for name, one in evaluation["metrics"].items()}
+    assert found["f1_micro"] == pytest.approx(metrics.f1_score(truth, guess, average="micro"))
+    assert found["jaccard"] == pytest.approx(metrics.jaccard_score(truth, guess, average="samples", zero_division=0))
+    assert found["roc_auc_macro"] == pytest.approx(metrics.roc_auc_score(truth, chance))
+    assert [one["label"] for one in evaluation["labels"]] == list(LABELS)
+    assert evaluation["dummy"]["subset_accuracy"] == pytest.approx((truth == 0).all(axis=1).mean())
+    assert {one["slice"] for one in evaluation["slices"]} == {"product=app", "product=till", "product=web"}
+    assert len(evaluation["importance"]) == 3
+    verdicts = made.document("gates", "verdicts")
+    assert verdicts["passed"], json.dumps(verdicts)
+    _answers_like_the_run(made.bundle(), table, predictions)
+    _compared_with_itself(tmp_path, made, table)
+
+
+def _part(predictions: pd.DataFrame, part: str) -> np.ndarray:
+    return predictions[[f"{part}_{label}" for label in LABELS]].to_numpy(dtype=float)
+
+
+def _answers_like_the_run(bundle, table, predictions) -> None:
+    asked = table.loc[predictions.index].drop(columns=list(LABELS))
+    answers = bundle.predict(asked)
+    assert bundle.signature.output == "labels"
+    assert [column.name for column in bundle.signature.inputs] == ["length", "hour", "product"]
+    assert list(answers) == [f"{part}_{label}" for part in ("prediction", "probability") for label in LABELS]
+    pd.testing.assert_frame_equal(answers, predictions[list(answers)], check_names=False)
+    assert list(bundle.predict([])) == [f"prediction_{label}" for label in LABELS]
+
+
+def _compared_with_itself(folder: Path, made, table) -> None:
+    """A rival by its bundle: on rows that neither has trained on, no better than itself, and not worse by much."""
+    path, rows = made.store.fetch(made.outputs["package"]["bundle"]), made.table("split", "rows")
+    predictions = made.table("evaluate", "predictions")
+    truth, guess, chances = (_part(predictions, part) for part in ("truth", "prediction", "probability"))
+    sample = Sample("multilabel", truth, guess, chances, by_row(len(truth)), None, LABELS)
+    rival = Rival(path, rows, table, rows, predictions.index)
+    gates = (BeatsGate(text="", beats="tags@1"), NotWorseGate(text="", not_worse_than="tags@1", margin=0.2))
+    found, evidence = against_rival(rival, sample, 0.95, 300, GatesParams(gates=gates, objective=TAGS))
+    assert evidence["rows"] == len(truth)
+    assert found is not None
+    assert found.value == 0
+    other = Sample("multilabel", truth[:, :2], guess[:, :2], chances[:, :2], by_row(len(truth)), None, LABELS[:2])
+    none, why = against_rival(rival, other, 0.95, 300, GatesParams(gates=gates, objective=TAGS))
+    assert none is None
+    assert "with other classes or of another kind" in why["why"]
