@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.contracts.calls import Plan
-from orchestrator.contracts.documents import Interval, RankedTrial, TrialResult
+from orchestrator.contracts.documents import Evaluation, Interval, RankedTrial, TrialResult
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
@@ -209,7 +209,14 @@ def _champion(evidence: Evidence) -> dict[str, Any] | None:
         else {},
         "details": _details(evidence),
         "performance": measured and measured.model_dump(mode="json"),
-    }
+    } | _labels(evaluation)
+
+
+def _labels(evaluation: Evaluation | None) -> dict[str, Any]:
+    """Each label by itself, where several are predicted."""
+    if evaluation is None or not evaluation.labels:
+        return {}
+    return {"labels": [one.model_dump(mode="json") for one in evaluation.labels]}
 
 
 def _details(evidence: Evidence) -> dict[str, Any] | None:
@@ -233,7 +240,7 @@ def _evaluation(evidence: Evidence) -> dict[str, Any] | None:
         "details": _details(evidence),
         "performance": measured and measured.model_dump(mode="json"),
         "notes": list(found.notes),
-    }
+    } | _labels(found)
 
 
 def metric_asked(evidence: Evidence) -> str | None:

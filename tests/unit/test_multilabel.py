@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
+from sklearn.base import clone
+from sklearn.model_selection import cross_validate
 from sklearn.multioutput import MultiOutputClassifier
 
 from orchestrator.contracts.data import SplitParams
 from orchestrator.contracts.errors import DataError
-from orchestrator.contracts.evaluation import BeatsGate, GatesParams, NotWorseGate
+from orchestrator.contracts.evaluation import BeatsGate, FreshParams, GatesParams, NotWorseGate
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.training import TrialParams
 from orchestrator.report.sections import label_table
 from tests.unit.label_case import DATA, LABELS, OBJECTIVE, labelled, tickets
 from tests.unit.spec_case import SMALLEST, problems
-from tests.unit.whole_case import whole
+from tests.unit.whole_case import Whole, whole
 from workers.data.split import SplitOutputs, split
 from workers.data.targets import target_of
 from workers.evaluation.differences import difference
 from workers.evaluation.intervals import Judge, names_for
 from workers.evaluation.label_intervals import label_evidence
+from workers.evaluation.registered import Given, judge_registered
 from workers.evaluation.rival import Rival, against_rival
 from workers.evaluation.sample import Sample
 from workers.evaluation.units import by_group, by_row, by_time
 from workers.labels import decoded, encoded, strata
+from workers.packaging.bundle import Bundle
 from workers.training.estimators import build
 
 SEVERAL = SMALLEST.replace("bought, task: classification", "[bought, city], task: multilabel")
@@ -272,15 +277,29 @@ def test_a_workflow_of_several_labels_from_raw_rows_to_answers(tmp_path):
     assert len(evaluation["importance"]) == 3
     verdicts = made.document("gates", "verdicts")
     assert verdicts["passed"], json.dumps(verdicts)
+    _scored_as_scikit_learn_scores(made)
     _answers_like_the_run(made.bundle(), table, predictions)
-    _compared_with_itself(tmp_path, made, table)
+    _compared_with_itself(made, table)
+    _judged_again_on_fresh_rows(tmp_path, made)
 
 
 def _part(predictions: pd.DataFrame, part: str) -> np.ndarray:
     return predictions[[f"{part}_{label}" for label in LABELS]].to_numpy(dtype=float)
 
 
-def _answers_like_the_run(bundle, table, predictions) -> None:
+def _scored_as_scikit_learn_scores(made: Whole) -> None:
+    """As docs/verify.md says it."""
+    frame, rows, model = made.table("features", "frame"), made.table("split", "rows"), made.bundle().pipeline
+    fold = rows.loc[frame.index, "fold"]
+    train = frame[fold >= 0]
+    target = (train["__target__"].to_numpy()[:, None] >> np.arange(len(LABELS))) & 1
+    fold = fold[fold >= 0]
+    folds = [(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(3)]
+    scores = cross_validate(clone(model), train[model.feature_names_in_], target, cv=folds, scoring="f1_micro")
+    assert scores["test_score"] == pytest.approx(made.document("select", "ranking")["champion"]["scores"], abs=1e-9)
+
+
+def _answers_like_the_run(bundle: Bundle, table: pd.DataFrame, predictions: pd.DataFrame) -> None:
     asked = table.loc[predictions.index].drop(columns=list(LABELS))
     answers = bundle.predict(asked)
     assert bundle.signature.output == "labels"
@@ -290,7 +309,7 @@ def _answers_like_the_run(bundle, table, predictions) -> None:
     assert list(bundle.predict([])) == [f"prediction_{label}" for label in LABELS]
 
 
-def _compared_with_itself(folder: Path, made, table) -> None:
+def _compared_with_itself(made: Whole, table: pd.DataFrame) -> None:
     """A rival by its bundle: on rows that neither has trained on, no better than itself, and not worse by much."""
     path, rows = made.store.fetch(made.outputs["package"]["bundle"]), made.table("split", "rows")
     predictions = made.table("evaluate", "predictions")
@@ -306,3 +325,25 @@ def _compared_with_itself(folder: Path, made, table) -> None:
     none, why = against_rival(rival, other, 0.95, 300, GatesParams(gates=gates, objective=TAGS))
     assert none is None
     assert "with other classes or of another kind" in why["why"]
+
+
+def _judged_again_on_fresh_rows(folder: Path, made: Whole) -> None:
+    """What `cyclery evaluate` does; rows of the training are left out, and so are those that lack a label."""
+    known, fresh = pd.read_csv(folder / "tickets.csv"), tickets(folder, 120, "june.csv", seed=8)
+    rows = made.table("split", "rows")
+    table = pd.concat([fresh.astype({"outage": object}), known.loc[rows.index[rows["part"] == "train"]]])
+    table = table.reset_index(drop=True).rename_axis(index="row").astype({"login": "Int64"})
+    table.loc[0, "login"] = pd.NA
+    table["outage"] = table["outage"].astype(bool)
+    params = FreshParams(objective=TAGS, model="tags@1", data="june.csv", resamples=200)
+    given = Given(
+        bundle=made.store.fetch(made.outputs["package"]["bundle"]), table=table, trained=rows, before=None,
+        frame=made.table("features", "frame"), params=params,
+    )  # fmt: skip
+    found = judge_registered(given)
+    assert found.evaluation.rows == 119
+    assert "1 rows are left out: they have no billing, outage, login" in found.evaluation.notes
+    assert [one.label for one in found.evaluation.labels] == list(LABELS)
+    assert found.evaluation.dummy["f1_micro"] is not None
+    with pytest.raises(DataError, match=r"june.csv: column 'login' is missing, which tags@1 is judged with"):
+        judge_registered(replace(given, table=table.drop(columns="login")))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.documents import Importance, ImportanceEnds, Interval
+from orchestrator.contracts.documents import Importance, ImportanceEnds, Interval, LabelEvidence
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import run_document
@@ -19,7 +19,7 @@ from orchestrator.report.html import render, write_report
 from orchestrator.report.sections import importance_table
 from orchestrator.report.wording import fixed, plural
 from tests.unit import report_case
-from tests.unit.report_case import BEGAN, Kept, evaluation, preparation, profile, record
+from tests.unit.report_case import BEGAN, Kept, evaluation, interval, preparation, profile, record
 
 HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(2)">&"\''
 
@@ -70,6 +70,35 @@ def test_the_goal_stands_beside_the_facts() -> None:
     given = record(kept, spec={"objective": {"predict": "diagnosis", "task": "classification", "goal": 0.99}})
     assert "goalroc_auc 0.99" in check(render(given, kept.read)).text
     assert "goalroc_auc" not in check(render(record(kept), kept.read)).text
+
+
+def test_several_labels_have_a_table_of_their_own() -> None:
+    kept = Kept()
+    found = interval(0.81, 0.7, 0.9)
+    labels = (
+        LabelEvidence(label=HOSTILE, rows=30, prevalence=0.263, metrics={"f1": found, "roc_auc": found}),
+        LabelEvidence(label="login", rows=2, prevalence=0.018, metrics={"f1": found}),
+    )
+    several = evaluation().model_copy(update={"kind": "multilabel", "labels": labels, "confusion": (), "curves": {}})
+    ref = kept.put(several)
+    given = record(kept)
+    stages = tuple(
+        one.model_copy(update={"outputs": one.outputs | {"evaluation": ref}}) if one.task == "evaluate.model" else one
+        for one in given.stages
+    )
+    given = given.model_copy(update={"stages": stages})
+    text = check(render(given, kept.read)).text
+    assert "Label by label" in text
+    table = re.sub(r"\s+", "", text[text.index("Label by label") :])
+    ends = "0.810(0.700to0.900)"
+    assert f"labelrowswithitofallROCAUCF1{re.sub(r'[ ]', '', HOSTILE)}3026%{ends}{ends}login21.8%–{ends}" in table, (
+        table[:400]
+    )
+    assert "How it answers" not in text
+    document = run_document(given, kept.read)["champion"]
+    assert document is not None
+    assert [one["rows"] for one in document["labels"]] == [30, 2]
+    assert "labels" not in run_document(record(kept), kept.read)["champion"]
 
 
 def test_the_page_leads_with_a_sentence_for_who_asked() -> None:

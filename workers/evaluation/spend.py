@@ -47,7 +47,7 @@ def spend(
     if rival_rows is not None:
         seen = rival_rows.loc[rival_rows["part"] == "train", "identity"]
         sets.append(Sketch.of(judged[~judged.isin(seen)].to_numpy(dtype=np.uint64)))
-    objective = params.objective.target_name
+    objective = ", ".join(sorted(params.objective.targets))  # labels in another order are the same objective
     key = digest_of([predictions.ref.digest, sets[0].text, params.model_dump(mode="json")])
     draft = partial(_look, sets, run=context.run, by=context.author)
     look = Looks(context.redis, context.settings).add(objective, key, draft)
