@@ -219,6 +219,17 @@ def test_rows_that_are_all_right_leave_room_for_what_was_not_seen():
         assert abs(safe - best) > 0.015, (name, one)
 
 
+def test_a_model_that_has_hardly_anything_right_is_not_taken_for_one_that_may_have_all():
+    sample = labelled(np.random.default_rng(4), 60, prevalence=0.15)
+    held = np.flatnonzero(sample.truth.any(axis=1))
+    guess = 1 - sample.truth
+    guess[held[:3]] = sample.truth[held[:3]]
+    found = Judge(sample.answered(guess, None), ("f1_micro", "f1_samples"), 0.95, 400, 1).all()
+    for one in found.values():
+        assert (one.method, one.low) == ("bootstrap and rare rows", pytest.approx(0, abs=0.02))
+        assert one.value < one.high < 0.3
+
+
 def test_a_label_by_itself_is_a_binary_target():
     sample = labelled(np.random.default_rng(4), 200)
     found = label_evidence(Judge(sample, (), 0.95, 200, 1))

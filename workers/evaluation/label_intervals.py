@@ -47,33 +47,36 @@ def mean_over_labels(judge: Judge, name: str, value: float) -> Ends | None:
 def ratio_ends(judge: Judge, name: str) -> tuple[Ends | None, str, str | None]:
     """The ends of a ratio of sums over rows, whatever makes rows hang together: the bootstrap-t of its logarithm.
 
-    Where fewer than five rows have anything wrong, or one of them makes up over a quarter of it, percentiles take its
-    place, and the upper end of the loss allows for more: for the Clopper–Pearson share of such rows, of which one more
-    is wrong in all that it has.
+    Where only a few rows have anything wrong, or anything right, some resamples have none of it and no spread: there
+    percentiles take its place, and the end beyond which such rows lie allows for the Clopper–Pearson share of them.
     """
     sample, alpha = judge.sample, judge.alpha
     above, below = loss_parts(name, sample)
-    weighted = above * sample.row_weights
-    wrong = int((weighted > 0).sum())
-    if wrong >= SEEN and weighted.max() <= DOMINANT * weighted.sum():
+    few_wrong, few_right = (_few(part * sample.row_weights, alpha) for part in (above, below - above))
+    if not few_wrong and not few_right:
+        weighted = above * sample.row_weights
         ends = studentised_ratio(sample, weighted, below * sample.row_weights, judge.resamples, alpha, judge.seed)
         return _as_metric(name, ends), "bootstrap-t", None
     drawn = resampled(sample, {name: label_set_statistic(name, sample)}, judge.resamples, judge.seed)[name]
-    losses = drawn if name == "hamming_loss" else 1 - drawn
-    low, high = expanded_percentile(losses, sample.units.draws, alpha) or (0.0, 0.0)
-    ends = max(0.0, low), max(high, _seldom(above, below, sample, alpha))
-    seen = (
-        f"only {wrong} wrong rows were seen"
-        if wrong < SEEN
-        else "a single row makes up over a quarter of what is wrong"
-    )
-    return _as_metric(name, ends), "bootstrap and rare errors", f"{seen}: the interval allows for more"
+    low, high = expanded_percentile(drawn if name == "hamming_loss" else 1 - drawn, sample.units.draws, alpha) or (0, 1)
+    if few_wrong:
+        high = max(high, _seldom(above, below, sample, alpha))
+    if few_right:
+        low = min(low, 1 - _seldom(below - above, below, sample, alpha))
+    note = f"few rows are {'wrong' if few_wrong else 'right in anything'}: the interval allows for more of them"
+    return _as_metric(name, (max(0.0, low), min(1.0, high))), "bootstrap and rare rows", note
+
+
+def _few(part: Floats, alpha: float) -> bool:
+    """Whether so few rows make it up that more than alpha / 4 of resamples have none of them, or one row dominates."""
+    rows = int((part > 0).sum())
+    return rows < max(SEEN, math.log(4 / alpha)) or bool(part.max() > DOMINANT * part.sum())
 
 
 def _seldom(above: Floats, below: Floats, sample: Sample, alpha: float) -> float:
-    """An upper end of the loss that hangs on few rows: on each of the largest, and one more that is as wrong as can be.
+    """An upper end of a ratio that hangs on few rows: on each of the largest, and one more that is as large as can be.
 
-    `below` bounds `above` row by row, or is 1 as the mean's.
+    `below` bounds `above` row by row.
     """
     rows, each = sample.units.draws, float(np.average(below, weights=sample.row_weights))
     loss = np.sort(above)[::-1]

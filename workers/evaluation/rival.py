@@ -67,7 +67,8 @@ def against_rival(
         told = f"the {len(mine)} shared rows make only {mine.units.draws} independent {mine.units.kind}"
         return None, evidence | {"why": f"{told}, {FEWEST_UNITS} are needed"}
     if rarest(mine) < FEWEST_OF_CLASS and sample.kind != "regression":
-        return None, evidence | {"why": f"a class has fewer than {FEWEST_OF_CLASS} of the {len(mine)} shared rows"}
+        what = "a label is, or is not, on" if sample.kind == "multilabel" else "a class has"
+        return None, evidence | {"why": f"{what} fewer than {FEWEST_OF_CLASS} of the {len(mine)} shared rows"}
     try:
         theirs = answered(rival, mine, rival.table.loc[rival.index[shared]])
     except InvalidInput as problem:  # another question, or columns that are no longer there
