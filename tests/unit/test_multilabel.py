@@ -141,11 +141,14 @@ def test_a_stratified_split_keeps_the_shares_of_label_sets_in_the_test_and_in_ev
 
 
 def test_rare_label_sets_go_by_their_rarest_label_and_the_split_says_so(table):
-    codes = np.array([1] * 40 + [2] * 40 + [3] * 3 + [7] * 2 + [6] * 4 + [4] * 9)
-    found = strata(codes, 3, fewest=8, most=50)
-    assert len(set(found[codes == 1])) == len(set(found[codes == 2])) == 1
-    assert set(found[codes == 7]) == set(found[codes == 6])  # by the third label, which is the rarest of both
-    assert len(np.unique(strata(codes, 3, fewest=8, most=2))) == 1
+    codes = np.array([1] * 40 + [2] * 40 + [7] * 5 + [6] * 6 + [8] * 3 + [9] * 7 + [0] * 2)
+    found = strata(codes, 4, fewest=8, most=50)
+    both = [set(found[codes == one]) for one in (6, 7)]
+    assert len(both[0]) == 1
+    assert both[0] == both[1]  # by the third label, which is the rarer one of both
+    assert set(found[codes == 8]) == set(found[codes == 9]) != both[0]  # by the fourth
+    assert set(found[codes == 0]) == set(found[codes == 1])  # too few even by themselves: with the most frequent
+    assert len(np.unique(strata(codes, 4, fewest=8, most=2))) == 1
     noted = _divided(table).summary.notes
     assert any("are too rare to keep their shares: they go by rarest label" in note for note in noted), noted
     twelve = pd.DataFrame(np.random.default_rng(2).integers(0, 2, (60, 3)), columns=list(LABELS))
