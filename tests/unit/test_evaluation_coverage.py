@@ -104,8 +104,8 @@ SCENES = {
     "25 groups of values": Scene(errors_in_groups, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
     "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
     "values in time": Scene(errors_in_time, 200, 500, ("rmse", "mae", "r2", "median_absolute_error")),
-    "60 rows with labels": Scene(labelled, 60, 120, ("f1_micro", "f1_samples", "hamming_loss"), ("f1_macro",)),
-    "25 groups of labels": Scene(labels_in_groups, 200, 120, ("f1_micro", "hamming_loss"), ("subset_accuracy",)),
+    "60 rows with labels": Scene(labelled, 60, 60, (), ("f1_micro", "f1_samples", "hamming_loss")),
+    "25 groups of labels": Scene(labels_in_groups, 200, 60, (), ("f1_micro", "hamming_loss", "subset_accuracy")),
     "classes in time": Scene(classes_in_time, 200, 250, ("log_loss", "brier"), ("accuracy", "roc_auc", "f1")),
 }
 
