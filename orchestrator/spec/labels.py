@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from orchestrator.contracts.estimators import find
 from orchestrator.contracts.evaluation import FairnessGate
 from orchestrator.spec.models import Spec
 from orchestrator.spec.review import Review
@@ -43,6 +44,10 @@ def _single(spec: Spec) -> Iterator[tuple[tuple[Step, ...], str]]:
             yield ("objective", key), f"`{key}` is not judged for several labels: write a `goal` instead"
     if spec.train.per is not None:
         yield ("train", "per"), "one model for each value of a column is not made for several labels: take `per` out"
+    for index, candidate in enumerate(spec.train.candidates):
+        known = find(candidate.estimator, "multilabel")
+        if known is not None and known.name == "stacking":  # scikit-learn: it says what it can only once it is fitted
+            yield ("train", "candidates", index), "stacking is not made for several labels: take voting, or bagging"
     if spec.train.weights is not None:
         yield ("train", "weights"), "there is no one class to balance: give a candidate `class_weight: balanced`"
     if "top" in spec.evaluation.model_fields_set and spec.evaluation.top:

@@ -35,6 +35,7 @@ from workers.evaluation.units import by_group, by_row, by_time
 from workers.labels import decoded, encoded, strata
 from workers.packaging.bundle import Bundle
 from workers.training.estimators import build
+from workers.training.fitting import fit, takes_weights
 
 SEVERAL = SMALLEST.replace("bought, task: classification", "[bought, city], task: multilabel")
 TAGS = Objective(predict=LABELS, task="multilabel", metric="f1_micro")
@@ -76,6 +77,10 @@ def test_what_is_no_set_of_labels_or_of_one_target_alone_is_refused_where_it_sta
         ("train: {weights: balanced}", "3:9: there is no one class to balance: give a candidate `class_weight: bal"),
         ("evaluation: {top: [100]}", "3:14: a top is of rows that a model of two classes ranks; these are several"),
         ("gates: [{fairness: recall, groups: when, at_least: 0.8}]", "3:9: fairness compares rates of a target with"),
+        (
+            "train: {candidates: [{stacking: {of: [ridge, knn]}}]}",
+            "3:22: stacking is not made for several labels: take voting, or bagging",
+        ),
         ("gates: [accuracy >= 0.8]", "3:9: the metric accuracy does not fit a multilabel classification"),
         ("columns: {ignore: [city]}", "3:20: 'city' is what is predicted: it cannot be in `columns.ignore` too"),
         ("features: {derive: {x: city * 2}}", "3:24: 'x' would be made of 'city', which is what is predicted"),
@@ -191,6 +196,24 @@ def test_others_are_fitted_once_for_each_label_with_the_seed_of_the_trial(path):
     assert isinstance(built, MultiOutputClassifier)
     assert built.estimator.random_state == 5
     assert type(built.estimator).__name__ == path.rpartition(".")[2]
+
+
+@pytest.mark.parametrize(
+    ("weighs", "name"), [(True, "linear_model.LogisticRegression"), (False, "neighbors.NearestCentroid")]
+)
+def test_weights_are_handed_on_to_those_that_take_them(weighs, name):
+    assert takes_weights(_built(f"sklearn.{name}")) is weighs
+
+
+def test_a_vote_is_fitted_without_weights_for_each_label_by_itself():
+    one = {"name": "tree", "estimator": "sklearn.tree.DecisionTreeClassifier", "params": {}}
+    params = {"of": [one, one | {"name": "other"}]}
+    path = "sklearn.ensemble.VotingClassifier"
+    made = build(TrialParams(candidate="c", estimator=path, index=1, params=params, objective=TAGS))
+    assert not takes_weights(made)
+    rows, labels = np.arange(40.0).reshape(20, 2), np.tile([[0, 1, 1], [1, 0, 1], [1, 1, 0], [0, 0, 0]], (5, 1))
+    fit(made, rows, labels, np.ones(20))
+    assert made.predict(rows).shape == (20, 3)
 
 
 # — how sure it is

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import StackingClassifier, StackingRegressor, VotingClassifier, VotingRegressor
+from sklearn.multioutput import MultiOutputClassifier
 from sklearn.utils.validation import has_fit_parameter
 
 from orchestrator.contracts.training import Weights
@@ -17,6 +18,8 @@ from workers.training.sparse import Prepared
 def takes_weights(estimator: BaseEstimator) -> bool:
     """Whether rows can weigh differently in its fit; an ensemble's can where they can in all inside it."""
     inside = _inside(estimator)
+    if isinstance(estimator, MultiOutputClassifier):  # it hands weights on only where it sees them in the signature
+        return has_fit_parameter(estimator.estimator, "sample_weight") and all(map(takes_weights, inside))
     joins = isinstance(estimator, StackingClassifier | StackingRegressor | VotingClassifier | VotingRegressor)
     return bool(joins or has_fit_parameter(estimator, "sample_weight")) and all(map(takes_weights, inside))
 
