@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.contracts.documents import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate
 from workers.evaluation.baseline import answers_of, learned_baseline
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 from workers.evaluation.differences import Difference, against_constant, finite
 from workers.evaluation.rival import against_rival
 
@@ -51,8 +51,7 @@ def inconclusive(gate: ComparisonGate, why: str, evidence: dict[str, Any]) -> Ve
     """Not shown to be better, nor worse: it refuses."""
     rival = evidence.get("against", gate.rival)
     asked = f"it beats {rival}" if isinstance(gate, BeatsGate) else f"it is not worse than {rival}"
-    sentence = f"whether {asked} cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)
+    return untold(gate, why, evidence, what=asked)
 
 
 def _compared(gate: ComparisonGate, court: Court, found: Difference, evidence: dict[str, Any]) -> Verdict:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Findings, Measurements, Spending
-from orchestrator.contracts.evaluation import GatesParams, StatisticalGate
+from orchestrator.contracts.documents import Evaluation, Findings, Measurements, Spending, Verdict
+from orchestrator.contracts.evaluation import Gate, GatesParams, StatisticalGate
 from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.rival import Rival
 from workers.evaluation.sample import Sample
@@ -47,3 +49,10 @@ class Court:
     def sample(self) -> Sample:
         """The rows that are judged."""
         return self.whole if self.among is None else self.whole.take(self.among)
+
+
+def untold(gate: Gate, why: str, evidence: Mapping[str, Any] | None = None, what: str = "the gate is kept") -> Verdict:
+    """The verdict of a gate that cannot be judged: it refuses. Without other evidence `why` is the evidence."""
+    sentence = f"whether {what} cannot be told: {why}; an inconclusive gate refuses"
+    known = {"why": why} if evidence is None else dict(evidence)
+    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **known}, sentence=sentence)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from orchestrator.contracts.documents import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, DriftGate
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 from workers.evaluation.drift import comparable, difference, stability
 
 FEWEST = 30  # rows of each part
@@ -25,6 +25,9 @@ class _Compared:
     evidence: dict[str, Any]
 
 
+WHAT = "rows have drifted"
+
+
 def judge_drift(gate: DriftGate, court: Court) -> Verdict:
     """Passed when no column's index is above the bound, or no column is shown to differ.
 
@@ -38,7 +41,7 @@ def judge_drift(gate: DriftGate, court: Court) -> Verdict:
         return Verdict(gate=gate.text, passed=True, evidence={"first_release": True}, sentence=sentence)
     against = str(court.params.live if gate.against == PRODUCTION else gate.against)
     if court.before is None:
-        return _untold(gate, f"the training rows of {against} are no longer at hand", {"against": against})
+        return untold(gate, f"the training rows of {against} are no longer at hand", {"against": against}, what=WHAT)
     rows = {"against": against, "before_rows": len(court.before), "train_rows": len(court.train)}
     return _judge(gate, _Compared(court.before, court.train, f"the training rows of {against} and these", rows))
 
@@ -47,12 +50,12 @@ def _judge(gate: DriftGate, asked: _Compared) -> Verdict:
     features = [name for name in asked.after.columns if not name.startswith("__")]
     chosen = list(gate.columns) or features
     if unknown := [name for name in chosen if name not in features]:
-        return _untold(gate, f"{', '.join(unknown)} is no feature of the model", asked.evidence)
+        return untold(gate, f"{', '.join(unknown)} is no feature of the model", asked.evidence, what=WHAT)
     if min(len(asked.before), len(asked.after)) < FEWEST:
-        return _untold(gate, f"{FEWEST} rows of both are needed, {asked.words}", asked.evidence)
+        return untold(gate, f"{FEWEST} rows of both are needed, {asked.words}", asked.evidence, what=WHAT)
     if other := [name for name in chosen if not comparable(asked.before, asked.after, name)]:
         why = f"{', '.join(other)} was no such feature then (name the `columns` that can be compared)"
-        return _untold(gate, why, asked.evidence)
+        return untold(gate, why, asked.evidence, what=WHAT)
     measure = stability if gate.drift == "psi" else difference
     found = {name: measure(asked.before[name], asked.after[name]) for name in chosen}
     if gate.at_most is not None:
@@ -101,8 +104,3 @@ def _by_test(gate: DriftGate, found: dict[str, float], asked: _Compared) -> Verd
         f"{corrected[worst]:.2g} of {worst}, after correction"
     )
     return Verdict(gate=gate.text, passed=not shown, evidence=evidence, sentence=told)
-
-
-def _untold(gate: DriftGate, why: str, evidence: dict[str, Any]) -> Verdict:
-    sentence = f"whether rows have drifted cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from orchestrator.contracts.documents import Finding, Verdict
 from orchestrator.contracts.evaluation import ChecksGate, SizeGate
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 
 TOLD = 3  # findings in a sentence
 
@@ -12,7 +12,7 @@ TOLD = 3  # findings in a sentence
 def judge_size(gate: SizeGate, court: Court) -> Verdict:
     """Passed when the model's file, which makes up nearly all of the bundle, has no more bytes than asked."""
     if court.model_bytes is None:
-        return _untold(gate, "the model was not at hand")
+        return untold(gate, "the model was not at hand")
     passed = court.model_bytes <= gate.size
     sizes = in_bytes(court.model_bytes), in_bytes(gate.size)
     told = f"the model's file has {sizes[0]}, {'and' if passed else 'but'} at most {sizes[1]}"
@@ -23,13 +23,13 @@ def judge_size(gate: SizeGate, court: Court) -> Verdict:
 def judge_checks(gate: ChecksGate, court: Court) -> Verdict:
     """Passed when the checks of the data found nothing, those that only warn included."""
     if court.findings is None:
-        return _untold(gate, "what the checks found was not at hand")
+        return untold(gate, "what the checks found was not at hand")
     asked = [one for one in court.findings.findings if not gate.checks or one.column in gate.checks]
     failed = [one for one in asked if not one.passed]
     found = [_told(one) for one in failed]
     evidence = {"checks": len(asked), "failed": len(failed), "found": found}
     if not asked:
-        return _untold(gate, "no check looked at what it names")
+        return untold(gate, "no check looked at what it names")
     more = f" and {len(failed) - TOLD} more" if len(failed) > TOLD else ""
     told = (
         f"{len(failed)} of {len(asked)} checks of the data found something: {'; '.join(found[:TOLD])}{more}"
@@ -50,8 +50,3 @@ def in_bytes(number: int) -> str:
         if number >= size:
             return f"{number / size:.4g} {unit}"
     return f"{number} bytes"
-
-
-def _untold(gate: SizeGate | ChecksGate, why: str) -> Verdict:
-    sentence = f"whether the gate is kept cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, "why": why}, sentence=sentence)

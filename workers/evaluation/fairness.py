@@ -7,15 +7,17 @@ from typing import Any
 
 from orchestrator.contracts.documents import Verdict
 from orchestrator.contracts.evaluation import FairnessGate
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 from workers.evaluation.parity import parity
 from workers.evaluation.slices import Mask
+
+WHAT = "groups are treated alike"
 
 
 def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask]) -> Verdict:
     """Passed when the lower end of the ratio of the lowest rate to the highest keeps the bound."""
     if court.sample.kind != "binary":
-        return _untold(gate, f"rates are of two classes; the target is {court.sample.kind}", {})
+        return untold(gate, f"rates are of two classes; the target is {court.sample.kind}", {}, what=WHAT)
     params, confidence = court.params, court.confidence(gate)
     found = parity(
         gate.fairness, court.sample, groups, confidence=confidence, resamples=court.resamples(gate), seed=params.seed
@@ -33,7 +35,7 @@ def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask])
         "rows": {name: int(mask.sum()) for name, mask in groups.items()},
     }
     if found.value is None or found.low is None:
-        return _untold(gate, found.why or "it is undefined", evidence)
+        return untold(gate, found.why or "it is undefined", evidence, what=WHAT)
     passed = found.low >= gate.at_least
     rate = gate.fairness.replace("_", " ")
     told = (
@@ -43,8 +45,3 @@ def judge_fairness(gate: FairnessGate, court: Court, groups: Mapping[str, Mask])
         f"{gate.at_least:.4g} is asked"
     )
     return Verdict(gate=gate.text, passed=passed, evidence=evidence, sentence=told)
-
-
-def _untold(gate: FairnessGate, why: str, evidence: dict[str, Any]) -> Verdict:
-    sentence = f"whether groups are treated alike cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, **evidence}, sentence=sentence)

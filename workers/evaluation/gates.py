@@ -30,7 +30,7 @@ from orchestrator.contracts.evaluation import (
 )
 from workers.evaluation.bounds import judge_bound
 from workers.evaluation.comparing import judge_comparison
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 from workers.evaluation.drifting import judge_drift
 from workers.evaluation.facts import judge_checks, judge_size
 from workers.evaluation.fairness import judge_fairness
@@ -145,7 +145,7 @@ def _statistical(gate: StatisticalGate, court: Court) -> Verdict:
     try:
         masks = _slices(gate, court)
     except InvalidInput as problem:
-        return _untold(gate, str(problem))
+        return untold(gate, str(problem))
     if isinstance(gate, FairnessGate):
         return judge_fairness(gate, court, masks or {})
     if masks is None:
@@ -178,11 +178,6 @@ def _slices(gate: StatisticalGate, court: Court) -> dict[str, Mask] | None:
 
 def _on_slice(gate: MetricGate | ComparisonGate, court: Court, label: str, mask: Mask) -> Verdict:
     if not mask.any():
-        return _untold(gate, f"no test row has {label}")
+        return untold(gate, f"no test row has {label}")
     found = _alone(gate, replace(court, among=mask))
     return found.model_copy(update={"evidence": {"rows": int(mask.sum())} | found.evidence})
-
-
-def _untold(gate: Gate, why: str) -> Verdict:
-    sentence = f"whether the gate is kept cannot be told: {why}; an inconclusive gate refuses"
-    return Verdict(gate=gate.text, passed=False, evidence={"inconclusive": True, "why": why}, sentence=sentence)

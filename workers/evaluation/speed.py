@@ -8,7 +8,7 @@ import numpy as np
 
 from orchestrator.contracts.documents import Measurements, Verdict
 from orchestrator.contracts.evaluation import MeasuredGate, MemoryGate, SpeedGate
-from workers.evaluation.court import Court
+from workers.evaluation.court import Court, untold
 from workers.evaluation.facts import in_bytes
 from workers.evaluation.order import at_most, covered, median_at_most
 
@@ -17,7 +17,7 @@ def judge_speed(gate: SpeedGate, court: Court) -> Verdict:
     """Passed when the quantile of single rows, or the median of batches, is shown to be fast enough."""
     known = court.measurements
     if known is None or not known.rounds:
-        return _untold(gate, _unknown(known), {})
+        return untold(gate, _unknown(known))
     return _of_rows(gate, known) if gate.quantile is not None else _of_batches(gate, known)
 
 
@@ -25,11 +25,12 @@ def judge_memory(gate: MemoryGate, court: Court) -> Verdict:
     """Passed when none of the rounds took more at its peak: what loading added, and predicting a batch on top."""
     known = court.measurements
     if known is None or not known.rounds:
-        return _untold(gate, _unknown(known), {})
+        return untold(gate, _unknown(known))
     peaks = [one.load_bytes + one.predict_bytes for one in known.rounds if one.predict_bytes is not None]
     evidence = _where(known) | {"at_most": gate.memory, "unit": "bytes", "batch_rows": known.batch_rows}
     if len(peaks) < len(known.rounds):
-        return _untold(gate, f"the host {known.host} does not tell how much memory was taken at the peak", evidence)
+        why = f"the host {known.host} does not tell how much memory was taken at the peak"
+        return untold(gate, why, evidence | {"why": why})
     largest, alpha = max(peaks), _alpha(gate)
     evidence |= {"value": int(np.median(peaks)), "high": largest, "alpha": alpha}
     evidence["covers"] = round(covered(len(peaks), alpha), 4)
@@ -58,7 +59,7 @@ def _of_rows(gate: SpeedGate, known: Measurements) -> Verdict:
     if high is None:
         told = f"{len(times)} timings in {len(clusters)} rounds, as much as these differ, are too few"
         why = f"{told} to bound what {what} take"
-        return _untold(gate, why, evidence)
+        return untold(gate, why, evidence | {"why": why})
     passed = high <= bound
     told = (
         f"{what} are answered within {_value(evidence):.3g} ms, with confidence within {high:.3g} ms, "
@@ -80,7 +81,8 @@ def _of_batches(gate: SpeedGate, known: Measurements) -> Verdict:
         "method": "order statistic of the rounds",
     }
     if slow is None:
-        return _untold(gate, f"{len(typical)} rounds are too few for a confidence of {gate.confidence:g}", evidence)
+        why = f"{len(typical)} rounds are too few for a confidence of {gate.confidence:g}"
+        return untold(gate, why, evidence | {"why": why})
     low = round(1000 * known.batch_rows / slow, 1)
     passed = low >= bound
     told = (
@@ -116,9 +118,3 @@ def _on(known: Measurements) -> str:
 
 def _unknown(known: Measurements | None) -> str:
     return "the packaged model was not measured" + (f", since {known.why}" if known is not None and known.why else "")
-
-
-def _untold(gate: MeasuredGate, why: str, evidence: dict[str, Any]) -> Verdict:
-    sentence = f"whether the gate is kept cannot be told: {why}; an inconclusive gate refuses"
-    evidence = evidence | {"inconclusive": True, "why": why}
-    return Verdict(gate=gate.text, passed=False, evidence=evidence, sentence=sentence)

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,9 +84,8 @@ def _undefined(metric: str, fold: PreparedFold, value: float, preparation: Prepa
     return f"{metric} is {value} on fold {fold.number} ({rows}): use fewer folds, a stratified split or another metric"
 
 
-def result_of(scored: list[Scored], params: TrialParams) -> TrialResult:
-    """The document of a trial that was scored on all folds."""
-    scores = [fold.score for fold in scored]
+def result_of(params: TrialParams, scores: Sequence[float], notes: Iterable[str] = ()) -> TrialResult:
+    """The document of a trial that was scored on all folds; each warning once."""
     return TrialResult(
         candidate=params.candidate,
         estimator=params.estimator,
@@ -96,13 +95,14 @@ def result_of(scored: list[Scored], params: TrialParams) -> TrialResult:
         scores=tuple(scores),
         mean=float(np.mean(scores)),
         std=float(np.std(scores)),
-        warnings=tuple(_once(scored)),
+        warnings=tuple(dict.fromkeys(notes)),
         rung=params.rung,
     )
 
 
-def _once(scored: list[Scored]) -> Iterator[str]:
-    yield from dict.fromkeys(text for fold in scored for text in fold.warnings)
+def scored_result(scored: Sequence[Scored], params: TrialParams) -> TrialResult:
+    """The same of folds as they were scored."""
+    return result_of(params, [fold.score for fold in scored], (text for fold in scored for text in fold.warnings))
 
 
 def peak_memory_mb() -> float:

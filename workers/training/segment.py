@@ -24,6 +24,7 @@ from workers.training.choice import best_first, chosen_of
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import fit, training_weights
 from workers.training.folds import PreparedFold, PreparedFolds, prepared_folds
+from workers.training.scored import result_of
 
 FEWEST_FOLDS = 2  # that a segment's trials are scored on
 Rows = NDArray[np.intp]
@@ -192,7 +193,7 @@ class _Bench:
         )
         if len(folds) < FEWEST_FOLDS:
             return []
-        return [_result(self.plan.trials[place], [found[fold] for fold in folds]) for place, found in known.items()]
+        return [result_of(self.plan.trials[place], [found[fold] for fold in folds]) for place, found in known.items()]
 
     def _reason(self, number: int) -> dict[str, str]:
         if len(self.errors[number]) == len(self.plan.trials):
@@ -208,19 +209,6 @@ class _Bench:
         return SegmentTrial(
             candidate=trial.candidate, index=trial.index, params=trial.params, error=self.errors[number][place]
         )
-
-
-def _result(trial: TrialParams, scores: list[float]) -> TrialResult:
-    return TrialResult(
-        candidate=trial.candidate,
-        estimator=trial.estimator,
-        index=trial.index,
-        params=trial.params,
-        metric=trial.objective.metric,
-        scores=tuple(scores),
-        mean=float(np.mean(scores)),
-        std=float(np.std(scores)),
-    )
 
 
 def _kept(result: TrialResult) -> SegmentTrial:

@@ -13,7 +13,7 @@ from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
 from workers.training.estimators import build
 from workers.training.folds import prepared_folds
-from workers.training.scored import Scored, peak_memory_mb, result_of, score_fold
+from workers.training.scored import Scored, peak_memory_mb, score_fold, scored_result
 
 
 class TrialOutputs(NamedTuple):
@@ -46,7 +46,7 @@ def trial(
         scored.append(score_fold(clone(estimator), fold, preparation, params))
         context.progress(len(scored) / summary.folds)
     _measure(scored, context)
-    return TrialOutputs(result_of(scored, params))
+    return TrialOutputs(scored_result(scored, params))
 
 
 def _measure(scored: list[Scored], context: StageContext) -> None:

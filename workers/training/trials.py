@@ -16,7 +16,7 @@ from workers.runtime.failures import describe
 from workers.runtime.interruption import StageCancelled
 from workers.training.estimators import build
 from workers.training.folds import PreparedFold, prepared_folds
-from workers.training.scored import Scored, peak_memory_mb, result_of, score_fold
+from workers.training.scored import Scored, peak_memory_mb, score_fold, scored_result
 
 _OF_THE_STAGE = (TransientError, RequirementMissing, LimitExceeded)  # errors that are no trial's own
 
@@ -53,7 +53,7 @@ def trials(
             context.progress(done / steps)
     failures = tuple(one.failure for one in asked if one.failure is not None)
     _measure(asked, len(failures), context)
-    results = tuple(result_of(one.scored, one.params) for one in asked if one.failure is None)
+    results = tuple(scored_result(one.scored, one.params) for one in asked if one.failure is None)
     return TrialsOutputs(TrialsResult(results=results, failures=failures))
 
 
