@@ -28,7 +28,7 @@ from orchestrator.plan.fingerprints import Fingerprints, Rival
 from orchestrator.plan.fresh import fresh_plan, source_like_that_of
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.rivals import drifts, named_rivals, rival_of
-from orchestrator.plan.stages import source_params
+from orchestrator.plan.stages.data import source_params
 from orchestrator.settings import Settings
 from orchestrator.spec.models import Spec
 
