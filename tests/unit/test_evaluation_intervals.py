@@ -10,9 +10,10 @@ import pytest
 from scipy import stats
 
 from orchestrator.contracts.documents import Interval
-from tests.unit.evaluation_samples import many, perfect, ranked, values
-from workers.evaluation.exact import clopper_pearson, median_ranks, newcombe_auc
-from workers.evaluation.intervals import Judge, intervals, names_for
+from tests.unit.evaluation_samples import many, perfect, quantiles, ranked, values
+from tests.unit.label_case import labelled
+from workers.evaluation.exact import clopper_pearson, median_ranks, mid_p, newcombe_auc
+from workers.evaluation.intervals import Judge, intervals, names_for, names_of
 from workers.evaluation.sample import Sample
 from workers.evaluation.statistics import statistic
 from workers.evaluation.units import by_group, by_time
@@ -20,6 +21,11 @@ from workers.evaluation.units import by_group, by_time
 SIMULATIONS = 200
 # A coverage of 95 % in 200 simulations has a standard error of 1.5 %; below 90 % (3.2 of them) something is wrong.
 LEAST = 0.90
+
+
+def safe_intervals(sample: Sample) -> dict[str, Interval]:
+    """Those that gates are judged on."""
+    return Judge(sample, names_for(sample.kind), 0.95, 200, seed=0, safe=True).all()
 
 
 def interval(sample: Sample, metric: str, seed: int = 0, resamples: int = 400) -> Interval:
@@ -84,25 +90,31 @@ def interval_value(sample: Sample) -> float:
 
 @pytest.mark.parametrize("positives", [3, 15, 27])
 def test_a_perfect_sample_is_not_a_perfect_model(positives: int) -> None:
-    found = intervals(perfect(30, positives), confidence=0.95, resamples=200, seed=0)
-    for name, one in found.items():
-        assert one.value is not None
-        width = (one.high or 0) - (one.low or 0)
-        assert width > 0.03, f"{name}: [{one.low}, {one.high}] by {one.method}"
-    few = min(positives, 30 - positives)
-    least = clopper_pearson(few, few, 0.05)[0] if few < 10 else newcombe_auc(1.0, positives, 30 - positives, 0.05)[0]
-    assert found["roc_auc"].low == pytest.approx(least)
-    assert found["roc_auc"].high == 1.0
+    told, safe = (
+        intervals(perfect(30, positives), confidence=0.95, resamples=200, seed=0),
+        safe_intervals(perfect(30, positives)),
+    )
+    for found in (told, safe):
+        for name, one in found.items():
+            assert one.value is not None
+            width = (one.high or 0) - (one.low or 0)
+            assert width > 0.03, f"{name}: [{one.low}, {one.high}] by {one.method}"
+        assert found["roc_auc"].high == 1.0
+    few, longer = min(positives, 30 - positives), float(stats.t.ppf(0.975, 14) / stats.norm.ppf(0.975))
+    wide = newcombe_auc(1.0, 15, 15, 0.05, longer=longer)[0]  # by t further out than the safe one, which takes it in
+    least = (clopper_pearson(few, few, 0.05)[0], mid_p(few, few, 0.05)[0]) if few < 10 else (wide, wide)
+    assert (safe["roc_auc"].low, told["roc_auc"].low) == pytest.approx(least)
 
 
 def test_a_perfect_sample_of_three_rare_rows_says_little() -> None:
-    found = intervals(perfect(500, 3), confidence=0.95, resamples=200, seed=0)
-    assert found["recall"].low == pytest.approx(0.025 ** (1 / 3))
-    for name in ("roc_auc", "average_precision", "f1", "precision"):
-        low = found[name].low
-        assert low is not None
-        assert low < 0.5, name
-    assert found["accuracy"].low == pytest.approx(0.025 ** (1 / 500))
+    told = intervals(perfect(500, 3), confidence=0.95, resamples=200, seed=0)
+    for found, tail in ((told, 0.05), (safe_intervals(perfect(500, 3)), 0.025)):  # mid-p, and exact
+        assert found["recall"].low == pytest.approx(tail ** (1 / 3))
+        for name in ("roc_auc", "average_precision", "f1", "precision"):
+            low = found[name].low
+            assert low is not None
+            assert low < 0.6, name
+        assert found["accuracy"].low == pytest.approx(tail ** (1 / 500))
 
 
 def test_predictions_without_any_error_are_not_certain() -> None:
@@ -128,9 +140,10 @@ def test_a_loss_that_hangs_on_one_row_has_an_upper_end_within_reason() -> None:
 
 def test_perfect_groups_count_as_groups_not_rows() -> None:
     sample = replace(perfect(200, 100), units=by_group(np.arange(200) % 8))
-    found = intervals(sample, confidence=0.95, resamples=200, seed=0)
-    assert (found["accuracy"].low or 1) <= clopper_pearson(8, 8, 0.05)[0] + 1e-9
-    assert (found["roc_auc"].low or 1) < 0.7
+    told = intervals(sample, confidence=0.95, resamples=200, seed=0)
+    for found, method in ((told, mid_p), (safe_intervals(sample), clopper_pearson)):
+        assert (found["accuracy"].low or 1) <= method(8, 8, 0.05)[0] + 1e-9
+        assert (found["roc_auc"].low or 1) < 0.75
 
 
 def test_undefined_metrics_say_why() -> None:
@@ -171,6 +184,19 @@ def test_every_metric_has_finite_ends_around_its_value(kind: str, units: str) ->
     assert found == intervals(sample, confidence=0.95, resamples=300, seed=1)
 
 
+@pytest.mark.parametrize("kind", ["binary", "multiclass"])
+@pytest.mark.parametrize("units", ["rows", "groups", "blocks"])
+def test_safe_ends_lie_no_further_in_than_those_that_are_told(kind: str, units: str) -> None:
+    sample = {"binary": ranked, "multiclass": many}[kind](np.random.default_rng(6), 60)
+    if units != "rows":
+        sample = replace(sample, units=by_time(60) if units == "blocks" else by_group(np.arange(60) // 4))
+    told, safe = intervals(sample, confidence=0.95, resamples=200, seed=0), safe_intervals(sample)
+    for name, one in told.items():
+        assert None not in (one.low, one.high, safe[name].low, safe[name].high), name
+        assert safe[name].low <= one.low < one.high <= safe[name].high, name  # type: ignore[operator]
+    assert safe["accuracy"].low < told["accuracy"].low  # type: ignore[operator]
+
+
 def test_lower_confidence_gives_narrower_intervals() -> None:
     sample = ranked(np.random.default_rng(2), 150)
     wide, narrow = (intervals(sample, confidence=level, resamples=500, seed=0) for level in (0.99, 0.8))
@@ -193,3 +219,25 @@ def test_ten_thousand_rows_take_seconds() -> None:
     start = time.process_time()
     intervals(ranked(np.random.default_rng(0), 10_000), confidence=0.95, resamples=2000, seed=0)
     assert time.process_time() - start < 10  # 2 s when nothing else runs
+
+
+@pytest.mark.parametrize("hang", ["by themselves", "in groups"])
+@pytest.mark.parametrize("make", [ranked, many, quantiles, labelled])
+def test_no_gate_is_judged_on_ends_that_lie_nearer_than_the_report_s(make: Callable[..., Sample], hang: str) -> None:
+    sample = make(np.random.default_rng(5), 96)
+    if hang == "in groups":
+        sample = replace(sample, units=by_group(np.arange(96) // 4))
+    told, safe = (Judge(sample, names_of(sample), 0.95, 200, seed=0, safe=safe).all() for safe in (False, True))
+    for name, one in told.items():
+        assert safe[name].low <= one.low, name  # type: ignore[operator]
+        assert safe[name].high >= one.high, name  # type: ignore[operator]
+    if sample.kind == "multilabel":  # whose gates rest on what is told
+        assert safe == told
+        return
+    count = "coverage" if sample.quantile else "accuracy"
+    assert (told[count].method, safe[count].method) in (
+        ("mid-p", "clopper-pearson"),
+        ("mid-p on effective counts", "korn-graubard"),
+    )
+    assert safe[count].low < told[count].low  # type: ignore[operator]
+    assert safe[count].high > told[count].high  # type: ignore[operator]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 
 from tests.unit.evaluation_samples import many, quantiles, ranked, values
 from tests.unit.label_case import labelled
+from workers.evaluation.influence import area_influence, precision_influence
 from workers.evaluation.intervals import names_of
 from workers.evaluation.points import measured
 from workers.evaluation.sample import Sample
@@ -71,3 +73,24 @@ def test_blocks_are_neighbours_of_the_stated_length() -> None:
     first = np.zeros((1, 1000))
     first[0, 995] = 1
     assert np.flatnonzero(units.spread(first)[0]).tolist() == [*range(15), *range(995, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("metric", "influence"), [("roc_auc", area_influence), ("average_precision", precision_influence)]
+)
+def test_what_a_row_adds_is_the_derivative_by_its_weight(
+    metric: str, influence: Callable[[Sample, float], np.ndarray]
+) -> None:
+    rng = np.random.default_rng(4)
+    sample = ranked(rng, 60)
+    odds = np.asarray(sample.scores) / (1 - np.asarray(sample.scores))
+    sample = replace(sample, ranking=np.round(np.log(odds)), weights=rng.random(60) + 0.2)  # with ties
+    measure, weights, small = statistic(metric, sample), sample.row_weights, 1e-6
+    value = float(measure(weights[None, :])[0])
+    moved = (measure(weights * (1 + small * np.eye(60))) - value) / small
+    found = influence(sample, value)
+    if metric == "roc_auc":  # DeLong's variance divides by one row of the class less
+        for code in (0, 1):
+            count = (sample.truth == code).sum()
+            found[sample.truth == code] /= np.sqrt(count / (count - 1))
+    assert found == pytest.approx(moved, abs=1e-6)

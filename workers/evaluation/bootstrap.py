@@ -20,6 +20,7 @@ Ends = tuple[float, float]
 
 MOST_RESAMPLES = 10_000
 IN_TAIL = 20  # resamples that lie outside of an interval, where they are not too many
+UNSEEN = 1.2  # standard errors of the mean square, by which the reach to larger errors is lengthened
 FAR = 5  # resamples beyond a quantile, by which it is known well enough
 
 
@@ -97,7 +98,8 @@ def studentised_mean(name: str, sample: Sample, number: int, alpha: float, seed:
     """Ends of a mean of losses by the bootstrap-t on the log scale. None where there is nothing to go by."""
     weights = sample.row_weights
     loss = weights * losses(name, sample)
-    ends = _studentised(sample, loss, weights, np.zeros(len(sample)), number, alpha, seed)
+    unseen = UNSEEN if name == "rmse" else 0.0
+    ends = _studentised(sample, loss, weights, np.zeros(len(sample)), number, alpha, seed, unseen=unseen)
     if ends is None or name != "rmse":
         return ends
     return float(np.sqrt(ends[0])), float(np.sqrt(ends[1]))
@@ -108,7 +110,7 @@ def studentised_r2(sample: Sample, number: int, alpha: float, seed: int) -> Ends
     weights = sample.row_weights
     shift = sample.truth - np.average(sample.truth, weights=weights)
     above = weights * (sample.truth - sample.prediction) ** 2
-    ends = _studentised(sample, above, weights * shift**2, weights * shift, number, alpha, seed)
+    ends = _studentised(sample, above, weights * shift**2, weights * shift, number, alpha, seed, unseen=UNSEEN)
     return ends and (1 - ends[1], 1 - ends[0])
 
 
@@ -120,13 +122,22 @@ def studentised_ratio(
 
 
 def _studentised(
-    sample: Sample, above: Floats, below: Floats, shift: Floats, number: int, alpha: float, seed: int
+    sample: Sample,
+    above: Floats,
+    below: Floats,
+    shift: Floats,
+    number: int,
+    alpha: float,
+    seed: int,
+    *,
+    unseen: float = 0.0,
 ) -> Ends | None:
     """Ends of a ratio of sums over rows by the bootstrap-t (Efron and Tibshirani 1993, chapter 12) of its logarithm.
 
     The standard error is that of a ratio of unit sums, so that groups and blocks of any size are honoured; the tails
-    are those of t with the units' degrees of freedom (Hesterberg 2015), for what few units do not show. None without
-    anything above or below, without spread, or with a single unit.
+    are those of t with the units' degrees of freedom (Hesterberg 2015), for what few units do not show. The reach to
+    larger ratios is lengthened by `unseen` times the relative standard error of the sum above, for the largest squares,
+    which few rows do not show either. None without anything above or below, without spread, or with a single unit.
     """
     units = sample.units
     above_, below_, weight_, shift_ = units.sums(np.column_stack([above, below, sample.row_weights, shift])).T
@@ -145,4 +156,5 @@ def _studentised(
     pivot = np.where(np.isnan(pivot), -np.inf, pivot)
     tail = float(stats.norm.sf(stats.t.ppf(1 - alpha / 2, units.draws - 1)))
     low, high = (far_quantile(pivot, share, "higher") for share in (1 - tail, tail))
-    return float(np.exp(centre - low * error)), float(np.exp(centre - high * error))
+    longer = 1 + unseen * float(above_.std() / above_.mean()) / math.sqrt(units.draws)
+    return float(np.exp(centre - low * error)), float(np.exp(centre - high * error * longer))

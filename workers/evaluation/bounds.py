@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.contracts.documents import Interval, Verdict
 from orchestrator.contracts.evaluation import MetricGate
 from workers.evaluation.court import Court
-from workers.evaluation.intervals import Judge, needed_for
+from workers.evaluation.intervals import Judge, needed_for, twofold
 
 
 def judge_bound(gate: MetricGate, court: Court) -> Verdict:
@@ -16,14 +16,14 @@ def judge_bound(gate: MetricGate, court: Court) -> Verdict:
 
 
 def _interval(gate: MetricGate, court: Court) -> Interval | None:
-    """The evaluation's interval, or one at the gate's own confidence or on its own rows."""
+    """The evaluation's interval, or one that is safe, at the gate's own confidence or on its own rows."""
     known = court.evaluation.metrics.get(gate.metric)
     confidence = court.confidence(gate)
-    if known is None or (court.among is None and (known.value is None or known.confidence == confidence)):
+    same = known is not None and known.confidence == confidence and not twofold(court.sample, gate.metric)
+    if known is None or (court.among is None and (known.value is None or same)):
         return known
-    judge = Judge(
-        court.sample, needed_for(court.sample, [gate.metric]), confidence, court.resamples(gate), court.params.seed
-    )
+    needed = needed_for(court.sample, [gate.metric])
+    judge = Judge(court.sample, needed, confidence, court.resamples(gate), court.params.seed, safe=True)
     return judge.interval(gate.metric)
 
 

@@ -127,7 +127,7 @@ def against_constant(
         return found
     if rarest(mine) >= SURE and found.high is not None and found.high > found.low:
         return found
-    own = Judge(mine, needed_for(mine, [metric]), confidence, resamples, seed).interval(metric)
+    own = Judge(mine, needed_for(mine, [metric]), confidence, resamples, seed, safe=True).interval(metric)
     safe = own.low if metric_of(metric).greater_is_better else own.high
     sign = 1.0 if metric_of(metric).greater_is_better else -1.0
     low = None if safe is None else min(found.low, sign * (safe - found.theirs))

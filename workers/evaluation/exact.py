@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from workers.calibration import BINS, mass_bins
 
@@ -20,6 +20,25 @@ def clopper_pearson(hits: float, rows: float, alpha: float) -> Ends:
     return low, high
 
 
+def mid_p(hits: float, rows: float, alpha: float) -> Ends:
+    """The interval of a proportion of which the count seen is only half part of the tail (Lancaster 1961).
+
+    Clopper–Pearson's holds the truth in at least its confidence at every true share, this one on average over them
+    (Agresti and Gottard 2007, Computational Statistics & Data Analysis 51:6447–6458). Counts may be effective.
+    """
+    misses = max(rows - hits, 0.0)
+
+    def below(share: float) -> float:
+        """Of the true share, by the mid-p confidence distribution: the mean of both that Clopper–Pearson has."""
+        least = 1.0 if hits <= 0 else float(special.betainc(hits, misses + 1, share))
+        most = 0.0 if misses <= 0 else float(special.betainc(hits + 1, misses, share))
+        return (least + most) / 2
+
+    low = 0.0 if hits <= 0 else float(optimize.brentq(lambda share: below(share) - alpha / 2, 0.0, 1.0))
+    high = 1.0 if misses <= 0 else float(optimize.brentq(lambda share: below(share) - 1 + alpha / 2, 0.0, 1.0))
+    return low, high
+
+
 def f1_of_share(share: float) -> float:
     """F1 from the share of hits among hits and both kinds of error, which is binomial given their number."""
     return 2 * share / (1 + share)
@@ -32,12 +51,13 @@ def area_variance(area: float, positives: float, negatives: float) -> float:
     return area * (1 - area) * inner / (positives * negatives)
 
 
-def newcombe_auc(area: float, positives: float, negatives: float, alpha: float) -> Ends:
+def newcombe_auc(area: float, positives: float, negatives: float, alpha: float, *, longer: float = 1.0) -> Ends:
     """Method 5 of Newcombe (2006, Statistics in Medicine 25:559–573): a score interval of the ROC area.
 
-    Its variance is that of Hanley and McNeil, taken at the end itself, so that an area of 1 has a width.
+    Its variance is that of Hanley and McNeil, taken at the end itself, so that an area of 1 has a width. `longer`
+    multiplies its standard error.
     """
-    reach = float(stats.norm.ppf(1 - alpha / 2))
+    reach = float(stats.norm.ppf(1 - alpha / 2)) * longer
 
     def off(theta: float) -> float:
         return (area - theta) ** 2 - reach**2 * area_variance(theta, positives, negatives)
@@ -62,6 +82,17 @@ def median_ranks(rows: int, alpha: float) -> tuple[int, int] | None:
     """Positions (from 0) of the order statistics that hold the median; None when no pair holds it surely enough."""
     below = int(stats.binom.ppf(alpha / 2, rows, 0.5))  # the smallest k with P(X ≤ k) ≥ α/2
     return None if below == 0 else (below - 1, rows - below)
+
+
+def mid_confusions(matrix: Floats, rng: np.random.Generator, number: int) -> Floats:
+    """Draws of a confusion matrix both of whose quantiles are ends of what is computed from it, by mid-p.
+
+    Of each draw, half come from the distribution of the low ends and half from that of the high ones, as the mid-p
+    confidence distribution is the mean of both (Fay and Brittain 2016, Statistics in Medicine 35:2726–2740).
+    """
+    low, high = (fiducial_confusions(matrix, rng, number, low=side) for side in (True, False))
+    choice = rng.integers(0, 2, size=(number, len(matrix), 1))  # for each class by itself
+    return np.asarray(np.where(choice == 0, low, high))
 
 
 def fiducial_confusions(matrix: Floats, rng: np.random.Generator, number: int, *, low: bool) -> Floats:

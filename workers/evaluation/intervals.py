@@ -23,6 +23,7 @@ from workers.evaluation.bootstrap import (
     studentised_mean,
     studentised_r2,
 )
+from workers.evaluation.influence import area_ends, precision_ends
 from workers.evaluation.label_intervals import mean_over_labels, ratio_ends
 from workers.evaluation.label_sets import ALONE, RATIOS
 from workers.evaluation.points import point
@@ -33,8 +34,10 @@ from workers.evaluation.statistics import LABELS, MEANS, confusions, label_metri
 Floats = NDArray[np.float64]
 
 PROPORTIONS = frozenset({"accuracy", "subset_accuracy", "recall", "specificity", "precision", "f1", "coverage"})
+FROM_ROWS = frozenset({"roc_auc", "average_precision"})  # whose interval may rest on what each row adds to them
 FEWEST_BEYOND = 3  # independent rows beyond a quantile, below which its D² has no interval
 RARE = 10  # rows of the rarest class, below which a ROC area's interval takes the worst case
+FEW = f"fewer than {RARE} independent rows of a class: the interval takes the worst case"
 
 
 def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -> dict[str, Interval]:
@@ -60,15 +63,25 @@ def needed_for(sample: Sample, names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*names, *also)))
 
 
+def twofold(sample: Sample, name: str) -> bool:
+    """Whether the metric's safe interval is another one than what is told; of several labels both are the same."""
+    return sample.kind != "multilabel" and name in LABELS | FROM_ROWS | {"coverage"}
+
+
 @dataclass(frozen=True)
 class Judge:
-    """Metrics of one sample at one confidence; the resamples are drawn once for all of them."""
+    """Metrics of one sample at one confidence; the resamples are drawn once for all of them.
+
+    Intervals hold the truth as nearly as can be as often as `confidence` says, counts on average over the true share.
+    With `safe`, which gates ask for, those of counts and rankings err on the safe side: exact for independent counts.
+    """
 
     sample: Sample
     names: tuple[str, ...]
     confidence: float
     resamples: int
     seed: int
+    safe: bool = False
 
     def all(self) -> dict[str, Interval]:
         """The interval of each name."""
@@ -79,8 +92,11 @@ class Judge:
         value, why = self.points[name]
         if value is None:
             return Interval(value=None, low=None, high=None, confidence=self.confidence, method="none", note=why)
-        find = self._of_labels if self.sample.kind == "multilabel" else self._ends
-        ends, method, note = find(name, value)
+        several = self.sample.kind == "multilabel"
+        ends, method, note = self._of_labels(name, value) if several else self._ends(name, value, safe=self.safe)
+        if self.safe and twofold(self.sample, name):  # no gate is kept by an end that is told to be further out
+            told = self._ends(name, value, safe=False)[0]
+            ends = told if ends is None else wider(ends, told)
         low, high = ends or (None, None)
         return Interval(
             value=value,
@@ -105,7 +121,8 @@ class Judge:
     def draws(self) -> dict[str, Floats]:
         """Resampled values of the metrics that have no exact interval on these rows."""
         exactly = LABELS | {"coverage", "median_absolute_error"} if self.sample.independent else frozenset[str]()
-        others = exactly | (MEANS - {"pinball"}) | {"r2"}
+        from_rows = frozenset[str]() if self.safe else FROM_ROWS
+        others = exactly | from_rows | (MEANS - {"pinball"}) | {"r2"}
         if self.sample.kind == "multilabel":
             others = RATIOS - ({"subset_accuracy"} if not self.sample.independent else set())
         wanted = [name for name in self.names if self.points[name][0] is not None and name not in others]
@@ -113,17 +130,17 @@ class Judge:
             self.sample, {name: statistic(name, self.sample) for name in wanted}, self.resamples, self.seed
         )
 
-    def _ends(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+    def _ends(self, name: str, value: float, *, safe: bool) -> tuple[Ends | None, str, str | None]:
         if name in PROPORTIONS:
-            return self._proportion(name, value)
+            return self._proportion(name, value, safe=safe)
         if name in LABELS:
-            return self._melded(name)
+            return self._melded(name, safe=safe)
         if name in MEANS:
             return self._mean(name, value)
         if name == "median_absolute_error" and self.sample.independent:
             return self._median()
         if name in ("roc_auc", "roc_auc_ovr", "average_precision"):
-            return self._ranking(name, value)
+            return (self._ranking if safe else self._ranking_from_rows)(name, value)
         return self._drawn(name, value)
 
     def _drawn(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
@@ -154,7 +171,7 @@ class Judge:
     def _of_labels(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
         """Ratios of sums over rows by the bootstrap-t; means over labels by percentiles, joined to ends of labels."""
         if name in PROPORTIONS:
-            return self._proportion(name, value)
+            return self._proportion(name, value, safe=True)
         if name in RATIOS:
             return ratio_ends(self, name)
         draws = self.draws[name]
@@ -210,20 +227,25 @@ class Judge:
         ranks = exact.median_ranks(len(errors), self.alpha)
         return ranks and (float(errors[ranks[0]]), float(errors[ranks[1]])), "order statistics", None
 
-    def _proportion(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
-        """Clopper–Pearson; with rows that hang together or weights, on Korn and Graubard's effective counts (1998)."""
+    def _proportion(self, name: str, value: float, *, safe: bool) -> tuple[Ends | None, str, str | None]:
+        """Mid-p, or Clopper–Pearson where it has to be safe.
+
+        Of rows that hang together or have weights on Korn and Graubard's effective counts (1998).
+        """
         among = _denominator(name, self.sample)
         share = value / (2 - value) if name == "f1" else value
-        rows, method = float(among.sum()), "clopper-pearson"
+        rows, method = float(among.sum()), "clopper-pearson" if safe else "mid-p"
         if not self.sample.independent:
             draws = self.draws[name]
             shares = draws / (2 - draws) if name == "f1" else draws
-            rows, method = effective(self.sample, shares, share, among, self.alpha), "korn-graubard"
-        ends = exact.clopper_pearson(share * rows, rows, self.alpha)
-        return ((exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends), method, None
+            rows = effective(self.sample, shares, share, among, self.alpha)
+            method = "korn-graubard" if safe else "mid-p on effective counts"
+        ends = (exact.clopper_pearson if safe else exact.mid_p)(share * rows, rows, self.alpha)
+        ends = (exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends
+        return ends, method, None
 
-    def _melded(self, name: str) -> tuple[Ends | None, str, str | None]:
-        """Melded exact intervals of the confusion matrix; joined to the bootstrap's where rows hang together."""
+    def _melded(self, name: str, *, safe: bool) -> tuple[Ends | None, str, str | None]:
+        """Melded intervals of the confusion matrix, by mid-p; or exact, joined to the bootstrap's of dependent rows."""
         matrix = confusions(self.sample)(self.sample.row_weights[None, :])[0]
         if not self.sample.independent:
             everywhere = np.ones(len(self.sample), dtype=bool)
@@ -231,11 +253,17 @@ class Judge:
             rows = effective(self.sample, self.draws["accuracy"], right, everywhere, self.alpha)
             matrix = matrix * rows / matrix.sum()
         rng, metric = np.random.default_rng(self.seed), label_metric(name, self.sample)
-        better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
-        low, high = (
-            far_quantile(metric(exact.fiducial_confusions(matrix, rng, 4 * self.resamples, low=side)), tail)
-            for side, tail in ((better, self.alpha / 2), (not better, 1 - self.alpha / 2))
-        )
+        number, tails = 4 * self.resamples, (self.alpha / 2, 1 - self.alpha / 2)
+        if safe:
+            better = metric_of(name).greater_is_better  # the low end is that of many errors, or of few
+            sides = (exact.fiducial_confusions(matrix, rng, number, low=low) for low in (better, not better))
+            low, high = (far_quantile(metric(drawn), tail) for drawn, tail in zip(sides, tails, strict=True))
+        else:
+            values = metric(exact.mid_confusions(matrix, rng, number))
+            low, high = (far_quantile(values, tail) for tail in tails)
+        if not safe:
+            method = "melded mid-p" if self.sample.independent else "melded mid-p on effective counts"
+            return (low, high), method, None
         if self.sample.independent:
             return (low, high), "melded clopper-pearson", None
         ends = expanded_percentile(self.draws[name], rarest(self.sample), self.alpha)
@@ -255,8 +283,21 @@ class Judge:
         areas = [self._area(code, value, draws) for code in codes]
         guard = float(np.mean([one.ends[0] for one in areas])), float(np.mean([one.ends[1] for one in areas]))
         few = any(one.few for one in areas)
-        note = f"fewer than {RARE} independent rows of a class: the interval takes the worst case" if few else None
-        return wider(guard, ends), "bootstrap and " + ("clopper-pearson on pairs" if few else "newcombe"), note
+        method = "bootstrap and " + ("clopper-pearson on pairs" if few else "newcombe")
+        return wider(guard, ends), method, FEW if few else None
+
+    def _ranking_from_rows(self, name: str, value: float) -> tuple[Ends | None, str, str | None]:
+        """By what each row adds to the metric; of few independent rows as a proportion of pairs."""
+        if name not in FROM_ROWS:
+            return self._ranking(name, value)
+        mine = self.sample.truth == self.sample.positive
+        if name == "average_precision":
+            positives = units_holding(self.sample, mine)
+            return precision_ends(self.sample, value, positives, self.alpha), "mid-p on effective counts", None
+        units = min(units_holding(self.sample, side) for side in (mine, ~mine))
+        if units < RARE and self.sample.units.kind == "rows":
+            return exact.mid_p(value * units, units, self.alpha), "mid-p on pairs", FEW
+        return area_ends(self.sample, value, units, self.alpha), "newcombe and placements", None
 
     def _area(self, code: int, value: float, draws: Floats) -> _Area:
         mine = self.sample.truth == code
@@ -289,7 +330,7 @@ class _Area(NamedTuple):
 def effective(sample: Sample, draws: Floats, share: float, among: NDArray[np.bool_], alpha: float) -> float:
     """As many independent rows as would make a share of some rows vary as much, with t for the number of units."""
     rows, units = float(among.sum()), units_holding(sample, among)
-    spread = float(np.nanvar(draws))
+    spread = float(np.nanvar(draws)) * units / max(units - 1, 1)  # a resample of few units varies too little
     found = share * (1 - share) / spread if spread > 0 and 0 < share < 1 else units
     found = min(max(found, min(units, rows)), rows)
     return min(found, units) if units < 2 or rows < 2 else found * _t_ratio(rows, units, alpha)

@@ -31,7 +31,7 @@ def mean_over_labels(judge: Judge, name: str, value: float) -> Ends | None:
     sample, alone = judge.sample, ALONE[name]
     below, above = [], []
     for position in range(len(sample.classes)):
-        found = replace(judge, sample=of_label(sample, position), names=(alone,)).interval(alone)
+        found = replace(judge, sample=of_label(sample, position), names=(alone,), safe=True).interval(alone)
         if found.value is None:
             below.append(0.0)
             above.append(1.0)
