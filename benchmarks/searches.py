@@ -22,7 +22,7 @@ from benchmarks.memory import watched
 from benchmarks.rows import exported, generated
 from benchmarks.train_pool import SEED, Searched, Table, TrainPool, parameters, train_pool
 from orchestrator.client import Run
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents.training import TrialResult
 
 ROWS = 200_000  # that trials train on, × 30 columns
 TINY_ROWS, TINY_TRIALS, TINY_FOLDS = 200, 10_000, 2

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.conditions import Server, running, stack_of, until
 from orchestrator.client import Client, Run, Workflow
-from orchestrator.contracts.documents import TrialResult, TrialsResult
+from orchestrator.contracts.documents.training import TrialResult, TrialsResult
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.training import TRIALS
 from orchestrator.settings import Settings

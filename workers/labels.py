@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 
 
 def encoded(indicator: NDArray[Any]) -> NDArray[np.int64]:

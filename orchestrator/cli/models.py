@@ -11,7 +11,7 @@ from orchestrator.cli.connecting import client_for
 from orchestrator.cli.output import Output, verb
 
 if TYPE_CHECKING:
-    from orchestrator.contracts.documents import Performance
+    from orchestrator.contracts.documents.release import Performance
     from orchestrator.contracts.records import ModelVersion
 
 NOTE = click.option("--note", metavar="TEXT", help="Why; kept in the audit log.")
@@ -84,7 +84,7 @@ def _document(version: ModelVersion) -> dict[str, Any]:
 
 def _show(output: Output, version: ModelVersion, measured: Performance | None) -> None:
     from orchestrator.cli.words import ago, interval, settings_of
-    from orchestrator.contracts.documents import DecisionThreshold
+    from orchestrator.contracts.documents.training import DecisionThreshold
 
     output.show(f"{version.name}  {version.stage}  made {ago(version.created)} by {version.run}")
     params = settings_of(version.params)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from orchestrator.client.client import Client
     from orchestrator.client.planning import Outlook
     from orchestrator.contracts.calls import StageCall
-    from orchestrator.contracts.documents import Preparation
+    from orchestrator.contracts.documents.data import Preparation
     from orchestrator.spec.models import Spec
 
 
@@ -57,7 +57,7 @@ def _preparation(client: Client, outlook: Outlook) -> Preparation | None:
     if outlook.cached is None:
         return None
     from orchestrator.client.planning import known_output
-    from orchestrator.contracts.documents import Preparation
+    from orchestrator.contracts.documents.data import Preparation
 
     data = known_output(client.session(), outlook, "features", "preparation")
     return Preparation.model_validate_json(data) if data is not None else None

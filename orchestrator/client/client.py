@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from orchestrator.client.run import Run
     from orchestrator.client.workflow import Workflow
     from orchestrator.contracts.calls import Plan
-    from orchestrator.contracts.documents import Performance
+    from orchestrator.contracts.documents.release import Performance
     from orchestrator.contracts.records import ModelVersion, RunRecord, RunSummary, StageRecord
     from orchestrator.engine.messages import Accepted
     from orchestrator.engine.submission import Submission

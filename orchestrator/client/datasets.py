@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.client.resolving import record_of, resolve_run
 from orchestrator.client.session import Session
 from orchestrator.contracts.calls import ArtifactRef
-from orchestrator.contracts.documents import Profile
+from orchestrator.contracts.documents.data import Profile
 from orchestrator.contracts.errors import InvalidInput
 
 SEEN = 100  # newest runs that are looked at

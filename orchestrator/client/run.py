@@ -12,7 +12,8 @@ from orchestrator.client.reports import Reports
 from orchestrator.client.resolving import record_of
 from orchestrator.client.session import Session
 from orchestrator.client.waiting import Waiting, waiting_of
-from orchestrator.contracts.documents import Interval, RankedTrial, Verdict
+from orchestrator.contracts.documents.evaluation import Interval, Verdict
+from orchestrator.contracts.documents.training import RankedTrial
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus
@@ -127,7 +128,7 @@ class Run:
     @property
     def trials(self) -> tuple[RankedTrial, ...]:
         """The ranked trials, best first; none before the selection."""
-        from orchestrator.contracts.documents import Ranking
+        from orchestrator.contracts.documents.training import Ranking
 
         record = self.record().stage("select")
         ref = record.outputs.get("ranking") if record is not None else None
@@ -141,7 +142,7 @@ class Run:
     @property
     def gates(self) -> tuple[Verdict, ...]:
         """The gates' verdicts; none before they are judged."""
-        from orchestrator.contracts.documents import Verdicts
+        from orchestrator.contracts.documents.evaluation import Verdicts
 
         record = self.record().stage("gates")
         ref = record.outputs.get("verdicts") if record is not None else None

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from orchestrator.contracts.documents import Curve, DecisionThreshold, Details, Evaluation, TopEvidence
+from orchestrator.contracts.documents.evaluation import Details, Evaluation, TopEvidence
+from orchestrator.contracts.documents.training import Curve, DecisionThreshold
 from orchestrator.report.geometry import Plot, domain, shares, unit_plot
 from orchestrator.report.wording import number, percent, sentence, short, whole
 

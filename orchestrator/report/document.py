@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.contracts.calls import Plan
-from orchestrator.contracts.documents import Evaluation, Interval, RankedTrial, TrialResult
+from orchestrator.contracts.documents.evaluation import Evaluation, Interval
+from orchestrator.contracts.documents.training import RankedTrial, TrialResult
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.records import ModelVersion, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState

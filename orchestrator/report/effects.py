@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Curve, Dependence, Evaluation, Robustness
+from orchestrator.contracts.documents.evaluation import Dependence, Evaluation, Robustness
+from orchestrator.contracts.documents.training import Curve
 from orchestrator.report.charts import Chart, Line
 from orchestrator.report.geometry import Plot, Strip, Tick, domain, strip
 from orchestrator.report.wording import decimals, fixed, number, whole

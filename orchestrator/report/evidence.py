@@ -7,25 +7,16 @@ from functools import cached_property
 from typing import TypeVar
 
 from orchestrator.contracts.calls import ArtifactRef
-from orchestrator.contracts.documents import (
-    Changes,
-    Details,
-    Evaluation,
-    Findings,
+from orchestrator.contracts.documents.data import Changes, Findings, Preparation, Profile, SplitSummary
+from orchestrator.contracts.documents.evaluation import Details, Evaluation, Spending, Verdict, Verdicts
+from orchestrator.contracts.documents.release import Performance, Registration
+from orchestrator.contracts.documents.training import (
     ParameterEffects,
-    Performance,
-    Preparation,
-    Profile,
     Ranking,
-    Registration,
     SearchEffects,
     SearchState,
-    Spending,
-    SplitSummary,
     TrialResult,
     TrialsResult,
-    Verdict,
-    Verdicts,
 )
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.feasibility import Feasibility

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Curve
+from orchestrator.contracts.documents.training import Curve
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.contracts.documents import Evaluation
+from orchestrator.contracts.documents.evaluation import Evaluation
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import error_of, failed_stage, metric_asked

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from orchestrator.contracts.documents import Details
+from orchestrator.contracts.documents.evaluation import Details
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import as_file_name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Curve
+from orchestrator.contracts.documents.training import Curve
 from orchestrator.contracts.feasibility import Feasibility, Forecast, LearningCurve
 from orchestrator.report.charts import Chart, Line, Note
 from orchestrator.report.geometry import Plot, Tick, domain

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.geometry import ticks
 from orchestrator.report.wording import number, parameters, plural, short

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Curve, ParameterEffects, TrialResult, comparable
+from orchestrator.contracts.documents.training import Curve, ParameterEffects, TrialResult, comparable
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.spaces import varied
 from orchestrator.report.charts import Chart, Line

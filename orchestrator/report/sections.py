@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import (
+from orchestrator.contracts.documents.data import SplitSummary
+from orchestrator.contracts.documents.evaluation import (
     Evaluation,
     Importance,
     ImportanceEnds,
     Interval,
     LabelEvidence,
-    SplitSummary,
     TopEvidence,
     Verdict,
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import SegmentsEvidence, SliceEvidence
+from orchestrator.contracts.documents.evaluation import SegmentsEvidence, SliceEvidence
 from orchestrator.contracts.segments import SegmentsSummary
 from orchestrator.report.charts import Chart, Line, Note
 from orchestrator.report.evidence import Evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from orchestrator.contracts.documents import Evaluation, SliceEvidence
+from orchestrator.contracts.documents.evaluation import Evaluation, SliceEvidence
 from orchestrator.report.geometry import Strip, domain, strip
 from orchestrator.report.wording import number, plural, short
 

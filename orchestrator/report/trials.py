@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.contracts.documents import RankedTrial, TrialResult
+from orchestrator.contracts.documents.training import RankedTrial, TrialResult
 from orchestrator.contracts.training import Rung
 from orchestrator.report.document import best_first
 from orchestrator.report.evidence import Evidence

@@ -7,7 +7,8 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from orchestrator.contracts.documents import Interval, Performance
+from orchestrator.contracts.documents.evaluation import Interval
+from orchestrator.contracts.documents.release import Performance
 from orchestrator.contracts.estimators import told
 
 SHORT = {

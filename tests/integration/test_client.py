@@ -14,7 +14,9 @@ from orchestrator.client.logs import Following, lines_of
 from orchestrator.client.run import Run
 from orchestrator.client.sources import Sources
 from orchestrator.contracts.calls import Kind, StageCall
-from orchestrator.contracts.documents import Changes, Registration, SearchEffects, SplitSummary
+from orchestrator.contracts.documents.data import Changes, SplitSummary
+from orchestrator.contracts.documents.release import Registration
+from orchestrator.contracts.documents.training import SearchEffects
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus

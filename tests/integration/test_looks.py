@@ -12,7 +12,7 @@ import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import Kind
-from orchestrator.contracts.documents import Spending
+from orchestrator.contracts.documents.evaluation import Spending
 from orchestrator.contracts.errors import RecordDamaged, Unreachable
 from orchestrator.contracts.evaluation import GatesParams, MetricGate
 from orchestrator.contracts.records import Look

@@ -8,7 +8,8 @@ import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import Kind
-from orchestrator.contracts.documents import Evaluation, Interval, RankedTrial, Ranking, Verdict, Verdicts
+from orchestrator.contracts.documents.evaluation import Evaluation, Interval, Verdict, Verdicts
+from orchestrator.contracts.documents.training import RankedTrial, Ranking
 from orchestrator.contracts.release import RegisterParams
 from orchestrator.contracts.values import Value, canonical
 from orchestrator.settings import Settings

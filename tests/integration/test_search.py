@@ -17,7 +17,7 @@ from orchestrator.client.planning import calls_of
 from orchestrator.client.session import Session
 from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import Kind, Plan
-from orchestrator.contracts.documents import Ranking
+from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.records import RunRecord
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger

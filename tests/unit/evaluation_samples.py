@@ -7,7 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Preparation, PreparedColumn, Scalar
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn, Scalar
 from orchestrator.contracts.roles import Objective
 from workers.evaluation.sample import Sample
 from workers.evaluation.units import Units, by_row

@@ -9,32 +9,31 @@ from typing import Any
 
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import (
+from orchestrator.contracts.documents.data import (
     Changes,
     ColumnProfile,
-    Curve,
-    Dependence,
-    Details,
-    Evaluation,
     Finding,
     Findings,
-    Importance,
-    ImportanceEnds,
-    Interval,
     Preparation,
     PreparedColumn,
     Profile,
-    RankedTrial,
-    Ranking,
-    Registration,
+    SplitSummary,
+)
+from orchestrator.contracts.documents.evaluation import (
+    Dependence,
+    Details,
+    Evaluation,
+    Importance,
+    ImportanceEnds,
+    Interval,
     Robustness,
     SliceEvidence,
-    SplitSummary,
     TopEvidence,
-    TrialResult,
     Verdict,
     Verdicts,
 )
+from orchestrator.contracts.documents.release import Registration
+from orchestrator.contracts.documents.training import Curve, RankedTrial, Ranking, TrialResult
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.contracts.calls import StageCall
-from orchestrator.contracts.documents import SearchState, TrialResult
+from orchestrator.contracts.documents.training import SearchState, TrialResult
 from orchestrator.contracts.training import SearchParams, TrialParams
 from orchestrator.engine.messages import Spent
 from orchestrator.plan.search import grows

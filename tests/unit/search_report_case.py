@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.contracts.documents import Ranking, SearchEffects, TrialResult
+from orchestrator.contracts.documents.training import Ranking, SearchEffects, TrialResult
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.status import RunStatus, StageState

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import Curve, Gain, Interval, SegmentsEvidence, SliceEvidence
+from orchestrator.contracts.documents.evaluation import Gain, Interval, SegmentsEvidence, SliceEvidence
+from orchestrator.contracts.documents.training import Curve
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.segments import SegmentResult, SegmentResults, SegmentsSummary, SegmentTrial, Unserved
 from tests.unit.report_case import Kept, evaluation, ranking, record

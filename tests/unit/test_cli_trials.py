@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.cli.choosing import choose, order
 from orchestrator.cli.trials import resource_of
-from orchestrator.contracts.documents import RankedTrial, TrialResult
+from orchestrator.contracts.documents.training import RankedTrial, TrialResult
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState

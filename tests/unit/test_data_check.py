@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from orchestrator.contracts.data import CheckParams, ColumnCheck, RowsCheck
-from orchestrator.contracts.documents import Finding
+from orchestrator.contracts.documents.data import Finding
 from orchestrator.contracts.errors import DataError
 from workers.data.check import check
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from orchestrator.contracts.data import IngestParams
-from orchestrator.contracts.documents import ColumnProfile
+from orchestrator.contracts.documents.data import ColumnProfile
 from orchestrator.contracts.errors import DataError
 from workers.data.ingest import IngestOutputs, ingest
 

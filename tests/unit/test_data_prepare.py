@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts.data import Cast, Deduplicate, PrepareParams
-from orchestrator.contracts.documents import Changes
+from orchestrator.contracts.documents.data import Changes
 from orchestrator.contracts.errors import DataError
 from workers.data.prepare import prepare
 from workers.data.rowwise import apply, cast

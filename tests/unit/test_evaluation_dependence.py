@@ -11,7 +11,8 @@ from sklearn.inspection import partial_dependence as reference
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Evaluation, Preparation, PreparedColumn
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
+from orchestrator.contracts.documents.evaluation import Evaluation
 from tests.unit.evaluation_samples import objective
 from tests.unit.training_case import case
 from tests.unit.whole_case import BINARY, DATA, whole

@@ -10,7 +10,7 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.svm import LinearSVC
 
-from orchestrator.contracts.documents import Evaluation
+from orchestrator.contracts.documents.evaluation import Evaluation
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams
 from orchestrator.contracts.values import canonical

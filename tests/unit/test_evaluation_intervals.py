@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.documents.evaluation import Interval
 from tests.unit.evaluation_samples import many, perfect, quantiles, ranked, values
 from tests.unit.label_case import labelled
 from workers.evaluation.exact import clopper_pearson, median_ranks, mid_p, newcombe_auc

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.contracts.documents import Evaluation
+from orchestrator.contracts.documents.evaluation import Evaluation
 from orchestrator.contracts.errors import CycleryError, DataError
 from orchestrator.contracts.evaluation import FreshParams
 from orchestrator.contracts.roles import Columns

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.contracts.documents import LOOKS, Spending
+from orchestrator.contracts.documents.evaluation import LOOKS, Spending
 from orchestrator.contracts.evaluation import BeatsGate, GatesParams, MetricGate
 from tests.unit.evaluation_samples import objective
 from tests.unit.test_evaluation_paired import at_most

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, NotWorseGate
 from tests.unit.bundle_case import OBJECTIVE, VALUE, Flow
 from workers.evaluation.evaluate import evaluate

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from orchestrator.contracts.documents import Evaluation, Verdict
+from orchestrator.contracts.documents.evaluation import Evaluation, Verdict
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import EvaluateParams, FairnessGate, Gate, GatesParams, MetricGate, Slicing
 from orchestrator.contracts.roles import Columns as Roles

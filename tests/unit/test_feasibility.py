@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 
-from orchestrator.contracts.documents import Preparation, PreparedColumn, SplitSummary
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn, SplitSummary
 from orchestrator.contracts.feasibility import Feasibility, FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.roles import Columns, Objective

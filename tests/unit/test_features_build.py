@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.contracts.data import ColumnPreparation, FeaturesParams
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.roles import Columns, Objective
 from orchestrator.contracts.values import canonical

@@ -10,7 +10,7 @@ import pytest
 from sklearn.preprocessing import StandardScaler
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Preparation, PreparedColumn
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
 from workers.features.preparation import feature_columns, learned
 
 RULES: dict[str, dict[str, Any]] = {

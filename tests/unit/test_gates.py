@@ -8,7 +8,7 @@ import pytest
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 
-from orchestrator.contracts.documents import Evaluation, Verdict
+from orchestrator.contracts.documents.evaluation import Evaluation, Verdict
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, MetricGate, NotWorseGate
 from orchestrator.contracts.values import canonical
 from tests.unit.evaluation_samples import frame_of, objective, preparation_of, ranked, rows_of

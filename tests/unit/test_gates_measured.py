@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from orchestrator.contracts.calls import Kind
-from orchestrator.contracts.documents import Measurements, Round, Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
+from orchestrator.contracts.documents.release import Measurements, Round
 from orchestrator.contracts.evaluation import Gate, MemoryGate, SpeedGate
 from orchestrator.spec.models import Spec
 from tests.unit.bundle_case import Flow

@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.client.code import team_code
 from orchestrator.contracts.calls import ArtifactRef, Code, Kind
-from orchestrator.contracts.documents import LOOKS, Finding, Findings, Spending, Verdict
+from orchestrator.contracts.documents.data import Finding, Findings
+from orchestrator.contracts.documents.evaluation import LOOKS, Spending, Verdict
 from orchestrator.contracts.evaluation import ChecksGate, DriftGate, Gate, GatesParams, OwnGate, SizeGate
 from orchestrator.plan.fingerprints import Rival
 from orchestrator.store.artifacts import ArtifactStore

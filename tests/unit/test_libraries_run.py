@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import root_mean_squared_error
 
-from orchestrator.contracts.documents import Ranking
+from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.estimators import FOREIGN
 from tests.unit.whole_case import Whole, whole
 from workers.model_files import load_model

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from orchestrator.contracts.documents import Performance
+from orchestrator.contracts.documents.release import Performance
 from tests.unit.bundle_case import Flow
 from workers.packaging.alone import measure_in_own_process
 from workers.packaging.performance import FEWEST, SINGLES, performance

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.documents import SplitSummary
+from orchestrator.contracts.documents.data import SplitSummary
 from orchestrator.report.sections import fold_words
 from tests.unit.plan_case import plan_of
 from tests.unit.spec_case import found, loaded

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.contracts.documents import Verdict, Verdicts
+from orchestrator.contracts.documents.evaluation import Verdict, Verdicts
 from orchestrator.contracts.feasibility import Baseline, Enough, Feasibility, Forecast, LearningCurve
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState

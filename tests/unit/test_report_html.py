@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.documents import Importance, ImportanceEnds, Interval, LabelEvidence
+from orchestrator.contracts.documents.evaluation import Importance, ImportanceEnds, Interval, LabelEvidence
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import run_document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from orchestrator.contracts.documents import SegmentsEvidence
+from orchestrator.contracts.documents.evaluation import SegmentsEvidence
 from orchestrator.report.document import run_document
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.headline import headline

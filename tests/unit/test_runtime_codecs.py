@@ -20,7 +20,7 @@ from pydantic import BaseModel
 from sklearn.linear_model import LogisticRegression
 
 from orchestrator.contracts.calls import ArtifactRef, Kind
-from orchestrator.contracts.documents import RankedTrial, Ranking
+from orchestrator.contracts.documents.training import RankedTrial, Ranking
 from orchestrator.contracts.errors import DataError
 from orchestrator.store.artifacts import ArtifactStore
 from workers.runtime.codecs import Artifact, Desk, load, save

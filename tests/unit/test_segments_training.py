@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
 
-from orchestrator.contracts.documents import Preparation, Ranking
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.errors import InvalidInput, StageFailed
 from orchestrator.contracts.segments import SegmentPlan, SegmentResult, SegmentResults, SegmentTrial
 from orchestrator.contracts.training import Segmenting

@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, matthews_corrcoef
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.errors import DataError, InvalidInput
 from orchestrator.contracts.roles import Costs, Objective, Threshold
 from orchestrator.contracts.training import SelectParams

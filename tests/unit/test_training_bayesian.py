@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.contracts.documents import SearchTrial
+from orchestrator.contracts.documents.training import SearchTrial
 from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.spaces import Between, Space
 from orchestrator.contracts.training import TrialParams

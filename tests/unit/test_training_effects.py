@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.contracts.documents import ParameterEffects, TrialResult
+from orchestrator.contracts.documents.training import ParameterEffects, TrialResult
 from orchestrator.contracts.training import Rung
 from workers.training.effects import LEAST, parameter_effects
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.contracts.documents import Ranking
+from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.training import TrialParams
 from orchestrator.engine.messages import Spent
 from tests.unit.search_case import RIDGE, closeness, run, steps

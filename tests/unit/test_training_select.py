@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import SearchState, SearchTrial, TrialResult
+from orchestrator.contracts.documents.training import SearchState, SearchTrial, TrialResult
 from orchestrator.contracts.errors import DataError, InvalidInput
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.training import Rung, SelectParams

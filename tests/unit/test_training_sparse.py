@@ -13,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 
 from orchestrator.contracts.data import ColumnPreparation, FeaturesParams
-from orchestrator.contracts.documents import PreparedColumn
+from orchestrator.contracts.documents.data import PreparedColumn
 from orchestrator.contracts.errors import DataError, InvalidInput
 from orchestrator.contracts.feasibility import FeasibilityParams, TimedCandidate
 from orchestrator.contracts.roles import Objective, Threshold

@@ -11,7 +11,7 @@ from sklearn.metrics import balanced_accuracy_score
 from sklearn.pipeline import Pipeline
 from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.training import Rung, SelectParams
 from tests.unit.spec_case import found

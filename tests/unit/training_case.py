@@ -12,7 +12,7 @@ import pandas as pd
 
 from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Preparation, PreparedColumn, SplitSummary
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn, SplitSummary
 from orchestrator.contracts.roles import Columns, Objective
 from orchestrator.contracts.training import TrialParams
 from orchestrator.store.artifacts import ArtifactStore

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.data import CheckParams, ColumnCheck, RowsCheck
-from orchestrator.contracts.documents import Finding, Findings
+from orchestrator.contracts.documents.data import Finding, Findings
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
 from workers.data.expressions import suggestion

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.data import IngestParams
-from orchestrator.contracts.documents import Profile
+from orchestrator.contracts.documents.data import Profile
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
 from workers.data.columnar import read_parquet

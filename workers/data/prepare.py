@@ -7,7 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.data import Deduplicate, PrepareParams
-from orchestrator.contracts.documents import Changes
+from orchestrator.contracts.documents.data import Changes
 from orchestrator.contracts.errors import DataError
 from workers.data import rowwise
 from workers.data.expressions import holds, suggestion

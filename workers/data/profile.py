@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import ColumnProfile, Profile
+from orchestrator.contracts.documents.data import ColumnProfile, Profile
 from workers.data import cells
 
 _TOP = 10

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from orchestrator.contracts.data import Cast
-from orchestrator.contracts.documents import Changes
+from orchestrator.contracts.documents.data import Changes
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
 from workers.data.cells import Read

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.contracts.data import SplitParams
-from orchestrator.contracts.documents import SplitSummary
+from orchestrator.contracts.documents.data import SplitSummary
 from orchestrator.contracts.errors import DataError
 from workers.data import cells
 from workers.data.expressions import suggestion

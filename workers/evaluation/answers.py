@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from workers.labels import truth_of
 from workers.scoring import label_answers, probabilities, respond
 

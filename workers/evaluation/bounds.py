@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.contracts.documents import Interval, Verdict
+from orchestrator.contracts.documents.evaluation import Interval, Verdict
 from orchestrator.contracts.evaluation import MetricGate
 from workers.evaluation.court import Court
 from workers.evaluation.intervals import Judge, needed_for, twofold

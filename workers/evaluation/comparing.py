@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate
 from workers.evaluation.baseline import answers_of, learned_baseline
 from workers.evaluation.court import Court, untold

@@ -9,7 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Evaluation, Findings, Measurements, Spending, Verdict
+from orchestrator.contracts.documents.data import Findings
+from orchestrator.contracts.documents.evaluation import Evaluation, Spending, Verdict
+from orchestrator.contracts.documents.release import Measurements
 from orchestrator.contracts.evaluation import Gate, GatesParams, StatisticalGate
 from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.rival import Rival

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import metrics
 
-from orchestrator.contracts.documents import Curve
+from orchestrator.contracts.documents.training import Curve
 from workers.evaluation.sample import Sample
 
 Floats = NDArray[np.float64]

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import Dependence, Preparation
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.evaluation import Dependence
 from workers.scoring import respond
 
 Floats = NDArray[np.float64]

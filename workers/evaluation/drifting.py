@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, DriftGate
 from workers.evaluation.court import Court, untold
 from workers.evaluation.drift import comparable, difference, stability

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Details, Evaluation, Preparation
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.evaluation import Details, Evaluation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.evaluation import EvaluateParams

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from orchestrator.contracts.documents import Finding, Verdict
+from orchestrator.contracts.documents.data import Finding
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import ChecksGate, SizeGate
 from workers.evaluation.court import Court, untold
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import FairnessGate
 from workers.evaluation.court import Court, untold
 from workers.evaluation.parity import parity

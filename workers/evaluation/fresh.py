@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Details, Evaluation
+from orchestrator.contracts.documents.evaluation import Details, Evaluation
 from orchestrator.contracts.environment import environment
 from orchestrator.contracts.evaluation import FreshParams
 from workers.evaluation.registered import Given, judge_in_own_process, judge_registered

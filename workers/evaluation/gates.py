@@ -9,7 +9,9 @@ from typing import Any, NamedTuple, cast
 
 import pandas as pd
 
-from orchestrator.contracts.documents import LOOKS, Evaluation, Findings, Measurements, Spending, Verdict, Verdicts
+from orchestrator.contracts.documents.data import Findings
+from orchestrator.contracts.documents.evaluation import LOOKS, Evaluation, Spending, Verdict, Verdicts
+from orchestrator.contracts.documents.release import Measurements
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import (
     ChecksGate,

@@ -9,7 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.contracts.documents import Importance, ImportanceEnds, Scalar
+from orchestrator.contracts.documents.data import Scalar
+from orchestrator.contracts.documents.evaluation import Importance, ImportanceEnds
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.roles import Objective
 from workers.scoring import respond, score

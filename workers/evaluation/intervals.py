@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from orchestrator.contracts.documents import Interval
+from orchestrator.contracts.documents.evaluation import Interval
 from orchestrator.contracts.metrics import COST, METRICS, metric_of
 from workers.evaluation import exact
 from workers.evaluation.bootstrap import (

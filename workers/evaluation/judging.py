@@ -9,15 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import (
-    Details,
-    Evaluation,
-    Importance,
-    Preparation,
-    Scalar,
-    SegmentsEvidence,
-    SliceEvidence,
-)
+from orchestrator.contracts.documents.data import Preparation, Scalar
+from orchestrator.contracts.documents.evaluation import Details, Evaluation, Importance, SegmentsEvidence, SliceEvidence
 from orchestrator.contracts.evaluation import EvaluateParams
 from workers.evaluation.answers import predicted
 from workers.evaluation.baseline import answers_of, learned_baseline

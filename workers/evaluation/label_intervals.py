@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from orchestrator.contracts.documents import LabelEvidence
+from orchestrator.contracts.documents.evaluation import LabelEvidence
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_ratio
 from workers.evaluation.exact import clopper_pearson
 from workers.evaluation.label_sets import ALONE, label_set_statistic, loss_parts, of_label

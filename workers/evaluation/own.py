@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from orchestrator.contracts.documents import Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import OwnGate
 from orchestrator.contracts.text import first_line
 from workers.evaluation.court import Court

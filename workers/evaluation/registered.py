@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Details, Evaluation, Performance, SignatureColumn
+from orchestrator.contracts.documents.evaluation import Details, Evaluation
+from orchestrator.contracts.documents.release import Performance, SignatureColumn
 from orchestrator.contracts.errors import CycleryError, DataError, UserCodeError
 from orchestrator.contracts.evaluation import FreshParams
 from workers.data import cells

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import Preparation, PreparedColumn, Robustness
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
+from orchestrator.contracts.documents.evaluation import Robustness
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.roles import Objective
 from workers.features.rowwise import MISSING

@@ -9,7 +9,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Curve, Gain, Preparation, SegmentsEvidence
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.evaluation import Gain, SegmentsEvidence
+from orchestrator.contracts.documents.training import Curve
 from orchestrator.contracts.evaluation import EvaluateParams
 from orchestrator.contracts.metrics import metric_of
 from orchestrator.contracts.segments import QUANTILES

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import SliceEvidence
+from orchestrator.contracts.documents.evaluation import SliceEvidence
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import Slicing
 from orchestrator.contracts.metrics import metric_of

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from orchestrator.contracts.documents import Measurements, Verdict
+from orchestrator.contracts.documents.evaluation import Verdict
+from orchestrator.contracts.documents.release import Measurements
 from orchestrator.contracts.evaluation import MeasuredGate, MemoryGate, SpeedGate
 from workers.evaluation.court import Court, untold
 from workers.evaluation.facts import in_bytes

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import Spending
+from orchestrator.contracts.documents.evaluation import Spending
 from orchestrator.contracts.evaluation import GatesParams
 from orchestrator.contracts.records import Look
 from orchestrator.contracts.values import digest_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import Interval, TopEvidence
+from orchestrator.contracts.documents.evaluation import Interval, TopEvidence
 from orchestrator.contracts.evaluation import Top
 from workers.evaluation.bootstrap import expanded_percentile, resampled
 from workers.evaluation.exact import clopper_pearson

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Preparation, SplitSummary
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.feasibility import Baseline, Feasibility, FeasibilityParams, LearningCurve
 from orchestrator.contracts.metrics import METRICS
 from workers.feasibility.cost import fit_seconds

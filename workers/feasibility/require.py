@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from orchestrator.contracts.documents import Verdict, Verdicts
+from orchestrator.contracts.documents.evaluation import Verdict, Verdicts
 from orchestrator.contracts.feasibility import Feasibility, RequireParams
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.errors import InvalidInput
 from workers.scoring import respond, score
 from workers.training.fitting import fit

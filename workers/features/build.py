@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from orchestrator.contracts.data import ColumnPreparation, FeaturesParams
-from orchestrator.contracts.documents import Preparation, PreparedColumn
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.expressions import ExpressionError, parse
 from orchestrator.contracts.roles import Objective

@@ -7,7 +7,7 @@ import warnings
 import pandas as pd
 from scipy import sparse
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from workers.features.preparation import feature_columns, learned
 
 DENSEST = 0.1  # share of cells that are not zero: a sparse matrix takes 12 bytes for each (8 of float32), a dense one 8

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Preparation, PreparedColumn
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
 from orchestrator.contracts.errors import DataError
 from workers.features.rowwise import LARGEST, featurize
 

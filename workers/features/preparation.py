@@ -12,7 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, OrdinalEncoder, RobustScaler, StandardScaler
 
 from orchestrator.contracts.data import ColumnPreparation
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.values import canonical
 
 WORDS = 500  # most frequent words that a text column becomes at most

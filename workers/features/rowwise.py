@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import Preparation, PreparedColumn
+from orchestrator.contracts.documents.data import Preparation, PreparedColumn
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.expressions import parse
 from workers.data import cells

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Measurements, Performance, Round
+from orchestrator.contracts.documents.release import Measurements, Performance, Round
 from orchestrator.contracts.errors import CycleryError, UserCodeError
 from workers.packaging.bundle import Bundle
 from workers.packaging.own_process import REFUSED, Ended, in_own_process

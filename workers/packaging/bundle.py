@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Signature
+from orchestrator.contracts.documents.release import Signature
 from orchestrator.contracts.errors import CycleryError, InvalidInput
 from orchestrator.contracts.values import canonical
 from orchestrator.store.snapshots import MAX_BYTES, MAX_FILES, MAX_RATIO, sound_zip

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from orchestrator.contracts.documents import Changes, Preparation, Signature
+from orchestrator.contracts.documents.data import Changes, Preparation
+from orchestrator.contracts.documents.release import Signature
 from orchestrator.contracts.release import CustomStep
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.values import Value

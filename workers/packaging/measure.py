@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Measurements
+from orchestrator.contracts.documents.release import Measurements
 from workers.packaging.alone import rounds_in_own_process
 from workers.packaging.bundle import described
 from workers.packaging.performance import BATCH

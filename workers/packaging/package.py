@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pandas as pd
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Changes, Preparation, Signature
+from orchestrator.contracts.documents.data import Changes, Preparation
+from orchestrator.contracts.documents.release import Signature
 from orchestrator.contracts.environment import computing_environment
 from orchestrator.contracts.release import PackageParams
 from workers.model_files import save_model

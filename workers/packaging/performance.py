@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import Performance
+from orchestrator.contracts.documents.release import Performance
 from workers.packaging.bundle import Bundle
 from workers.runtime.process_tree import resident
 

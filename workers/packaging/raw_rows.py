@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from orchestrator.contracts.documents import SignatureColumn
+from orchestrator.contracts.documents.release import SignatureColumn
 from orchestrator.contracts.errors import DataError
 from workers.data.cells import cell_text
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-from orchestrator.contracts.documents import Evaluation, Ranking, Registration, Verdicts
+from orchestrator.contracts.documents.evaluation import Evaluation, Verdicts
+from orchestrator.contracts.documents.release import Registration
+from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.release import RegisterParams
 from orchestrator.store.connection import clock

@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.contracts.documents import Round
+from orchestrator.contracts.documents.release import Round
 from orchestrator.contracts.errors import CycleryError, UserCodeError
 from workers.packaging.bundle import Bundle
 from workers.packaging.performance import BATCH, peak_of, settle, times

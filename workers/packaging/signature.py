@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from orchestrator.contracts.documents import Changes, Preparation, Signature, SignatureColumn
+from orchestrator.contracts.documents.data import Changes, Preparation
+from orchestrator.contracts.documents.release import Signature, SignatureColumn
 from orchestrator.contracts.release import PackageParams
 from workers.features.rowwise import sources
 

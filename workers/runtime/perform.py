@@ -14,7 +14,7 @@ from typing import TypeVar
 import redis as redis_py
 
 from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
-from orchestrator.contracts.documents import Verdicts
+from orchestrator.contracts.documents.evaluation import Verdicts
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
 from orchestrator.contracts.keys import content_key

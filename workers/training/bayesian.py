@@ -22,7 +22,7 @@ import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from orchestrator.contracts.documents import SearchTrial
+from orchestrator.contracts.documents.training import SearchTrial
 from orchestrator.contracts.spaces import Between, Space
 from orchestrator.contracts.values import canonical
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from orchestrator.contracts.documents import TrialResult
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.metrics import METRICS
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.ensemble import RandomForestRegressor
 
-from orchestrator.contracts.documents import ParameterEffect, ParameterEffects, TrialResult, comparable
+from orchestrator.contracts.documents.training import ParameterEffect, ParameterEffects, TrialResult, comparable
 from orchestrator.contracts.spaces import spelled, varied
 
 LEAST = 20  # trials, below which a forest says more about chance than about parameters

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Preparation, SplitSummary
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.values import digest_of
 from workers.features.preparation import feature_columns, learned

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from orchestrator.contracts.documents import SplitSummary
+from orchestrator.contracts.documents.data import SplitSummary
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.values import digest_of
 from workers.runtime.codecs import Artifact

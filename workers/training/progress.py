@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from orchestrator.contracts.documents import RungSummary, SearchState, SearchSummary, SearchTrial
+from orchestrator.contracts.documents.training import RungSummary, SearchState, SearchSummary, SearchTrial
 
 
 def told(state: SearchState) -> SearchSummary:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.errors import StageFailed
 from orchestrator.contracts.segments import (
     NAMED,

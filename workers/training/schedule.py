@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.contracts.documents import SearchState, SearchTrial
+from orchestrator.contracts.documents.training import SearchState, SearchTrial
 from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.spaces import in_turns

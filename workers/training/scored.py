@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator
 
-from orchestrator.contracts.documents import Preparation, TrialResult
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.training import ROWS, TrialParams
 from workers.labels import truth_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from orchestrator.contracts.calls import StageCall
-from orchestrator.contracts.documents import SearchState, SearchStep, SearchTrial, TrialResult
+from orchestrator.contracts.documents.training import SearchState, SearchStep, SearchTrial, TrialResult
 from orchestrator.contracts.tasks import TASKS
 from orchestrator.contracts.training import SearchParams, TrialParams
 from orchestrator.engine.messages import Spent

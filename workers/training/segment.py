@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 
-from orchestrator.contracts.documents import Preparation, SplitSummary, TrialResult
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.errors import CycleryError
 from orchestrator.contracts.segments import SegmentParams, SegmentPlan, SegmentResult, SegmentResults, SegmentTrial
 from orchestrator.contracts.training import TrialParams

@@ -10,13 +10,12 @@ import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import (
-    Preparation,
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
+from orchestrator.contracts.documents.training import (
     RankedTrial,
     Ranking,
     SearchEffects,
     SearchState,
-    SplitSummary,
     TrialResult,
     TrialsResult,
 )

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils import get_tags
 
-from orchestrator.contracts.documents import Preparation
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.errors import InvalidInput
 
 DENSE_BYTES = 1 << 30  # of a fold's training and validation rows together, made dense for an estimator

@@ -13,7 +13,8 @@ from sklearn.frozen import FrozenEstimator
 from sklearn.model_selection import FixedThresholdClassifier
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents import Curve, DecisionThreshold, Preparation
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.training import Curve, DecisionThreshold
 from orchestrator.contracts.errors import DataError, InvalidInput
 from orchestrator.contracts.roles import Costs, Threshold
 from orchestrator.contracts.training import SelectParams

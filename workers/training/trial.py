@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from sklearn.base import clone
 
-from orchestrator.contracts.documents import Preparation, SplitSummary, TrialResult
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
+from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.training import TrialParams
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext

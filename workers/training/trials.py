@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 from sklearn.base import BaseEstimator, clone
 
-from orchestrator.contracts.documents import Preparation, SplitSummary, TrialFailure, TrialsResult
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
+from orchestrator.contracts.documents.training import TrialFailure, TrialsResult
 from orchestrator.contracts.errors import CycleryError, LimitExceeded, RequirementMissing, TransientError
 from orchestrator.contracts.training import TrialParams, TrialsParams
 from workers.runtime.codecs import Artifact

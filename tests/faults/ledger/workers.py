@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import redis
 
 from orchestrator.contracts.calls import ArtifactRef, Kind, StageCall
-from orchestrator.contracts.documents import Verdict, Verdicts
+from orchestrator.contracts.documents.evaluation import Verdict, Verdicts
 from orchestrator.contracts.errors import DataError, TransientError
 from orchestrator.contracts.records import Look, ModelVersion
 from orchestrator.engine.ledger import Ledger
