@@ -28,6 +28,8 @@ SOUND = {
     ("workers/runtime/guest.py", "import_module"),
     ("workers/evaluation/own.py", "import_module"),
     ("workers/packaging/own_code.py", "import_module"),
+    # Modules of a few libraries, by name, that the bundle's own loading has imported in another process.
+    ("workers/packaging/rounds.py", "import_module"),
     # An estimator by its dotted name: a module that is installed, and then only a class with fit and predict.
     ("workers/training/estimators.py", "import_module"),
     # Our own list of types, and trees are checked afterwards.

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn import metrics
 from sklearn.datasets import make_classification, make_regression
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import d2_pinball_score, get_scorer, make_scorer, mean_pinball_loss, recall_score
@@ -32,12 +33,25 @@ MADE = {  # without a name of scikit-learn's
 }
 
 
+OF_LABELS = {  # truth, answer: rows × labels
+    "f1_micro": (metrics.f1_score, {"average": "micro"}),
+    "f1_macro": (metrics.f1_score, {"average": "macro"}),
+    "f1_samples": (metrics.f1_score, {"average": "samples", "zero_division": 0}),
+    "jaccard": (metrics.jaccard_score, {"average": "samples", "zero_division": 0}),
+    "subset_accuracy": (metrics.accuracy_score, {}),
+    "hamming_loss": (metrics.hamming_loss, {}),
+    "average_precision_micro": (metrics.average_precision_score, {"average": "micro"}),
+    "average_precision_macro": (metrics.average_precision_score, {"average": "macro"}),
+    "roc_auc_macro": (metrics.roc_auc_score, {"average": "macro"}),
+}
+
+
 def test_the_table_covers_the_contract() -> None:
     assert set(_SCORES) == set(METRICS)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("name", sorted(METRICS.keys() - {"ece"}))  # scikit-learn has none
+@pytest.mark.parametrize("name", [one for one in METRICS if METRICS[one].tasks - {"multilabel"} and one != "ece"])
 def test_same_as_scikit_learns_scorer(name: str, weighted: bool) -> None:
     metric = METRICS[name]
     weight = np.random.default_rng(0).uniform(0.5, 2, 300) if weighted else None
@@ -54,6 +68,18 @@ def test_same_as_scikit_learns_scorer(name: str, weighted: bool) -> None:
     scorer = MADE[name] if name in MADE else get_scorer(SCORERS[name])
     theirs = scorer(model, features, target, sample_weight=weight)
     assert ours == pytest.approx(abs(theirs) if not metric.greater_is_better else theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("name", [one for one in METRICS if "multilabel" in METRICS[one].tasks])
+def test_same_as_scikit_learns_metric_of_labels(name: str, weighted: bool) -> None:
+    rng = np.random.default_rng(0)
+    truth, chances = (rng.random((300, 3)) < 0.4).astype(float), rng.random((300, 3))
+    answer = (chances > 0.5).astype(float) if METRICS[name].needs == "labels" else chances
+    weight = rng.uniform(0.5, 2, 300) if weighted else None
+    theirs, options = OF_LABELS[name]
+    expected = theirs(truth, answer, sample_weight=weight, **options)
+    assert score(name, truth, answer, classes=("a", "b", "c"), weight=weight) == pytest.approx(expected, abs=1e-12)
 
 
 @pytest.mark.parametrize("name", ["roc_auc", "average_precision", "brier", "log_loss", "f1", "recall", "specificity"])
