@@ -36,6 +36,7 @@ _BY_MODULE: dict[str, str] = {
     "scipy.sparse._csr": "csr_matrix",
     # other libraries: a booster's state is bytes that its own reader parses
     "collections": "OrderedDict",
+    "workers.cat_boosting": "CatBoostClassifier CatBoostRegressor",
     "lightgbm.basic": "Booster",
     "lightgbm.sklearn": "LGBMClassifier LGBMRegressor",
     "xgboost.core": "Booster",

@@ -9,7 +9,7 @@ from importlib import metadata
 from orchestrator.contracts.values import digest_of
 
 # A team's own requirements are no part of it: they stand in the stage call, and enter its key there.
-OPTIONAL = ("lightgbm", "xgboost", "xgboost-cpu")  # named only where they are installed
+OPTIONAL = ("catboost", "lightgbm", "xgboost", "xgboost-cpu")  # named only where they are installed
 PACKAGES = ("cyclery", "numpy", "pandas", "pyarrow", "scikit-learn", "scipy", "skops")
 
 # The first release that computes what this one computes, which stands for this one in keys: so releases share their

@@ -21,6 +21,8 @@ from orchestrator.contracts.roles import Task
 # Of other libraries, those whose fitted models a model file can hold (workers/model_types.py). Where a pool has the
 # library is known there alone, and so is what its parameters accept.
 FOREIGN: Mapping[str, Task] = {
+    "catboost.CatBoostClassifier": "classification",
+    "catboost.CatBoostRegressor": "regression",
     "lightgbm.LGBMClassifier": "classification",
     "lightgbm.LGBMRegressor": "regression",
     "xgboost.XGBClassifier": "classification",

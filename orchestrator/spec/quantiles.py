@@ -21,6 +21,15 @@ class Setting:
 
     parameter: str
     beside: Mapping[str, Any] = field(default_factory=dict)
+    spelling: str | None = None  # where the parameter is text that holds the quantile
+    synonym: str | None = None  # another name of the parameter
+
+    def parameters(self, quantile: float, said: Collection[str]) -> dict[str, Any]:
+        """What is set for this quantile, but for what is `said` already."""
+        if self.synonym in said:
+            return {}
+        value = quantile if self.spelling is None else self.spelling.format(quantile)
+        return {name: one for name, one in {**self.beside, self.parameter: value}.items() if name not in said}
 
 
 FITTING: Mapping[str, Setting] = {
@@ -28,6 +37,7 @@ FITTING: Mapping[str, Setting] = {
     "sklearn.ensemble.HistGradientBoostingRegressor": Setting("quantile", {"loss": "quantile"}),
     "sklearn.ensemble.GradientBoostingRegressor": Setting("alpha", {"loss": "quantile"}),
     "sklearn.dummy.DummyRegressor": Setting("quantile", {"strategy": "quantile"}),
+    "catboost.CatBoostRegressor": Setting("loss_function", spelling="Quantile:alpha={}", synonym="objective"),
     "lightgbm.LGBMRegressor": Setting("alpha", {"objective": "quantile"}),
     "xgboost.XGBRegressor": Setting("quantile_alpha", {"objective": "reg:quantileerror"}),
     "xgboost.XGBRFRegressor": Setting("quantile_alpha", {"objective": "reg:quantileerror"}),
@@ -72,8 +82,7 @@ def fits(part: Part) -> bool:
 def told(part: AnyPart, quantile: float, said: Collection[str]) -> AnyPart:
     """The part with the quantile among its fixed parameters, and so those inside it; what is `said` of it stands."""
     setting = FITTING.get(part.estimator)
-    given = {} if setting is None else {**setting.beside, setting.parameter: quantile}
-    added = {name: value for name, value in given.items() if name not in said}
+    added = {} if setting is None else setting.parameters(quantile, said)
     inside: dict[str, Any] = {"of": tuple(told(one, quantile, one.fixed) for one in part.of)}
     if part.final is not None:
         inside["final"] = told(part.final, quantile, part.final.fixed)

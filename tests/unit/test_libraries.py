@@ -37,8 +37,8 @@ def test_the_spec_takes_them_without_having_them(tmp_path: Path) -> None:
         ("- xgboost.XGBClasifier", f"5:7: unknown estimator 'xgboost.XGBClasifier' (did you mean '{XGB}'?)"),
         ("- xgboost.XGBRegressor", "5:7: xgboost.XGBRegressor is for regressions; objective.task is classification"),
         (
-            "- catboost.CatBoostClassifier",
-            "5:7: models of catboost.CatBoostClassifier cannot be kept in a safe file; of other libraries there are: "
+            "- ngboost.NGBClassifier",
+            "5:7: models of ngboost.NGBClassifier cannot be kept in a safe file; of other libraries there are: "
             + ", ".join(FOREIGN)
             + "; any other stands inside a class of your own, module:Class, that keeps its model as text",
         ),

@@ -1,4 +1,4 @@
-"""XGBoost and LightGBM on real data: trials, the choice, one spelling of equal models, and a bundle that predicts."""
+"""XGBoost, LightGBM and CatBoost on real data: trials, the choice, equal models as equal bytes, bundles that answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sklearn.metrics import root_mean_squared_error
 
 from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.estimators import FOREIGN
-from tests.unit.whole_case import Whole, whole
+from tests.unit.whole_case import DATA, Whole, people, whole
 from workers.model_files import load_model
 from workers.packaging.alone import ask_in_own_process
 
@@ -30,6 +30,8 @@ data: {{sources: {{patients: "{STARTERS}/diabetes/data/diabetes.csv"}}}}
 SMALL = "fixed: {n_estimators: 20}"
 BOOSTED = "boosted: {estimator: one_vs_rest, of: {%s: {fixed: {n_estimators: 20}}}%s}"
 WORKFLOWS = {
+    "catboost.CatBoostClassifier": (CANCER, f"catboost.CatBoostClassifier: {{grid: {{depth: [2, 4]}}, {SMALL}}}"),
+    "catboost.CatBoostRegressor": (DIABETES, f"catboost.CatBoostRegressor: {{grid: {{depth: [2, 4]}}, {SMALL}}}"),
     "lightgbm.LGBMClassifier": (CANCER, f"lightgbm.LGBMClassifier: {{grid: {{num_leaves: [7, 15]}}, {SMALL}}}"),
     "lightgbm.LGBMRegressor": (DIABETES, f"lightgbm.LGBMRegressor: {{grid: {{num_leaves: [7, 15]}}, {SMALL}}}"),
     "xgboost.XGBClassifier": (
@@ -84,6 +86,27 @@ def test_its_bundle_answers_raw_rows_as_the_run_did(estimator: str, tmp_path: Pa
     said = run.table("evaluate", "predictions")["prediction"]
     raw = run.table("ingest[patients]", "table").loc[said.index]
     assert run.bundle().predict(raw)["prediction"].to_numpy() == pytest.approx(said.to_numpy())
+
+
+def test_catboosts_bundle_answers_raw_rows_with_gaps_by_names_of_several_classes(tmp_path: Path) -> None:
+    table = people(tmp_path)
+    table["tier"] = np.array(["10", "9", "x"])[np.digitize(table["spent"], table["spent"].quantile([0.3, 0.6]))]
+    table.loc[::7, "income"] = np.nan
+    table.to_csv(tmp_path / "people.csv", index=False)
+    objective = "objective: {predict: tier, task: classification, metric: f1_macro}\n"
+    roles = "columns: {ignore: [spent, bought, home, day], weight: weight}\n"
+    kept = "features: {columns: {income: {missing: none}}}\n"
+    candidate = "{catboost.CatBoostClassifier: {fixed: {iterations: 20}}}"
+    train = f"train: {{weights: balanced, sparse: always, search: {{folds: 2}}, candidates: [{candidate}]}}\n"
+    run = whole(tmp_path, objective + roles + DATA + kept + train)
+    said = run.table("evaluate", "predictions")
+    assert np.mean(said["truth"] == said["prediction"]) > 0.5
+    raw = run.table("ingest[people]", "table").loc[said.index]
+    assert raw["income"].isna().any()
+    answers = run.bundle().predict(raw)
+    assert answers["prediction"].tolist() == said["prediction"].tolist()
+    chances = [f"probability_{at}" for at in range(3)]
+    np.testing.assert_allclose(answers[chances], said[chances])
 
 
 def test_a_library_whose_models_no_file_may_hold_stands_in_a_class_of_ones_own(

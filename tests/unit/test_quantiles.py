@@ -37,22 +37,25 @@ def test_candidates_are_told_the_quantile_and_what_they_say_themselves_stands(tm
     found = candidates(
         tmp_path,
         "[quantile, hist_gradient_boosting, {gradient_boosting: {fixed: {max_depth: 2}}}, dummy, "
-        "lightgbm.LGBMRegressor, xgboost.XGBRegressor, "
+        "catboost.CatBoostRegressor, lightgbm.LGBMRegressor, xgboost.XGBRegressor, "
         "{near: {estimator: hist_gradient_boosting, grid: {quantile: [0.85, 0.9]}}}, "
         "{own: {estimator: 'ours:Own'}}, {mine: {estimator: 'ours:Own', fixed: {quantile: 0.8}}}, "
-        "{forest: {estimator: xgboost.XGBRFRegressor, fixed: {objective: 'reg:absoluteerror'}}}]",
+        "{forest: {estimator: xgboost.XGBRFRegressor, fixed: {objective: 'reg:absoluteerror'}}}, "
+        "{cat: {estimator: catboost.CatBoostRegressor, fixed: {objective: MAE}}}]",
     )
     assert found == {
         "quantile": {"quantile": 0.9},
         "hist_gradient_boosting": {"loss": "quantile", "quantile": 0.9},
         "gradient_boosting": {"max_depth": 2, "loss": "quantile", "alpha": 0.9},
         "dummy": {"strategy": "quantile", "quantile": 0.9},
+        "CatBoostRegressor": {"loss_function": "Quantile:alpha=0.9"},
         "LGBMRegressor": {"objective": "quantile", "alpha": 0.9},
         "XGBRegressor": {"objective": "reg:quantileerror", "quantile_alpha": 0.9},
         "near": {"loss": "quantile", "quantile": 0.85},
         "own": {"quantile": 0.9},
         "mine": {"quantile": 0.8},
         "forest": {"objective": "reg:absoluteerror", "quantile_alpha": 0.9},
+        "cat": {"objective": "MAE"},
     }
 
 

@@ -31,7 +31,9 @@ BATCHES = 3
 SPEND_S, MOST_S = 0.2, 2.0  # on each of both: until the one once the fewest are done, never longer than the other
 
 # Imported before the rounds, so that each finds them as a server that has begun does.
-_LIBRARIES = frozenset({"sklearn", "scipy", "numpy", "pandas", "pyarrow", "skops", "joblib", "lightgbm", "xgboost"})
+_LIBRARIES = frozenset(
+    {"sklearn", "scipy", "numpy", "pandas", "pyarrow", "skops", "joblib", "catboost", "lightgbm", "xgboost"}
+)
 
 
 def rounds(bundle: Path, asked: Path, workdir: Path, number: int = ROUNDS) -> tuple[Round, ...]:

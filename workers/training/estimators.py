@@ -22,10 +22,14 @@ from orchestrator.contracts.roles import Task
 from orchestrator.contracts.suggestions import nearest
 from orchestrator.contracts.training import TrialParams
 
-# What other libraries do unless they are told: take every core, and talk.
+# What other libraries do unless they are told: take every core, talk, and leave files.
 _MANNERS: Mapping[str, Mapping[str, Any]] = {
+    "catboost": {"thread_count": 1, "verbose": False, "allow_writing_files": False},
     "lightgbm": {"n_jobs": 1, "verbose": -1},
     "xgboost": {"n_jobs": 1},
+}
+_ADAPTED: Mapping[str, str] = {
+    f"catboost.{name}": f"workers.cat_boosting.{name}" for name in ("CatBoostClassifier", "CatBoostRegressor")
 }
 _SEEDS = 2**32  # scikit-learn takes seeds below this
 
@@ -95,7 +99,7 @@ def _made(path: str, given: Mapping[str, Any], task: Task, label: str) -> BaseEs
 
 def find(path: str, label: str) -> type[BaseEstimator]:
     """The class at a dotted path, or at module:Class of the team's own code."""
-    module_name, _, name = path.rpartition(":") if ":" in path else path.rpartition(".")
+    module_name, _, name = path.rpartition(":") if ":" in path else _ADAPTED.get(path, path).rpartition(".")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -124,11 +128,12 @@ def blaming(label: str, where: str = "") -> Iterator[None]:
 
 def _known(cls: type[BaseEstimator], given: Mapping[str, Any], label: str) -> dict[str, Any]:
     """The parameters, refused where the class has none of that name; classes that take any keyword are not judged."""
-    try:
-        names = cls._get_param_names()  # what get_params itself asks
-    except (AttributeError, RuntimeError):
+    written = inspect.signature(cls).parameters
+    try:  # what get_params itself asks; CatBoost's has no need to
+        names = cls._get_param_names() if hasattr(cls, "_get_param_names") else [*written]
+    except RuntimeError:
         return dict(given)
-    open_ended = any(known.kind is known.VAR_KEYWORD for known in inspect.signature(cls).parameters.values())
+    open_ended = any(known.kind is known.VAR_KEYWORD for known in written.values())
     for name in given:
         if name not in names and not open_ended:
             near = nearest(name, names)
