@@ -77,7 +77,7 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
         for join in context.joins:
             joined.setdefault(join, []).extend(one.id for one in context.grown)
         described = {name: _described(ref, store) for name, ref in outputs[call.id].items()}
-        yield call, {"asked": _asked(call), "outputs": described}
+        yield call, {"asked": _asked(call, {one.digest for one in sources.values()}), "outputs": described}
         if call.id == "select" and file.stem == TOGETHER:
             waiting.append(_together([one for one in done if one.task == "train.trial"]))
         if call.id == "package" and file.stem == AGAIN:
@@ -110,9 +110,10 @@ def _again(inputs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _asked(call: StageCall) -> str:
-    """A digest of what the stage was asked, apart from what earlier stages left."""
-    given = {name: one.digest for name, one in call.inputs.items() if isinstance(one, ArtifactRef)}
+def _asked(call: StageCall, sources: set[str]) -> str:
+    """A digest of what the stage was asked, apart from what earlier stages left: a bundle names its environment."""
+    refs = {name: one.digest for name, one in call.inputs.items() if isinstance(one, ArtifactRef)}
+    given = {name: digest for name, digest in refs.items() if digest in sources}
     return hashlib.sha256(canonical([call.params, given, call.upstream()])).hexdigest()[:16]
 
 
