@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.base import clone
-from sklearn.datasets import load_iris
+from sklearn.datasets import load_diabetes, load_iris
 from sklearn.ensemble import VotingClassifier
 
 from orchestrator.contracts.errors import InvalidInput
+from orchestrator.spec.quantiles import FITTING
 from tests.unit.training_case import case
 from workers.cat_boosting import CatBoostClassifier, CatBoostRegressor
 from workers.model_files import load_model, save_model
@@ -96,6 +97,13 @@ def test_a_class_that_weighs_more_is_likelier() -> None:
         for one in (None, weight)
     )
     assert weighed > alike
+
+
+def test_it_fits_the_quantile_that_a_spec_tells_it() -> None:
+    told = FITTING["catboost.CatBoostRegressor"].parameters(0.9, {})
+    rows, values = load_diabetes(return_X_y=True)
+    model = CatBoostRegressor(**{**SMALL, "iterations": 200}, **told).fit(rows, values)
+    assert np.mean(values <= model.predict(rows)) == pytest.approx(0.9, abs=0.02)
 
 
 @pytest.mark.parametrize("threads", [1, 2])

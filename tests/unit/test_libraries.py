@@ -13,6 +13,7 @@ from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.estimators import FOREIGN
 from tests.unit.spec_case import found, loaded
 from tests.unit.training_case import case
+from workers.packaging import rounds
 from workers.training.estimators import build
 
 XGB, LIGHT = "xgboost.XGBClassifier", "lightgbm.LGBMClassifier"
@@ -62,3 +63,7 @@ def test_a_pools_environment_names_what_it_has_of_them() -> None:
     named = {name.split("-")[0] for name in environment.environment() if name in environment.OPTIONAL}
     assert named == {path.split(".")[0] for path in INSTALLED}
     assert {path.split(".")[0] for path in FOREIGN} <= set(environment.OPTIONAL)
+
+
+def test_rounds_of_measurements_begin_with_the_library_imported() -> None:
+    assert {path.split(".")[0] for path in FOREIGN} <= rounds.LIBRARIES

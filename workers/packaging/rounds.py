@@ -31,7 +31,7 @@ BATCHES = 3
 SPEND_S, MOST_S = 0.2, 2.0  # on each of both: until the one once the fewest are done, never longer than the other
 
 # Imported before the rounds, so that each finds them as a server that has begun does.
-_LIBRARIES = frozenset(
+LIBRARIES = frozenset(
     {"sklearn", "scipy", "numpy", "pandas", "pyarrow", "skops", "joblib", "catboost", "lightgbm", "xgboost"}
 )
 
@@ -53,7 +53,7 @@ def _needed(bundle: Path) -> list[str]:
     """Modules of libraries that loading the bundle imports."""
     before = set(sys.modules)
     Bundle.load(bundle, own_code=True)
-    return [name for name in sys.modules if name not in before and name.split(".", maxsplit=1)[0] in _LIBRARIES]
+    return [name for name in sys.modules if name not in before and name.split(".", maxsplit=1)[0] in LIBRARIES]
 
 
 def _round(path: Path, asked: Path, number: int) -> dict[str, Any]:
