@@ -17,6 +17,7 @@ from workers.evaluation.statistics import losses
 
 Floats = NDArray[np.float64]
 Ends = tuple[float, float]
+Found = tuple[Ends | None, str, str | None]  # the ends if there are any, the method, and what is to be noted
 
 MOST_RESAMPLES = 10_000
 IN_TAIL = 20  # resamples that lie outside of an interval, where they are not too many
@@ -72,6 +73,11 @@ def expanded_percentile(values: Floats, units: int, alpha: float) -> Ends | None
     if told > alpha:
         low, high = (middle + (end - middle) * needed / reach for end in (low, high))
     return float(low), float(high)
+
+
+def wider(one: Ends, other: Ends | None) -> Ends:
+    """The interval that holds both."""
+    return one if other is None else (min(one[0], other[0]), max(one[1], other[1]))
 
 
 @dataclass(frozen=True, slots=True)

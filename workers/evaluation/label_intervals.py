@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from orchestrator.contracts.documents.evaluation import LabelEvidence
-from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, studentised_ratio
-from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.label_sets import ALONE, label_set_statistic, loss_parts, of_label
+from workers.evaluation import exact
+from workers.evaluation.bootstrap import Ends, Found, expanded_percentile, resampled, studentised_ratio, wider
+from workers.evaluation.count_intervals import PROPORTIONS, proportion
+from workers.evaluation.effective import rarest, units_holding
+from workers.evaluation.label_sets import ALONE, RATIOS, label_set_statistic, loss_parts, of_label
 from workers.evaluation.ranking import Floats
 from workers.evaluation.rare import DOMINANT, SEEN
 from workers.evaluation.sample import Sample
@@ -20,6 +22,24 @@ if TYPE_CHECKING:
     from workers.evaluation.intervals import Judge
 
 OF_LABEL = ("precision", "recall", "f1", "roc_auc")
+
+
+def of_labels(judge: Judge, name: str, value: float) -> Found:
+    """Ratios of sums over rows by the bootstrap-t; means over labels by percentiles, joined to ends of labels."""
+    if name in PROPORTIONS:
+        return proportion(judge, name, value, safe=True)
+    if name in RATIOS:
+        return ratio_ends(judge, name)
+    draws = judge.draws[name]
+    if name in ALONE:
+        guard = mean_over_labels(judge, name, value)
+        ends = expanded_percentile(draws, rarest(judge.sample), judge.alpha)
+        return guard and wider(guard, ends), "bootstrap and square-and-add", None
+    # Boyd, Eng and Page (2013), with the rows that have a label for the positive ones.
+    labelled = units_holding(judge.sample, np.asarray(judge.sample.truth.any(axis=1)))
+    guard = exact.clopper_pearson(value * labelled, labelled, judge.alpha)
+    ends = expanded_percentile(draws, judge.sample.units.draws, judge.alpha)
+    return wider(guard, ends), "bootstrap and binomial", None
 
 
 def mean_over_labels(judge: Judge, name: str, value: float) -> Ends | None:
@@ -44,7 +64,7 @@ def mean_over_labels(judge: Judge, name: str, value: float) -> Ends | None:
     return max(0.0, value - reach[0]), min(1.0, value + reach[1])
 
 
-def ratio_ends(judge: Judge, name: str) -> tuple[Ends | None, str, str | None]:
+def ratio_ends(judge: Judge, name: str) -> Found:
     """The ends of a ratio of sums over rows, whatever makes rows hang together: the bootstrap-t of its logarithm.
 
     Where only a few rows have anything wrong, or anything right, some resamples have none of it and no spread: there
@@ -82,7 +102,7 @@ def _seldom(above: Floats, below: Floats, sample: Sample, alpha: float) -> float
     loss = np.sort(above)[::-1]
     bounds = []
     for count in range(min(SEEN, rows, len(loss))):
-        share = clopper_pearson(count, rows, alpha)[1]
+        share = exact.clopper_pearson(count, rows, alpha)[1]
         large = (loss[:count].sum() + float(below.max())) / (count + 1)
         bounds.append(large * share + float(loss[count:].mean()) * (1 - share))
     return min(1.0, max(bounds, default=each) / each)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workers.evaluation.bootstrap import expanded_percentile, far_quantile, resampled
-from workers.evaluation.intervals import units_holding
+from workers.evaluation.effective import units_holding
 from workers.evaluation.ranking import divided
 from workers.evaluation.sample import Floats, Sample
 

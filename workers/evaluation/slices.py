@@ -16,7 +16,8 @@ from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import Slicing
 from orchestrator.contracts.metrics import metric_of
 from workers.evaluation.bootstrap import resamples_for
-from workers.evaluation.intervals import Judge, names_of, needed_for, rarest
+from workers.evaluation.effective import rarest
+from workers.evaluation.intervals import Judge, names_of, needed_for
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from orchestrator.contracts.documents.evaluation import Interval, TopEvidence
 from orchestrator.contracts.evaluation import Top
-from workers.evaluation.bootstrap import expanded_percentile, resampled
+from workers.evaluation.bootstrap import expanded_percentile, resampled, wider
+from workers.evaluation.effective import effective, rarest
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.intervals import effective, rarest, wider
 from workers.evaluation.ranking import Statistic, hits_at_top
 from workers.evaluation.sample import Floats, Sample
 
