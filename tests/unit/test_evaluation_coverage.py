@@ -54,14 +54,17 @@ SCENES = {
     "2 %": Scene(rare, 400, 100, ("accuracy",), (*LABELS, "roc_auc", "brier")),
     "30 values": Scene(values, 30, 500, ("rmse", "mae", "r2"), ("median_absolute_error",)),
     "30 values, heavy tails": Scene(heavy, 30, 500, ("rmse", "r2")),
+    "10 values, heavy tails": Scene(heavy, 10, 400, ("rmse", "mae"), ("r2",)),
     "90 % of 30 values": Scene(quantiles, 30, 80, (), ("pinball", "coverage"), ("d2_pinball",)),
     "90 % of 25 groups": Scene(quantiles_in_groups, 200, 60, (), ("pinball", "d2_pinball"), ("coverage",)),
     "25 groups of values": Scene(errors_in_groups, 200, 400, ("rmse", "mae", "r2", "median_absolute_error")),
-    "25 groups of classes": Scene(classes_in_groups, 200, 150, ("log_loss", "brier", "roc_auc"), ("accuracy", "f1")),
+    "25 groups of classes": Scene(
+        classes_in_groups, 200, 150, ("log_loss", "brier", "roc_auc", "accuracy", "f1", "mcc")
+    ),
     "values in time": Scene(errors_in_time, 200, 400, ("rmse", "mae", "median_absolute_error"), ("r2",)),
     "60 rows with labels": Scene(labelled, 60, 60, (), ("f1_micro", "f1_samples", "hamming_loss")),
     "25 groups of labels": Scene(labels_in_groups, 200, 60, (), ("f1_micro", "hamming_loss", "subset_accuracy")),
-    "classes in time": Scene(classes_in_time, 200, 200, ("log_loss", "brier"), ("roc_auc", "accuracy", "f1")),
+    "classes in time": Scene(classes_in_time, 200, 200, ("log_loss", "brier", "roc_auc", "accuracy", "f1", "mcc")),
 }
 
 

@@ -138,6 +138,19 @@ def test_a_loss_that_hangs_on_one_row_has_an_upper_end_within_reason() -> None:
     assert "rare errors" in found.method
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_where_one_row_makes_up_nearly_all_of_the_error_the_ends_stay_in_sight(seed: int) -> None:
+    """Resamples without the row have hardly any standard error: R² of 0.98 had a lower end of −19, or of −10⁶."""
+    rng = np.random.default_rng(seed)
+    sample = values(rng, 10, noise=0.01)
+    sample.prediction[3] = sample.truth[3] + 0.3
+    found = {metric: interval(sample, metric) for metric in ("r2", "rmse", "mae")}
+    assert 0 < (found["r2"].low or 0) < (found["r2"].value or 0) - 0.03
+    assert 2 * (found["rmse"].value or 0) < (found["rmse"].high or 0) < 5 * (found["rmse"].value or 0)
+    assert (found["mae"].high or 0) < 1
+    assert "single row" in str(found["rmse"].note)
+
+
 def test_perfect_groups_count_as_groups_not_rows() -> None:
     sample = replace(perfect(200, 100), units=by_group(np.arange(200) % 8))
     told = intervals(sample, confidence=0.95, resamples=200, seed=0)

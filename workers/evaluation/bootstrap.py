@@ -22,6 +22,8 @@ Found = tuple[Ends | None, str, str | None]  # the ends if there are any, the me
 MOST_RESAMPLES = 10_000
 IN_TAIL = 20  # resamples that lie outside of an interval, where they are not too many
 UNSEEN = 1.2  # standard errors of the mean square, by which the reach to larger errors is lengthened
+FURTHEST = 1.5  # times as far up as a chi-square distribution of the same spread reaches, at most
+FEWEST_FREE = 4.0  # degrees of freedom that this distribution has at least
 FAR = 5  # resamples beyond a quantile, by which it is known well enough
 
 
@@ -144,6 +146,10 @@ def _studentised(
     are those of t with the units' degrees of freedom (Hesterberg 2015), for what few units do not show. The reach to
     larger ratios is lengthened by `unseen` times the relative standard error of the sum above, for the largest squares,
     which few rows do not show either. None without anything above or below, without spread, or with a single unit.
+
+    Where a few rows make up most of the sum above, resamples without them have hardly any standard error, and their
+    pivots put the upper end at any height. So it reaches at most 1.5 times as far as that of a variance with as many
+    degrees of freedom as have this standard error (Satterthwaite 1946, Biometrics Bulletin 2:110–114), or with 4.
     """
     units = sample.units
     above_, below_, weight_, shift_ = units.sums(np.column_stack([above, below, sample.row_weights, shift])).T
@@ -163,4 +169,6 @@ def _studentised(
     tail = float(stats.norm.sf(stats.t.ppf(1 - alpha / 2, units.draws - 1)))
     low, high = (far_quantile(pivot, share, "higher") for share in (1 - tail, tail))
     longer = 1 + unseen * float(above_.std() / above_.mean()) / math.sqrt(units.draws)
-    return float(np.exp(centre - low * error)), float(np.exp(centre - high * error * longer))
+    freedom = max(2 / error**2, FEWEST_FREE)
+    furthest = FURTHEST * math.log(freedom / float(stats.chi2.ppf(alpha / 2, freedom)))
+    return float(np.exp(centre - low * error)), float(np.exp(centre + min(-high * error * longer, furthest)))

@@ -23,21 +23,30 @@ from workers.evaluation.statistics import statistic
 if TYPE_CHECKING:
     from workers.evaluation.intervals import Judge
 
+PROBABLE = frozenset({"log_loss", "brier"})  # losses of what was told of a row, which bounds them
+HANGS = "a single row makes up over a quarter of it"
 FEWEST_BEYOND = 3  # independent rows beyond a quantile, below which its D² has no interval
 
 
 def mean(judge: Judge, name: str, value: float) -> Found:
     """Of a mean of losses, or its root, by the bootstrap-t, with guards for losses too rare to have been seen."""
-    if name != "pinball" and value > 0 and dominated(name, judge.sample):
-        drawn = resampled(judge.sample, {name: statistic(name, judge.sample)}, judge.resamples, judge.seed)[name]
-        low, high = expanded_percentile(drawn, judge.sample.units.draws, judge.alpha) or (0.0, value)
-        high = max(high, few_large(name, judge.sample, judge.alpha))
-        found = with_rare_errors(name, judge.sample, value, (low, high), judge.alpha)
-        return found[0], "bootstrap and rare errors", found[2] or "a single row makes up over a quarter of it"
+    hangs = value > 0 and dominated(name, judge.sample)
+    if hangs and name in PROBABLE:
+        return _hanging(judge, name, value)
     ends = studentised_mean(name, judge.sample, judge.resamples, judge.alpha, judge.seed)
     if name == "pinball":
         return _pinball(judge, value, ends)
-    return with_rare_errors(name, judge.sample, value, ends, judge.alpha)
+    found, method, note = with_rare_errors(name, judge.sample, value, ends, judge.alpha)
+    return found, method, note or (HANGS if hangs else None)
+
+
+def _hanging(judge: Judge, name: str, value: float) -> Found:
+    """Percentiles for a loss of probabilities most of which is one row's; above, rows like the largest may be more."""
+    drawn = resampled(judge.sample, {name: statistic(name, judge.sample)}, judge.resamples, judge.seed)[name]
+    low, high = expanded_percentile(drawn, judge.sample.units.draws, judge.alpha) or (0.0, value)
+    high = max(high, few_large(name, judge.sample, judge.alpha))
+    found, _, note = with_rare_errors(name, judge.sample, value, (low, high), judge.alpha)
+    return found, "bootstrap and rare errors", note or HANGS
 
 
 def _pinball(judge: Judge, value: float, ends: Ends | None) -> Found:
