@@ -31,7 +31,7 @@ def proportion(judge: Judge, name: str, value: float, *, safe: bool) -> Found:
     if not judge.sample.independent:
         draws = judge.draws[name]
         shares = draws / (2 - draws) if name == "f1" else draws
-        rows = effective(judge.sample, shares, share, among, judge.alpha)
+        rows = effective(judge.sample, shares, _hits(name, judge.sample), among, judge.alpha)
         method = "korn-graubard" if safe else "mid-p on effective counts"
     ends = (exact.clopper_pearson if safe else exact.mid_p)(share * rows, rows, judge.alpha)
     ends = (exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends
@@ -43,7 +43,7 @@ def melded(judge: Judge, name: str, *, safe: bool) -> Found:
     matrix = confusions(judge.sample)(judge.sample.row_weights[None, :])[0]
     if not judge.sample.independent:
         everywhere = np.ones(len(judge.sample), dtype=bool)
-        right = judge.points["accuracy"][0] or 0.0
+        right = _hits("accuracy", judge.sample)
         rows = effective(judge.sample, judge.draws["accuracy"], right, everywhere, judge.alpha)
         matrix = matrix * rows / matrix.sum()
     rng, metric = np.random.default_rng(judge.seed), label_metric(name, judge.sample)
@@ -69,3 +69,11 @@ def _denominator(name: str, sample: Sample) -> NDArray[np.bool_]:
     predicted: NDArray[np.bool_] = sample.prediction == sample.positive
     every = np.ones(len(sample), dtype=bool)
     return {"recall": truth, "specificity": ~truth, "precision": predicted, "f1": truth | predicted}.get(name, every)
+
+
+def _hits(name: str, sample: Sample) -> NDArray[np.bool_]:
+    """The rows that the proportion counts, among those of its denominator."""
+    if name == "coverage":
+        return np.asarray(sample.truth <= sample.prediction)
+    same: NDArray[np.bool_] = sample.truth == sample.prediction
+    return same if same.ndim == 1 else np.asarray(same.all(axis=1))

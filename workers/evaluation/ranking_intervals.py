@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from workers.evaluation import exact
 from workers.evaluation.bootstrap import Ends, Found, expanded_percentile, wider
-from workers.evaluation.effective import rarest, t_ratio, units_holding
+from workers.evaluation.effective import rarest, t_ratio, units_among, units_holding
 from workers.evaluation.influence import area_ends, precision_ends
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def ranking_from_rows(judge: Judge, name: str, value: float) -> Found:
     if name == "average_precision":
         positives = units_holding(judge.sample, mine)
         return precision_ends(judge.sample, value, positives, judge.alpha), "mid-p on effective counts", None
-    units = min(units_holding(judge.sample, side) for side in (mine, ~mine))
+    units = min(units_among(judge.sample, side) for side in (mine, ~mine))
     if units < RARE and judge.sample.units.kind == "rows":
         return exact.mid_p(value * units, units, judge.alpha), "mid-p on pairs", FEW
     return area_ends(judge.sample, value, units, judge.alpha), "newcombe and placements", None

@@ -57,14 +57,21 @@ def _rates(
     draws = resampled(sample, statistics, resamples, seed)
     edge = np.sort(order)[::-1][max(0, round(share * len(order)) - 1)]
     return (
-        _interval(sample, float(values[0][0]), draws["precision"], order >= edge, confidence),
-        _interval(sample, float(values[1][0]), draws["recall"], positive, confidence),
+        _interval(sample, float(values[0][0]), draws["precision"], positive, order >= edge, confidence),
+        _interval(sample, float(values[1][0]), draws["recall"], order >= edge, positive, confidence),
     )
 
 
-def _interval(sample: Sample, value: float, draws: Floats, among: NDArray[np.bool_], confidence: float) -> Interval:
+def _interval(
+    sample: Sample,
+    value: float,
+    draws: Floats,
+    hits: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    confidence: float,
+) -> Interval:
     alpha = 1 - confidence
-    rows = float(among.sum()) if sample.independent else effective(sample, draws, value, among, alpha)
+    rows = float(among.sum()) if sample.independent else effective(sample, draws, hits, among, alpha)
     guard = clopper_pearson(value * rows, rows, alpha)
     ends = wider(guard, expanded_percentile(draws, rarest(sample), alpha))
     return Interval(
