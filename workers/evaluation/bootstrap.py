@@ -149,7 +149,8 @@ def _studentised(
 
     Where a few rows make up most of the sum above, resamples without them have hardly any standard error, and their
     pivots put the upper end at any height. So it reaches at most 1.5 times as far as that of a variance with as many
-    degrees of freedom as have this standard error (Satterthwaite 1946, Biometrics Bulletin 2:110–114), or with 4.
+    degrees of freedom as have this standard error (Satterthwaite 1946, Biometrics Bulletin 2:110–114), or with 4;
+    of few units further, as t reaches further than a normal distribution.
     """
     units = sample.units
     above_, below_, weight_, shift_ = units.sums(np.column_stack([above, below, sample.row_weights, shift])).T
@@ -170,5 +171,6 @@ def _studentised(
     low, high = (far_quantile(pivot, share, "higher") for share in (1 - tail, tail))
     longer = 1 + unseen * float(above_.std() / above_.mean()) / math.sqrt(units.draws)
     freedom = max(2 / error**2, FEWEST_FREE)
-    furthest = FURTHEST * math.log(freedom / float(stats.chi2.ppf(alpha / 2, freedom)))
+    of_few = float(stats.norm.ppf(tail) / stats.norm.ppf(alpha / 2))  # by which t reaches further
+    furthest = FURTHEST * of_few * math.log(freedom / float(stats.chi2.ppf(alpha / 2, freedom)))
     return float(np.exp(centre - low * error)), float(np.exp(centre + min(-high * error * longer, furthest)))

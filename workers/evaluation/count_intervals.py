@@ -31,7 +31,7 @@ def proportion(judge: Judge, name: str, value: float, *, safe: bool) -> Found:
     if not judge.sample.independent:
         draws = judge.draws[name]
         shares = draws / (2 - draws) if name == "f1" else draws
-        rows = effective(judge.sample, shares, _hits(name, judge.sample), among, judge.alpha)
+        rows = effective(judge.sample, shares, _hits(name, judge.sample), among, judge.alpha, safe=safe)
         method = "korn-graubard" if safe else "mid-p on effective counts"
     ends = (exact.clopper_pearson if safe else exact.mid_p)(share * rows, rows, judge.alpha)
     ends = (exact.f1_of_share(ends[0]), exact.f1_of_share(ends[1])) if name == "f1" else ends

@@ -53,12 +53,21 @@ def rarest(sample: Sample) -> int:
     return int(min(units_holding(sample, sample.truth == code) for code in present))
 
 
-def effective(sample: Sample, draws: Floats, hits: NDArray[np.bool_], among: NDArray[np.bool_], alpha: float) -> float:
+def effective(
+    sample: Sample,
+    draws: Floats,
+    hits: NDArray[np.bool_],
+    among: NDArray[np.bool_],
+    alpha: float,
+    *,
+    safe: bool = True,
+) -> float:
     """As many independent rows as would make the share of hits among some rows vary as much.
 
-    By the variance of resamples, and by t with as many degrees of freedom as that variance is known with.
+    By the variance of resamples, and by t with as many degrees of freedom as that variance is known with; where it has
+    to be safe, rows in time count as a single run.
     """
-    rows, units = float(among.sum()), units_among(sample, among)
+    rows, units = float(among.sum()), (units_holding if safe else units_among)(sample, among)
     weights = sample.row_weights * among
     share = float(np.average(hits, weights=weights))
     parts = weights * (hits - share)
