@@ -30,11 +30,15 @@ CLASSES: dict[str, tuple[Make, int]] = {
     "25 groups of 8": (classes_in_groups, 200),
     "200 in time, φ 0.6": (classes_in_time, 200),
 }
+heavy = with_errors(lambda rng, rows: rng.standard_t(5, rows))
 VALUES: dict[str, tuple[Make, int]] = {
+    "10 rows, normal": (values, 10),
+    "10 rows, t with 5 degrees": (heavy, 10),
     "30 rows, normal": (values, 30),
-    "30 rows, t with 5 degrees": (with_errors(lambda rng, rows: rng.standard_t(5, rows)), 30),
+    "30 rows, t with 5 degrees": (heavy, 30),
     "30 rows, Laplace": (with_errors(lambda rng, rows: rng.laplace(size=rows)), 30),
-    "200 rows, t with 5 degrees": (with_errors(lambda rng, rows: rng.standard_t(5, rows)), 200),
+    "200 rows, normal": (values, 200),
+    "200 rows, t with 5 degrees": (heavy, 200),
     "25 groups of 8": (errors_in_groups, 200),
     "200 in time, φ 0.6": (errors_in_time, 200),
 }
