@@ -57,3 +57,12 @@ def test_what_blocks_do_not_see_of_a_series_is_made_up_for() -> None:
     sample = rows_in(by_time(ROWS))
     found = float(np.mean([1 / share_of(sample, one) for one in hits]))  # of the variance
     assert 1.05 < true * found < 1.45
+
+
+def test_where_it_has_to_be_safe_rows_in_time_count_as_one_run() -> None:
+    sample, apart = rows_in(by_time(ROWS)), ~EVERY
+    apart[::5] = True
+    hits = np.random.default_rng(2).random(ROWS) < 0.7
+    draws = np.random.default_rng(1).normal(0.7, 0.1, 2000)
+    safe, told = (effective(sample, draws, hits, apart, 0.05, safe=safe) for safe in (True, False))
+    assert safe < 0.8 * told
