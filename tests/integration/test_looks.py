@@ -23,7 +23,7 @@ from orchestrator.store.cache import HostCache
 from orchestrator.store.looks import Looks
 from orchestrator.store.steps import step
 from tests.unit.training_case import Quiet
-from workers.evaluation.spend import spend
+from workers.evaluation.gates.spend import spend
 from workers.runtime.codecs import Desk
 from workers.runtime.context import StageContext
 from workers.runtime.tables import write_table

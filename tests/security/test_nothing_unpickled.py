@@ -26,7 +26,7 @@ SOUND = {
     ("orchestrator/client/__init__.py", "import_module"),
     # A team's own code, by name: in a guest, in the process that a bundle is loaded in after being asked to trust it.
     ("workers/runtime/guest.py", "import_module"),
-    ("workers/evaluation/own.py", "import_module"),
+    ("workers/evaluation/gates/own.py", "import_module"),
     ("workers/packaging/own_code.py", "import_module"),
     # Modules of a few libraries, by name, that the bundle's own loading has imported in another process.
     ("workers/packaging/rounds.py", "import_module"),

@@ -10,7 +10,7 @@ from scipy import stats
 from sklearn import metrics
 
 from tests.unit.evaluation_samples import ranked
-from workers.evaluation.parity import Parity, parity
+from workers.evaluation.gates.parity import Parity, parity
 from workers.evaluation.sample import Sample
 from workers.evaluation.units import by_group, by_row
 

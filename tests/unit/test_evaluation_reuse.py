@@ -13,8 +13,8 @@ from tests.unit.evaluation_samples import objective
 from tests.unit.test_evaluation_paired import at_most
 from tests.unit.test_gates import CLASSES, at_least
 from workers.evaluation.bootstrap import far_quantile
-from workers.evaluation.gates import gates
-from workers.evaluation.sketch import SIZE, Sketch
+from workers.evaluation.gates.sketch import SIZE, Sketch
+from workers.evaluation.gates.verdicts import gates
 
 ALPHA = 0.025
 Floats = NDArray[np.float64]

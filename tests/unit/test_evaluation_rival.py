@@ -12,7 +12,7 @@ from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, NotWorseGate
 from tests.unit.bundle_case import OBJECTIVE, VALUE, Flow
 from workers.evaluation.evaluate import evaluate
-from workers.evaluation.gates import gates
+from workers.evaluation.gates.verdicts import gates
 
 GATE = BeatsGate(text="beats: churn@1", beats="churn@1")
 LATER = np.arange(160) >= 80

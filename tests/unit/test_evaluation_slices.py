@@ -16,7 +16,7 @@ from orchestrator.contracts.roles import Columns as Roles
 from orchestrator.contracts.values import canonical
 from tests.unit.evaluation_samples import frame_of, many, objective, preparation_of, ranked, rows_of, values
 from workers.evaluation.evaluate import EvaluateOutputs, evaluate
-from workers.evaluation.gates import gates
+from workers.evaluation.gates.verdicts import gates
 from workers.evaluation.intervals import names_for
 from workers.evaluation.sample import Sample
 from workers.evaluation.slices import Columns, divided, slice_evidence, weakest_slices

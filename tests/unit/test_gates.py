@@ -15,7 +15,7 @@ from tests.unit.evaluation_samples import frame_of, objective, preparation_of, r
 from workers.evaluation.differences import difference
 from workers.evaluation.evaluate import evaluate
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.gates import gates
+from workers.evaluation.gates.verdicts import gates
 
 RNG = np.random.default_rng(23)
 FEATURES = RNG.normal(size=(500, 3))

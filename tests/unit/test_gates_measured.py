@@ -17,7 +17,7 @@ from tests.unit.plan_case import call, document, ids, plan_of
 from tests.unit.spec_case import found, loaded
 from tests.unit.test_evaluation_paired import at_most as expected_at_most
 from tests.unit.test_gates_other import verdict
-from workers.evaluation.order import at_most, covered, median_at_most
+from workers.evaluation.gates.order import at_most, covered, median_at_most
 from workers.packaging.alone import rounds_in_own_process
 from workers.packaging.bundle import described, write_bundle
 from workers.packaging.measure import measure

@@ -21,8 +21,8 @@ from tests.unit.plan_case import call, ids, plan_of, ref
 from tests.unit.spec_case import found, loaded
 from tests.unit.test_evaluation_paired import at_most
 from tests.unit.test_gates import CLASSES
-from workers.evaluation.drift import difference, stability
-from workers.evaluation.gates import gates
+from workers.evaluation.gates.stability import difference, stability
+from workers.evaluation.gates.verdicts import gates
 from workers.runtime.codecs import Artifact
 
 RNG = np.random.default_rng(41)

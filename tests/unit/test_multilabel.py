@@ -26,10 +26,10 @@ from tests.unit.whole_case import Whole, whole
 from workers.data.split import SplitOutputs, split
 from workers.data.targets import target_of
 from workers.evaluation.differences import difference
+from workers.evaluation.gates.rival import Rival, against_rival
 from workers.evaluation.intervals import Judge, names_for
 from workers.evaluation.label_intervals import label_evidence
 from workers.evaluation.registered import Given, judge_registered
-from workers.evaluation.rival import Rival, against_rival
 from workers.evaluation.sample import Sample
 from workers.evaluation.units import by_group, by_row, by_time
 from workers.labels import decoded, encoded, strata

@@ -5,7 +5,7 @@ from __future__ import annotations
 from orchestrator.contracts.documents.data import Finding
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import ChecksGate, SizeGate
-from workers.evaluation.court import Court, untold
+from workers.evaluation.gates.court import Court, untold
 
 TOLD = 3  # findings in a sentence
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import FairnessGate
-from workers.evaluation.court import Court, untold
-from workers.evaluation.parity import parity
+from workers.evaluation.gates.court import Court, untold
+from workers.evaluation.gates.parity import parity
 from workers.evaluation.slices import Mask
 
 WHAT = "groups are treated alike"

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.contracts.documents.evaluation import Interval, Verdict
 from orchestrator.contracts.evaluation import MetricGate
-from workers.evaluation.court import Court
+from workers.evaluation.gates.court import Court
 from workers.evaluation.intervals import Judge, needed_for, twofold
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import OwnGate
 from orchestrator.contracts.text import first_line
-from workers.evaluation.court import Court
+from workers.evaluation.gates.court import Court
 
 
 def judge_own(gate: OwnGate, court: Court) -> Verdict:

@@ -14,7 +14,7 @@ from orchestrator.contracts.evaluation import GatesParams
 from orchestrator.contracts.records import Look
 from orchestrator.contracts.values import digest_of
 from orchestrator.store.looks import Looks
-from workers.evaluation.sketch import Sketch
+from workers.evaluation.gates.sketch import Sketch
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.tables import read_table

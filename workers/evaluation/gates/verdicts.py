@@ -30,18 +30,18 @@ from orchestrator.contracts.evaluation import (
     column_of,
     spends,
 )
-from workers.evaluation.bounds import judge_bound
-from workers.evaluation.comparing import judge_comparison
-from workers.evaluation.court import Court, untold
-from workers.evaluation.drifting import judge_drift
-from workers.evaluation.facts import judge_checks, judge_size
-from workers.evaluation.fairness import judge_fairness
-from workers.evaluation.own import judge_own
-from workers.evaluation.rival import Rival
+from workers.evaluation.gates.bounds import judge_bound
+from workers.evaluation.gates.comparisons import judge_comparison
+from workers.evaluation.gates.court import Court, untold
+from workers.evaluation.gates.drift import judge_drift
+from workers.evaluation.gates.facts import judge_checks, judge_size
+from workers.evaluation.gates.fairness import judge_fairness
+from workers.evaluation.gates.own import judge_own
+from workers.evaluation.gates.rival import Rival
+from workers.evaluation.gates.speed import judge_memory, judge_speed
 from workers.evaluation.rows import part, units_of, weights_of
 from workers.evaluation.sample import sample_from
 from workers.evaluation.slices import Mask, columns_of
-from workers.evaluation.speed import judge_memory, judge_speed
 from workers.runtime.codecs import Artifact
 
 

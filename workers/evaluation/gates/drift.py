@@ -9,8 +9,8 @@ import pandas as pd
 
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, DriftGate
-from workers.evaluation.court import Court, untold
-from workers.evaluation.drift import comparable, difference, stability
+from workers.evaluation.gates.court import Court, untold
+from workers.evaluation.gates.stability import comparable, difference, stability
 
 FEWEST = 30  # rows of each part
 

@@ -14,7 +14,7 @@ from orchestrator.contracts.documents.evaluation import Evaluation, Spending, Ve
 from orchestrator.contracts.documents.release import Measurements
 from orchestrator.contracts.evaluation import Gate, GatesParams, StatisticalGate
 from workers.evaluation.bootstrap import resamples_for
-from workers.evaluation.rival import Rival
+from workers.evaluation.gates.rival import Rival
 from workers.evaluation.sample import Sample
 from workers.evaluation.slices import Columns, Mask
 

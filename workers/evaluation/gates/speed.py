@@ -9,9 +9,9 @@ import numpy as np
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.documents.release import Measurements
 from orchestrator.contracts.evaluation import MeasuredGate, MemoryGate, SpeedGate
-from workers.evaluation.court import Court, untold
-from workers.evaluation.facts import in_bytes
-from workers.evaluation.order import at_most, covered, median_at_most
+from workers.evaluation.gates.court import Court, untold
+from workers.evaluation.gates.facts import in_bytes
+from workers.evaluation.gates.order import at_most, covered, median_at_most
 
 
 def judge_speed(gate: SpeedGate, court: Court) -> Verdict:
