@@ -10,10 +10,10 @@ import pytest
 from scipy import stats
 
 from tests.unit.evaluation_samples import ranked, values
-from workers.evaluation.differences import difference
+from workers.evaluation.differences.exchange import _units, exchanged
+from workers.evaluation.differences.gain import difference
+from workers.evaluation.differences.paired import area_difference, matched_difference
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.exchange import _units, exchanged
-from workers.evaluation.paired import area_difference, matched_difference
 from workers.evaluation.sample import Sample
 from workers.evaluation.units import by_group, by_row, by_time
 

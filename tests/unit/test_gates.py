@@ -12,7 +12,7 @@ from orchestrator.contracts.documents.evaluation import Evaluation, Verdict
 from orchestrator.contracts.evaluation import BeatsGate, EvaluateParams, GatesParams, MetricGate, NotWorseGate
 from orchestrator.contracts.values import canonical
 from tests.unit.evaluation_samples import frame_of, objective, preparation_of, ranked, rows_of
-from workers.evaluation.differences import difference
+from workers.evaluation.differences.gain import difference
 from workers.evaluation.evaluate import evaluate
 from workers.evaluation.exact import clopper_pearson
 from workers.evaluation.gates.verdicts import gates

@@ -25,7 +25,7 @@ from tests.unit.spec_case import SMALLEST, problems
 from tests.unit.whole_case import Whole, whole
 from workers.data.split import SplitOutputs, split
 from workers.data.targets import target_of
-from workers.evaluation.differences import difference
+from workers.evaluation.differences.gain import difference
 from workers.evaluation.gates.rival import Rival, against_rival
 from workers.evaluation.intervals import Judge, names_for
 from workers.evaluation.label_intervals import label_evidence

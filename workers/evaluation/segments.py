@@ -15,7 +15,7 @@ from orchestrator.contracts.documents.training import Curve
 from orchestrator.contracts.evaluation import EvaluateParams
 from orchestrator.contracts.metrics import metric_of
 from orchestrator.contracts.segments import QUANTILES
-from workers.evaluation.differences import difference
+from workers.evaluation.differences.gain import difference
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 from workers.evaluation.slices import Mask, slice_evidence

@@ -7,7 +7,7 @@ from typing import Any
 from orchestrator.contracts.documents.evaluation import Verdict
 from orchestrator.contracts.evaluation import PRODUCTION, BeatsGate, ComparisonGate
 from workers.evaluation.baseline import answers_of, learned_baseline
-from workers.evaluation.differences import Difference, against_constant, finite
+from workers.evaluation.differences.gain import Difference, against_constant, finite
 from workers.evaluation.gates.court import Court, untold
 from workers.evaluation.gates.rival import against_rival
 

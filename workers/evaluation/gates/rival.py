@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import GatesParams
 from workers.evaluation.answers import predicted
-from workers.evaluation.differences import Difference, difference
+from workers.evaluation.differences.gain import Difference, difference
 from workers.evaluation.effective import rarest
 from workers.evaluation.sample import Floats, Label, Sample, encode, label_columns
 from workers.packaging.alone import ask_in_own_process

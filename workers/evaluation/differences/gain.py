@@ -12,11 +12,11 @@ from scipy import stats
 
 from orchestrator.contracts.metrics import METRICS, metric_of
 from workers.evaluation.bootstrap import Ends, expanded_percentile, resampled, wider
+from workers.evaluation.differences.exchange import exchanged
+from workers.evaluation.differences.paired import area_difference, matched_difference
 from workers.evaluation.effective import rarest, units_holding
 from workers.evaluation.exact import clopper_pearson
-from workers.evaluation.exchange import exchanged
 from workers.evaluation.intervals import Judge, needed_for
-from workers.evaluation.paired import area_difference, matched_difference
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 from workers.evaluation.statistics import LABELS, statistic
