@@ -16,8 +16,8 @@ from orchestrator.contracts.documents.evaluation import Evaluation
 from tests.unit.evaluation_samples import objective
 from tests.unit.training_case import case
 from tests.unit.whole_case import BINARY, DATA, whole
-from workers.evaluation.dependence import COLUMNS, POINTS, ROWS, partial_dependence
-from workers.evaluation.robustness import NOISE, robustness
+from workers.evaluation.evidence.dependence import COLUMNS, POINTS, ROWS, partial_dependence
+from workers.evaluation.evidence.robustness import NOISE, robustness
 from workers.features.preparation import learned
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.contracts.evaluation import Top
 from tests.unit.evaluation_samples import perfect, ranked, values
-from workers.evaluation.curves import curves
+from workers.evaluation.evidence.curves import curves
+from workers.evaluation.evidence.tops import tops
 from workers.evaluation.sample import Sample
-from workers.evaluation.tops import tops
 from workers.evaluation.units import by_group
 
 OPTIONS = {"confidence": 0.95, "resamples": 300, "seed": 0}

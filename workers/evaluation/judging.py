@@ -14,18 +14,18 @@ from orchestrator.contracts.documents.evaluation import Details, Evaluation, Imp
 from orchestrator.contracts.evaluation import EvaluateParams
 from workers.evaluation.answers import predicted
 from workers.evaluation.baseline import answers_of, learned_baseline
-from workers.evaluation.curves import curves
-from workers.evaluation.dependence import partial_dependence
-from workers.evaluation.importance import REPEATS, importance_ends, permutation_importance, sampled_rows
+from workers.evaluation.evidence.curves import curves
+from workers.evaluation.evidence.dependence import partial_dependence
+from workers.evaluation.evidence.importance import REPEATS, importance_ends, permutation_importance, sampled_rows
+from workers.evaluation.evidence.robustness import robustness
+from workers.evaluation.evidence.segments import Answered, segments_evidence, single_model
+from workers.evaluation.evidence.tops import tops
 from workers.evaluation.intervals import Judge, intervals, names_of
 from workers.evaluation.label_intervals import label_evidence
 from workers.evaluation.points import point
-from workers.evaluation.robustness import robustness
 from workers.evaluation.rows import TARGET, weights_of
 from workers.evaluation.sample import Sample, sample_from
-from workers.evaluation.segments import Answered, segments_evidence, single_model
 from workers.evaluation.slices import Columns, named_slices, weakest_slices
-from workers.evaluation.tops import tops
 from workers.evaluation.units import Units
 from workers.labels import truth_of
 

@@ -1,0 +1,1 @@
+"""What an evaluation tells beside its metrics: each module one part of the document, put together by `judging`."""
