@@ -32,7 +32,7 @@ from workers.training.effects import parameter_effects
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import takes_weights, training_weights
 from workers.training.folds import prepared_folds, texts
-from workers.training.matrix import training_matrix
+from workers.training.matrix import Matrix, training_matrix
 from workers.training.progress import sentence, told
 from workers.training.routing import routed, summary_of
 from workers.training.sparse import suited
@@ -72,15 +72,10 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     ranking = rank(results, params, search)
     matrix = training_matrix(frame, rows, context)
     chosen = _trial(ranking, params)
-    estimator = build(chosen)
-    pipeline = Pipeline([("prepare", learned(suited(preparation, estimator))), ("model", estimator)])
-    weight = training_weights(matrix.target, matrix.weight, params.weights)
-    weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
-    weights = {"model__sample_weight": np.array(weight)} if weighted else {}
+    pipeline = _pipeline(chosen, preparation)
     with warnings.catch_warnings(record=True) as caught, blaming(describe(chosen), " on all training rows"):
         warnings.simplefilter("always")
-        target = np.array(truth_of(matrix.target, preparation))
-        pipeline.fit(matrix.frame[feature_columns(preparation)], target, **weights)
+        _fit(pipeline, matrix, preparation, params)
         if params.threshold is not None and summary is not None:
             folds = prepared_folds(frame, rows, preparation, summary, context)
             threshold = decide(build(chosen), folds, preparation, params)
@@ -94,6 +89,20 @@ def select(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
         context.log.warning("%s", line)
     effects = parameter_effects(in_order(results, params.candidates))
     return SelectOutputs(pipeline, ranking, SearchEffects(candidates=effects))
+
+
+def _pipeline(chosen: TrialParams, preparation: Preparation) -> Pipeline:
+    estimator = build(chosen)
+    return Pipeline([("prepare", learned(suited(preparation, estimator))), ("model", estimator)])
+
+
+def _fit(pipeline: Pipeline, matrix: Matrix, preparation: Preparation, params: SelectParams) -> None:
+    """On all training rows, with their weights where the estimator takes some."""
+    weight = training_weights(matrix.target, matrix.weight, params.weights)
+    weighted = weight is not None and takes_weights(pipeline.named_steps["model"])
+    weights = {"model__sample_weight": np.array(weight)} if weighted else {}
+    target = np.array(truth_of(matrix.target, preparation))
+    pipeline.fit(matrix.frame[feature_columns(preparation)], target, **weights)
 
 
 def rank(results: Sequence[TrialResult], params: SelectParams, search: SearchState | None = None) -> Ranking:
