@@ -40,7 +40,7 @@ from workers.evaluation.gates.own import judge_own
 from workers.evaluation.gates.rival import Rival
 from workers.evaluation.gates.speed import judge_memory, judge_speed
 from workers.evaluation.rows import part, units_of, weights_of
-from workers.evaluation.sample import sample_from
+from workers.evaluation.sample import Sample, sample_from
 from workers.evaluation.slices import Mask, columns_of
 from workers.runtime.codecs import Artifact
 
@@ -69,38 +69,48 @@ def gates(  # noqa: PLR0913, PLR0917  (the inputs of a stage)
     params: GatesParams,
 ) -> GatesOutputs:
     """One verdict for each gate, in the order of the spec; what is undefined or inconclusive does not pass."""
-    judged = frame.loc[predictions.index]
-    sample = sample_from(
-        predictions,
-        kind=evaluation.kind,
-        classes=evaluation.classes,
-        positive=evaluation.positive,
-        units=units_of(judged, rows),
-        weights=weights_of(judged),
-        costs=params.costs,
-        quantile=params.objective.quantile,
-    )
-    rival = None
-    if table is not None and rival_bundle is not None and rival_rows is not None:
-        rival = Rival(rival_bundle, rival_rows, table, rows, predictions.index)
-    columns = columns_of(prepared, judged, params.slices)
+    test = frame.loc[predictions.index]
     court = Court(
         evaluation=evaluation,
-        whole=sample,
+        whole=_sample(evaluation, predictions, test, rows, params),
         train=part(frame, rows, "train"),
-        test=judged,
+        test=test,
         predictions=predictions,
-        rival=rival,
-        columns=columns,
+        rival=_rival(rival_bundle, rival_rows, table, rows, predictions.index),
+        columns=columns_of(prepared, test, params.slices),
         params=params,
         findings=findings,
         model_bytes=None if model is None else model.ref.size,
         measurements=measurements,
-        before=part(rival_frame, rival_rows, "train") if rival_frame is not None and rival_rows is not None else None,
+        before=None if rival_frame is None or rival_rows is None else part(rival_frame, rival_rows, "train"),
         spending=spending,
     )
     verdicts = tuple(_answered(gate, court) for gate in params.gates)
     return GatesOutputs(Verdicts(verdicts=verdicts, passed=all(one.passed for one in verdicts)))
+
+
+def _sample(
+    evaluation: Evaluation, predictions: pd.DataFrame, test: pd.DataFrame, rows: pd.DataFrame, params: GatesParams
+) -> Sample:
+    return sample_from(
+        predictions,
+        kind=evaluation.kind,
+        classes=evaluation.classes,
+        positive=evaluation.positive,
+        units=units_of(test, rows),
+        weights=weights_of(test),
+        costs=params.costs,
+        quantile=params.objective.quantile,
+    )
+
+
+def _rival(
+    bundle: Path | None, trained: pd.DataFrame | None, table: pd.DataFrame | None, rows: pd.DataFrame, index: pd.Index
+) -> Rival | None:
+    """The registered version that gates compare with, where the plan brought one along."""
+    if bundle is None or trained is None or table is None:
+        return None
+    return Rival(bundle, trained, table, rows, index)
 
 
 def _answered(gate: Gate, court: Court) -> Verdict:
