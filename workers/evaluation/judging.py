@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchestrator.contracts.documents.data import Preparation, Scalar
 from orchestrator.contracts.documents.evaluation import Details, Evaluation, Importance, SegmentsEvidence, SliceEvidence
@@ -38,6 +39,45 @@ class Judged(NamedTuple):
     details: Details
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A model, and the rows that it is judged on."""
+
+    model: Any
+    test: pd.DataFrame
+    units: Units
+    preparation: Preparation
+    train: pd.DataFrame | None
+    params: EvaluateParams
+
+    @cached_property
+    def features(self) -> pd.DataFrame:
+        """What the model is asked about."""
+        return self.test[[column.name for column in self.preparation.features]]
+
+    @cached_property
+    def truth(self) -> NDArray[Any]:
+        """As estimators take it."""
+        return truth_of(self.test[TARGET].to_numpy(), self.preparation)
+
+    def predicted(self, model: Any) -> pd.DataFrame:
+        """What a model answers to these rows."""
+        return predicted(model, self.features, self.test[TARGET], self.preparation)
+
+    def sample(self, predictions: pd.DataFrame) -> Sample:
+        """Predictions of these rows, as arrays."""
+        return sample_from(
+            predictions,
+            kind=self.preparation.target_kind,
+            classes=all_classes(self.preparation, self.test[TARGET]),
+            positive=self.preparation.positive,
+            units=self.units,
+            weights=weights_of(self.test),
+            costs=self.params.costs,
+            quantile=self.params.objective.quantile,
+        )
+
+
 def judge(
     model: Any,
     test: pd.DataFrame,
@@ -53,73 +93,64 @@ def judge(
     `test` has the columns of a frame, its rows in the order of `units`; `train` has the training rows that the dummy
     learns from, or is None where they are not at hand; `columns` is what slices are made of.
     """
-    features = test[[column.name for column in preparation.features]]
-    predictions = predicted(model, features, test[TARGET], preparation)
-    classes = all_classes(preparation, test[TARGET])
-    taken = partial(
-        sample_from,
-        kind=preparation.target_kind,
-        classes=classes,
-        positive=preparation.positive,
-        units=units,
-        weights=weights_of(test),
-        costs=params.costs,
-        quantile=params.objective.quantile,
-    )
-    sample = taken(predictions)
-    importance = _importance(model, features, test, preparation, params)
-    slices = _slices(sample, columns, params)
-    leaned_on = [one.feature for one in importance]
-    evaluation = Evaluation(
-        kind=preparation.target_kind,
-        rows=len(test),
+    case = _Case(model, test, units, preparation, train, params)
+    predictions = case.predicted(model)
+    sample, importance = case.sample(predictions), _importance(case)
+    evaluation = _evaluation(case, sample, importance, _slices(sample, columns, params))
+    return Judged(evaluation, predictions, _details(case, sample, importance))
+
+
+def _evaluation(case: _Case, sample: Sample, importance: tuple[Importance, ...], slices: _Slices) -> Evaluation:
+    params = case.params
+    return Evaluation(
+        kind=sample.kind,
+        rows=len(sample),
         metrics=intervals(sample, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
-        dummy=_dummy(train, sample),
-        classes=classes,
-        positive=preparation.positive,
+        dummy=_dummy(case.train, sample),
+        classes=sample.classes,
+        positive=case.preparation.positive,
         quantile=sample.quantile,
         confusion=_confusion(sample),
         curves=curves(sample),
         importance=importance,
-        notes=(*_notes(sample, preparation), *_importance_note(importance, len(test)), *slices.notes),
+        notes=(*_notes(sample, case.preparation), *_importance_note(importance, len(sample)), *slices.notes),
         labels=label_evidence(Judge(sample, (), params.confidence, params.resamples, params.seed)),
         slices=slices.named,
         weakest=slices.weakest,
         searched=slices.searched,
-        segments=_segments(model, Answered(features, test[TARGET], sample), taken, train, preparation, params),
+        segments=_segments(case, sample),
     )
-    details = Details(
+
+
+def _details(case: _Case, sample: Sample, importance: tuple[Importance, ...]) -> Details:
+    """What a reader may want to know besides: the rows ranked highest, and how the model takes other data."""
+    params, leaned_on = case.params, [one.feature for one in importance]
+    return Details(
         tops=tops(sample, params.top, confidence=params.confidence, resamples=params.resamples, seed=params.seed),
         importance=importance_ends(importance),
-        dependence=partial_dependence(model, features, preparation, leaned_on, params.seed),
+        dependence=partial_dependence(case.model, case.features, case.preparation, leaned_on, params.seed),
         robustness=robustness(
-            model,
-            features,
-            truth_of(test[TARGET].to_numpy(), preparation),
+            case.model,
+            case.features,
+            case.truth,
             params.objective,
-            preparation,
+            case.preparation,
             leaned_on,
-            weights=weights_of(test),
+            weights=weights_of(case.test),
             seed=params.seed,
         ),
     )
-    return Judged(evaluation, predictions, details)
 
 
-def _segments(
-    model: Any,
-    answered: Answered,
-    taken: Callable[[pd.DataFrame], Sample],
-    train: pd.DataFrame | None,
-    preparation: Preparation,
-    params: EvaluateParams,
-) -> SegmentsEvidence | None:
+def _segments(case: _Case, sample: Sample) -> SegmentsEvidence | None:
     """Segment by segment, where they have models of their own, and the segments of the training rows are known."""
-    single = single_model(model) if preparation.segment is not None else None
-    if single is None or train is None:
+    segment = case.preparation.segment
+    single = single_model(case.model) if segment is not None else None
+    if single is None or case.train is None:
         return None
-    alone = taken(predicted(single, answered.features, answered.truth, preparation))
-    return segments_evidence(model, answered, alone, train[preparation.segment], preparation, params)
+    answered = Answered(case.features, case.test[TARGET], sample)
+    alone = case.sample(case.predicted(single))
+    return segments_evidence(case.model, answered, alone, case.train[segment], case.preparation, case.params)
 
 
 class _Slices(NamedTuple):
@@ -168,18 +199,16 @@ def _confusion(sample: Sample) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(line) for line in np.bincount(cells, minlength=size * size).reshape(size, size).tolist())
 
 
-def _importance(
-    model: Any, features: pd.DataFrame, test: pd.DataFrame, preparation: Preparation, params: EvaluateParams
-) -> tuple[Importance, ...]:
+def _importance(case: _Case) -> tuple[Importance, ...]:
     return permutation_importance(
-        model,
-        features,
-        truth_of(test[TARGET].to_numpy(), preparation),
-        params.objective,
-        classes=preparation.classes,
-        positive=preparation.positive,
-        weights=weights_of(test),
-        seed=params.seed,
+        case.model,
+        case.features,
+        case.truth,
+        case.params.objective,
+        classes=case.preparation.classes,
+        positive=case.preparation.positive,
+        weights=weights_of(case.test),
+        seed=case.params.seed,
     )
 
 
