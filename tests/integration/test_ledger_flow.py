@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-import redis as redis_py
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,11 +15,6 @@ from orchestrator.engine.submission import Submission, stage
 from orchestrator.settings import Settings
 from tests.integration.ledger_case import Hand, call, error, plan, ref
 from tests.servers import RedisServer
-
-
-@pytest.fixture
-def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
-    return Hand(Ledger(redis, settings))
 
 
 def test_a_chain_runs_in_order_and_each_stage_gets_the_outputs_before_it(hand: Hand) -> None:

@@ -10,16 +10,10 @@ import pytest
 import redis as redis_py
 
 from orchestrator.engine.app import make_app
-from orchestrator.engine.ledger import Ledger
 from orchestrator.settings import Settings
 from tests.integration.ledger_case import Hand, call
 
 OUR_OWN = {"origin"}  # who published: free text for people
-
-
-@pytest.fixture
-def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
-    return Hand(Ledger(redis, settings))
 
 
 def popped(hand: Hand) -> dict[str, Any]:

@@ -24,11 +24,6 @@ from tests.waiting import wait_until
 
 
 @pytest.fixture
-def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
-    return Hand(Ledger(redis, settings))
-
-
-@pytest.fixture
 def store(settings: Settings) -> ArtifactStore:
     return open_store(settings)
 

@@ -24,11 +24,6 @@ REF = ArtifactRef(kind=Kind.FILE, digest=digest_of("x"), size=1)
 
 
 @pytest.fixture
-def registry(redis: redis_py.Redis, settings: Settings) -> Registry:
-    return Registry(redis, settings)
-
-
-@pytest.fixture
 def store(tmp_path: Path) -> ArtifactStore:
     return ArtifactStore(str(tmp_path / "store"), tmp_path / "cache", 2**30)
 

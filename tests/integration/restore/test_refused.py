@@ -15,22 +15,7 @@ from orchestrator.settings import Settings
 from orchestrator.store import audit
 from orchestrator.store.continuity import require_bound
 from tests.integration.ledger_case import call
-from tests.integration.restore_case import (
-    Past,
-    draft,
-    ended_run,
-    hand,
-    held_run,
-    literal,
-    lose,
-    past,
-    registry,
-    restored,
-    service,
-    store,
-)
-
-__all__ = ["hand", "past", "registry", "service", "store"]  # fixtures
+from tests.integration.restore.past import Past, draft, ended_run, held_run, literal, lose, restored
 
 
 @pytest.mark.parametrize("alone", ["runs", "models"])

@@ -1,16 +1,13 @@
-"""A namespace with a past, in both kinds of store, and what is left of it when its Redis is lost."""
+"""A namespace with a past, and what is left of it when its Redis is lost."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.records import Decision, ModelVersion
-from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.restore import Restore, Restored
 from orchestrator.service import Service
 from orchestrator.settings import Settings
@@ -20,32 +17,6 @@ from orchestrator.store.looks import Looks
 from orchestrator.store.models import Registry
 from tests.integration.ledger_case import Hand, call
 from tests.integration.test_looks import judgement
-from tests.servers import S3Server
-
-
-@pytest.fixture(params=["folder", "s3"])
-def store(request: pytest.FixtureRequest, tmp_path: Path, namespace: str) -> ArtifactStore:
-    """Both kinds of store; the remote one is started when it is asked for."""
-    if request.param == "folder":
-        return ArtifactStore(str(tmp_path / "store"), tmp_path / "cache", 2**30)
-    server: S3Server = request.getfixturevalue("s3_server")
-    config = {"endpoint": server.endpoint, "region": "us-east-1", "access_key_id": "t", "secret_access_key": "t"}
-    return ArtifactStore(f"{server.url}/{namespace}", tmp_path / "cache", 2**30, config)
-
-
-@pytest.fixture
-def hand(redis: redis_py.Redis, settings: Settings) -> Hand:
-    return Hand(Ledger(redis, settings))
-
-
-@pytest.fixture
-def service(hand: Hand, store: ArtifactStore) -> Service:
-    return Service(hand.ledger, store)
-
-
-@pytest.fixture
-def registry(hand: Hand) -> Registry:
-    return Registry(hand.ledger.redis, hand.ledger.settings)
 
 
 def draft(store: ArtifactStore, run: str, model: str = "churn", stage: str = "candidate") -> ModelVersion:
@@ -131,11 +102,6 @@ def _steady(keys: dict[str, str]) -> dict[str, str]:
 
 def literal(name: str) -> str:
     return name.replace("{", "\\{").replace("}", "\\}")
-
-
-@pytest.fixture
-def past(hand: Hand, registry: Registry, service: Service, store: ArtifactStore) -> Past:
-    return Past(hand, registry, service, store)
 
 
 def restored(past: Past, **options: Any) -> Restored:

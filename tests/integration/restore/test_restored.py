@@ -27,22 +27,8 @@ from orchestrator.store import audit
 from orchestrator.store.artifacts import ArtifactStore
 from orchestrator.store.continuity import standing
 from tests.integration.ledger_case import call, plan, ref
-from tests.integration.restore_case import (
-    Past,
-    draft,
-    ended_run,
-    hand,
-    held_run,
-    lose,
-    past,
-    registry,
-    restored,
-    service,
-    store,
-)
+from tests.integration.restore.past import Past, draft, ended_run, held_run, lose, restored
 from tests.waiting import wait_until
-
-__all__ = ["hand", "past", "registry", "service", "store"]  # fixtures
 
 
 def test_what_was_kept_comes_back_as_it_was(past: Past, settings: Settings) -> None:

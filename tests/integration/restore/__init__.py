@@ -1,0 +1,1 @@
+"""Redis lost: what the store brings back, and what is left alone."""
