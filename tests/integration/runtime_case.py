@@ -6,21 +6,24 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import zipfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 import redis as redis_py
 
 from orchestrator.contracts.calls import Code, Kind, Plan, StageCall
-from orchestrator.contracts.records import RunRecord, StageRecord
+from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.settings import Settings
+from tests.waiting import wait_until
 from workers.app import Worker
 from workers.runtime.child import Child
 from workers.runtime.nursery import Nursery
@@ -33,21 +36,26 @@ def probe(identifier: str, **fields: Any) -> StageCall:
 
 
 @dataclass
-class Bench:
-    """A child in this process, and everything that its stages need."""
+class ChildBench:
+    """A child in this process, and where its runs are read."""
 
     child: Child
     ledger: Ledger
     history: History
     folder: Path
 
-    def submit(self, *calls: StageCall, new: bool = True, refresh: bool = False) -> str:
-        plan = Plan(workflow="w", stages=calls, on_failure="continue")
-        skipped = frozenset(call.id for call in calls) if refresh else frozenset()
-        return self.ledger.submit(Submission(plan, new=new, refresh=skipped)).run
-
-    def perform(self, run: str, *stages: str) -> None:
-        perform(self.child, run, list(stages), "0")
+    @classmethod
+    @contextmanager
+    def of(
+        cls, queue: str, settings: Settings, redis: redis_py.Redis, folder: Path, nursery: Nursery | None
+    ) -> Iterator[Self]:
+        """With a worker of a queue; signals are handled as before, once it is closed."""
+        child = Worker(settings, queue, 1, nursery).child
+        handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
+        yield cls(child, Ledger(redis, settings), History(redis, settings.namespace), folder)
+        child.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
     def stage(self, run: str, stage: str) -> StageRecord:
         record = self.record(run).stage(stage)
@@ -58,6 +66,35 @@ class Bench:
         record = self.history.snapshot(run)
         assert record is not None
         return record
+
+
+class Bench(ChildBench):
+    """Stages of any kind, performed one by one."""
+
+    def submit(self, *calls: StageCall, new: bool = True, refresh: bool = False) -> str:
+        plan = Plan(workflow="w", stages=calls, on_failure="continue")
+        skipped = frozenset(call.id for call in calls) if refresh else frozenset()
+        return self.ledger.submit(Submission(plan, new=new, refresh=skipped)).run
+
+    def perform(self, run: str, *stages: str) -> None:
+        perform(self.child, run, list(stages), "0")
+
+    def perform_cancelled(self, run: str, stage: str) -> None:
+        """Begin a stage, and cancel the run under it; the stage must not end by itself."""
+        cancelling = threading.Thread(
+            target=lambda: (
+                wait_until(lambda: self.stage(run, stage).state == "running") and self.ledger.cancel(run, "me")
+            )
+        )
+        cancelling.start()
+        self.perform(run, stage)
+        cancelling.join()
+        assert self.stage(run, stage).state == "cancelled"
+
+    def error_of(self, run: str, stage: str) -> StageError:
+        error = self.stage(run, stage).error
+        assert error is not None
+        return error
 
     def log_of(self, run: str, stage: str) -> str:
         ref = self.stage(run, stage).log
@@ -88,9 +125,5 @@ def nursery() -> Iterator[Nursery]:
 @pytest.fixture
 def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path, nursery: Nursery) -> Iterator[Bench]:
     settings = settings.model_copy(update={"heartbeat_s": 0.1, "lease_s": 5.0})
-    child = Worker(settings, "ops", 1, nursery).child
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    yield Bench(child, Ledger(redis, settings), History(redis, settings.namespace), tmp_path)
-    child.close()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with Bench.of("ops", settings, redis, tmp_path, nursery) as bench:
+        yield bench

@@ -5,8 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import threading
-import time
 
 import psutil
 import pytest
@@ -64,8 +62,7 @@ def test_two_versions_of_a_module_never_meet_and_guests_stay_warm(bench: Bench) 
 def test_a_teams_exception_shows_its_line(bench: Bench) -> None:
     run = bench.submit(bench.custom("a", "def stage():\n    print('before')\n    return {}['zip']\n"))
     bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert (error.family, error.message) == ("user", "KeyError: 'zip' (team.py:3)")
     assert error.frames == ("team.py:3 in stage: return {}['zip']",)
     log = bench.log_of(run, "a")
@@ -81,8 +78,7 @@ def test_a_killed_guest_is_a_death_of_its_worker_and_no_fault_of_the_stage(bench
     assert (stage.state, stage.deaths, stage.error) == ("ready", 1, None)
     for _ in range(bench.child.settings.max_deaths - 1):
         bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == "poison"
 
 
@@ -99,8 +95,7 @@ def test_a_killed_guest_is_a_death_of_its_worker_and_no_fault_of_the_stage(bench
 def test_rough_code_is_survived(bench: Bench, body: str, family: str, message: str) -> None:
     run = bench.submit(bench.custom("a", f"def stage():\n    {body}\n"), bench.custom("b", "def stage(): return 1\n"))
     bench.perform(run, "a", "b")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == family
     assert message in error.message
     assert bench.stage(run, "b").state == "done"
@@ -132,8 +127,7 @@ def stage():
 def test_requirements_are_checked_before_the_code(bench: Bench) -> None:
     run = bench.submit(bench.custom("a", "import no_such\ndef stage(): return 1\n", requires=("no-such>=1",)))
     bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == "requires"
     assert "requires no-such>=1" in error.message
 
@@ -143,8 +137,7 @@ def test_secrets_reach_the_code_and_no_log(bench: Bench, monkeypatch: pytest.Mon
     source = "def stage(*, token: str):\n    print('token', token)\n    raise ValueError(token)\n"
     run = bench.submit(bench.custom("a", source, params={"token": {"secret": "TEAM_TOKEN"}}))
     bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert "ValueError: •••" in error.message
     assert "s3cr3t" not in error.model_dump_json() + bench.log_of(run, "a") + str(bench.history.live_log(run))
 
@@ -165,8 +158,7 @@ def test_the_hard_limit_ends_the_guest_not_the_child(bench: Bench, source: str) 
         bench.custom("a", source, policy=Policy(timeout_s=2.0)), bench.custom("b", "def stage(): return 1\n")
     )
     bench.perform(run, "a", "b")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == "timeout"
     assert "ran longer than its limit of 2 s" in error.message
     assert bench.stage(run, "b").state == "done"
@@ -176,8 +168,7 @@ def test_the_soft_limit_lets_a_guest_clean_up(bench: Bench) -> None:
     source = "import time\ndef stage():\n    try:\n        time.sleep(600)\n    finally:\n        print('cleaned up')\n"
     run = bench.submit(bench.custom("a", source, policy=Policy(soft_timeout_s=2.0)))
     bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == "timeout"
     assert "cleaned up" in bench.log_of(run, "a")
 
@@ -186,23 +177,14 @@ def test_the_memory_limit_ends_the_guest(bench: Bench) -> None:
     source = "import time\ndef stage():\n    kept = bytearray(400 << 20)\n    time.sleep(600)\n"
     run = bench.submit(bench.custom("a", source, policy=Policy(memory_mb=300)))
     bench.perform(run, "a")
-    error = bench.stage(run, "a").error
-    assert error is not None
+    error = bench.error_of(run, "a")
     assert error.family == "memory"
     assert "its limit is 300 MB" in error.message
 
 
 def test_cancel_ends_a_guests_stage(bench: Bench) -> None:
     run = bench.submit(bench.custom("a", "import time\ndef stage():\n    time.sleep(600)\n"))
-    cancelling = threading.Thread(
-        target=lambda: wait_until(lambda: bench.stage(run, "a").state == "running") and bench.ledger.cancel(run, "me")
-    )
-    cancelling.start()
-    begun = time.monotonic()
-    bench.perform(run, "a")
-    cancelling.join()
-    assert time.monotonic() - begun < 10
-    assert bench.stage(run, "a").state == "cancelled"
+    bench.perform_cancelled(run, "a")
 
 
 def test_the_ledgers_password_is_no_business_of_guests(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

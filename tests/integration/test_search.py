@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import random
-import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +17,6 @@ from orchestrator.client.workflow import Workflow
 from orchestrator.contracts.calls import Kind, Plan
 from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.records import RunRecord
-from orchestrator.engine.history import History
-from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.submission import Submission
 from orchestrator.plan import together
 from orchestrator.plan.build import build
@@ -31,8 +27,7 @@ from orchestrator.report.evidence import Evidence
 from orchestrator.report.html import render
 from orchestrator.report.trials import trial_rows, with_warnings
 from orchestrator.settings import Settings
-from workers.app import Worker
-from workers.runtime.child import Child
+from tests.integration.runtime_case import ChildBench
 from workers.runtime.perform import perform
 
 WORKFLOW = """
@@ -44,14 +39,8 @@ train:
 """
 
 
-@dataclass
-class Bench:
-    """A child in this process that does whatever is ready, in any order."""
-
-    child: Child
-    ledger: Ledger
-    history: History
-    folder: Path
+class Bench(ChildBench):
+    """Does whatever is ready, in any order."""
 
     def submit(self, search: str, needed: str = "", workflow: str = WORKFLOW) -> str:
         file = self.folder / "shop.yaml"
@@ -82,11 +71,6 @@ class Bench:
         assert not deadly or {one.partition("[")[0] for one in died} >= {"search", "train"} & groups
         return record
 
-    def record(self, run: str) -> RunRecord:
-        record = self.history.snapshot(run)
-        assert record is not None
-        return record
-
     def evidence(self, record: RunRecord) -> Evidence:
         return Evidence(record, self.child.store.read)
 
@@ -107,12 +91,8 @@ def people(rows: int) -> pd.DataFrame:
 @pytest.fixture
 def bench(settings: Settings, redis: redis_py.Redis, tmp_path: Path) -> Iterator[Bench]:
     people(160).to_csv(tmp_path / "people.csv", index=False)
-    child = Worker(settings, "train", 1, None).child
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGUSR2, signal.SIGTERM)}
-    yield Bench(child, Ledger(redis, settings), History(redis, settings.namespace), tmp_path)
-    child.close()
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with Bench.of("train", settings, redis, tmp_path, None) as bench:
+        yield bench
 
 
 def states(record: RunRecord) -> dict[str, str]:

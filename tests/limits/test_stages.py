@@ -50,8 +50,7 @@ def test_what_a_stage_started_ends_with_a_crash(bench: Bench) -> None:
     call = bench.custom("crash", SOURCE, "team:dies_and_leaves_processes")
     run = bench.submit(call)
     bench.perform(run, "crash")
-    error = bench.stage(run, "crash").error
-    assert error is not None
+    error = bench.error_of(run, "crash")
     assert "was killed by SIGSEGV" in error.message
     child, orphan = map(int, bench.log_of(run, "crash").split("left ")[1].split()[:2])
     wait_until(lambda: gone(child), timeout=60)
@@ -150,8 +149,7 @@ def test_a_poison_stage_condemns_nobody_of_its_message(bench: Bench) -> None:
     }  # fmt: skip
     for _ in range(2):
         bench.perform(run, "poison")
-    error = bench.stage(run, "poison").error
-    assert error is not None
+    error = bench.error_of(run, "poison")
     assert error.family == "poison"
     assert "killed its worker 3 times" in error.message
     assert "the host ran out of memory, or its code ends the process" in error.message
