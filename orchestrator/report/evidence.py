@@ -21,7 +21,7 @@ from orchestrator.contracts.documents.training import (
 from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.feasibility import Feasibility
 from orchestrator.contracts.records import RunRecord, StageRecord
-from orchestrator.contracts.segments import SegmentResult, SegmentResults
+from orchestrator.contracts.segments import SegmentPlan, SegmentResult, SegmentResults
 from orchestrator.contracts.values import Value
 
 Read = Callable[[ArtifactRef], bytes]
@@ -139,6 +139,11 @@ class Evidence:
         if stage.id not in self._together:
             self._together[stage.id] = self._output(stage, "results", TrialsResult)
         return self._together[stage.id]
+
+    @cached_property
+    def segments(self) -> SegmentPlan | None:
+        """Which values of a column were large enough for a model of their own."""
+        return self._document("train.segments", "segments", SegmentPlan)
 
     def segment(self, name: str) -> tuple[StageRecord, SegmentResult] | None:
         """What came of one segment, and the stage that it was in; None where no stage that is done had it."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.contracts.documents.evaluation import SegmentsEvidence, SliceEvidence
-from orchestrator.contracts.segments import SegmentsSummary
+from orchestrator.contracts.segments import SegmentPlan, SegmentsSummary
 from orchestrator.report.charts import Chart, Line, Note
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Plot, domain
@@ -39,7 +39,7 @@ def segments_section(evidence: Evidence) -> Section | None:
     return Section(
         lead=_lead(summary),
         gain=gain_words(judged) if judged else None,
-        facts=_facts(summary, judged),
+        facts=_facts(summary, evidence.segments, judged),
         chart=_spread(judged) if judged else None,
         tables=_tables(judged) if judged else [],
         champions=[
@@ -82,7 +82,9 @@ def gain_words(judged: SegmentsEvidence) -> str | None:
     return f"{told}The difference may be chance {sure}: one model may serve as well."
 
 
-def _facts(summary: SegmentsSummary, judged: SegmentsEvidence | None) -> list[tuple[str, str]]:
+def _facts(
+    summary: SegmentsSummary, plan: SegmentPlan | None, judged: SegmentsEvidence | None
+) -> list[tuple[str, str]]:
     facts = [
         ("models of their own", whole(summary.own)),
         (f"fewer than {whole(summary.min_rows)} training rows", whole(summary.small)),
@@ -90,6 +92,11 @@ def _facts(summary: SegmentsSummary, judged: SegmentsEvidence | None) -> list[tu
         ("fits failed", whole(summary.failed)),
         ("training rows of these models", percent(summary.rows / max(summary.rows + summary.other_rows, 1))),
     ]
+    if plan is not None:
+        facts += [
+            ("training rows of smaller values", whole(plan.small_rows)),
+            ("training rows without a value", whole(plan.missing_rows)),
+        ]
     if judged is not None:
         facts += [
             ("test rows that others answer", whole(judged.other_rows)),

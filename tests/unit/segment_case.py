@@ -8,7 +8,14 @@ import pandas as pd
 from orchestrator.contracts.documents.evaluation import Gain, Interval, SegmentsEvidence, SliceEvidence
 from orchestrator.contracts.documents.training import Curve
 from orchestrator.contracts.records import RunRecord
-from orchestrator.contracts.segments import SegmentResult, SegmentResults, SegmentsSummary, SegmentTrial, Unserved
+from orchestrator.contracts.segments import (
+    SegmentPlan,
+    SegmentResult,
+    SegmentResults,
+    SegmentsSummary,
+    SegmentTrial,
+    Unserved,
+)
 from tests.unit.report_case import Kept, evaluation, ranking, record
 
 WORKFLOW = """
@@ -64,23 +71,29 @@ def _ward(name: str, value: float, low: float, high: float) -> SliceEvidence:
 
 
 def routed(kept: Kept, told: SegmentsSummary | None = None, found: SegmentsEvidence | None = None) -> RunRecord:
-    """The record of a run whose model is routed, with one of its stages of segments."""
+    """The record of a run whose model is routed, with the count of segments and one of its stages of them."""
     trials = (
         SegmentTrial(candidate="svc", index=1, params={"C": 1}, scores=(0.7, 0.9), mean=0.8, std=0.1),
         SegmentTrial(candidate="dummy", index=1, params={}, error="no"),
     )
+    plan = SegmentPlan(
+        column="ward", min_rows=100, segments=1000, small=25, small_rows=800, missing_rows=40, trials=(), rule="best",
+        batches=(("w0007",),),
+    )  # fmt: skip
     fitted = SegmentResults(results=(SegmentResult(segment="w0007", rows=120, trials=trials),))
     made = {
         "select": {"ranking": ranking().model_copy(update={"segments": told or summary()})},
         "evaluate": {"evaluation": evaluation().model_copy(update={"segments": found or judged()})},
+        "segments": {"segments": plan},
         "segment[1]": {"fitted": fitted},
     }
     one = record(kept)
+    count = one.stages[5].model_copy(update={"id": "segments", "task": "train.segments", "params": {}})
     some = one.stages[5].model_copy(update={"id": "segment[1]", "task": "train.segment", "params": {"number": 1}})
     stages = [
         stage.model_copy(update={"outputs": {name: kept.put(document) for name, document in made[stage.id].items()}})
         if stage.id in made
         else stage
-        for stage in (*one.stages[:8], some, *one.stages[8:])
+        for stage in (*one.stages[:8], count, some, *one.stages[8:])
     ]
     return one.model_copy(update={"stages": tuple(stages)})

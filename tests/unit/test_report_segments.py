@@ -21,7 +21,10 @@ def test_the_section_counts_every_kind_of_segment_and_names_the_unserved():
     assert section is not None
     assert section.lead.startswith("970 of 1 000 values of ward have models of their own.")
     assert "answers for the 30 others, for values that training never saw" in section.lead
-    assert dict(section.facts)["fewer than 100 training rows"] == "25"
+    facts = dict(section.facts)
+    assert facts["fewer than 100 training rows"] == "25"
+    assert facts["training rows of smaller values"] == "800"
+    assert facts["training rows without a value"] == "40"
     assert section.champions[0] == ("logistic_regression", "600", "62 %")
     assert section.unserved[0] == ("w0100", "failed", "candidate svc#1 failed: <script>")
     assert section.more == 3
