@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from orchestrator.spec.known import as_written, check_parameter, find
+from orchestrator.spec.known import as_written, check_parameter, find, find_own
 from orchestrator.spec.models import Candidate, Range, Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.quantiles import PARAMETER, fitted_to
 from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
-from orchestrator.spec.signatures import NotFoundError, class_parameters
 from orchestrator.spec.written import Step, Written
 
 
@@ -36,21 +35,17 @@ def check_candidates(review: Review) -> Spec:
 
 
 def _check_own(review: Review, candidate: Candidate, at: tuple[Step, ...]) -> Candidate:
-    for step, _ in candidate.parts():
-        review.note((*at, step[0]), f"`{step[0]}` is for ensembles of scikit-learn, not for code of your own", key=True)
-        break
-    try:
-        parameters = class_parameters(review.folders, candidate.estimator)
-    except NotFoundError as error:
-        review.note(at, str(error), key=True)
+    known = find_own(review, candidate, at)
+    if known is None:
         return candidate
+    parameters = known.estimator.parameters
     check_requires(review, candidate.requires, (*at, "requires"))
     for section, name, _ in _given(candidate, review.document, at):
-        if parameters is not None and name not in parameters:
+        if not known.estimator.unknown and name not in parameters:
             words = f"{candidate.estimator} has no parameter {name!r}{did_you_mean(name, parameters)}"
             review.note((*at, section, name), words, key=True)
     quantile, said = review.spec.objective.quantile, {*candidate.fixed, *candidate.grid, *candidate.range}
-    if quantile is None or PARAMETER in said or PARAMETER not in (parameters or ()):
+    if quantile is None or PARAMETER in said or PARAMETER not in parameters:
         return candidate
     return candidate.model_copy(update={"fixed": {**candidate.fixed, PARAMETER: quantile}})
 

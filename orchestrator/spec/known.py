@@ -56,7 +56,7 @@ def find(review: Review, part: Part, at: At) -> Known | None:
         name = FINAL if step == (FINAL,) else inner.name
         if name == inner.name and (problem := _unfit(name, estimator, inside)):
             review.note(place, problem)
-        known = _own(review, inner, place) if inner.own else find(review, inner, place)
+        known = find_own(review, inner, place) if inner.own else find(review, inner, place)
         if known is not None:
             inside[name] = known
             for parameter, value in inner.fixed.items():
@@ -64,8 +64,8 @@ def find(review: Review, part: Part, at: At) -> Known | None:
     return Known(part, estimator, inside)
 
 
-def _own(review: Review, part: Part, at: At) -> Known | None:
-    """A class of the team's own that stands inside another estimator."""
+def find_own(review: Review, part: Part, at: At) -> Known | None:
+    """A class of the team's own with the parameters that it names; what is wrong with it is noted."""
     for step, _ in part.parts():
         review.note((*at, step[0]), f"`{step[0]}` is for ensembles of scikit-learn, not for code of your own", key=True)
         break
