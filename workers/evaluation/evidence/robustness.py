@@ -47,9 +47,9 @@ def robustness(
     def judged(rows: pd.DataFrame) -> float | None:
         try:
             answers = respond(model, rows, metric, classes=classes, positive=positive)
-        except ValueError:  # scikit-learn's: it was never taught what to do with a gap
+            value = score(metric, truth, answers, classes=classes, positive=positive, weight=weights, quantile=quantile)
+        except ValueError:  # scikit-learn's: it was never taught what to do with a gap, or it answers with one
             return None
-        value = score(metric, truth, answers, classes=classes, positive=positive, weight=weights, quantile=quantile)
         return value if np.isfinite(value) else None
 
     whole = judged(table)
