@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -10,8 +12,10 @@ import pytest
 
 from orchestrator.contracts.documents.release import Performance
 from tests.unit.bundle_case import Flow
+from workers.packaging import performance as measuring
 from workers.packaging.alone import measure_in_own_process
-from workers.packaging.performance import FEWEST, SINGLES, performance
+from workers.packaging.performance import FEWEST, SINGLES, performance, times
+from workers.runtime.process_tree import resident
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +64,33 @@ def test_a_batch_that_needs_room_shows_it(flow: Flow) -> None:
     assert large.predict_bytes is not None
     assert large.batch_rows == 200 * len(one)
     assert large.predict_bytes > 1_000_000
+    assert small.predict_bytes < resident(os.getpid()) / 2  # what is resident anyway is no part of it
+
+
+def test_no_more_rows_than_a_batch_are_asked_about_at_once(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measuring, "BATCH", 7)
+    found = performance(flow.package().bundle, flow.source.loc[flow.predictions.index])
+    assert found.batch_rows == 7
+
+
+@pytest.mark.parametrize(
+    ("each", "bounds", "turns"),
+    [
+        (0.125, {"most": 100}, 8),  # until the second is spent
+        (0.125, {"most": 6}, 6),
+        (4.0, {"most": 100}, 5),  # the fewest, however long they take
+        (4.0, {"most": 100, "most_s": 8.0}, 2),  # but no longer than that
+        (4.0, {"most": 3}, 3),
+    ],
+)
+def test_turns_go_on_until_the_fewest_are_done_and_the_time_is_spent(
+    each: float, bounds: dict, turns: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(measuring, "time", SimpleNamespace(perf_counter=lambda: clock[0]))
+
+    def ask(turn: int) -> None:
+        assert clock[0] == turn * each
+        clock[0] += each
+
+    assert times(ask, fewest=5, spend_s=1.0, **bounds) == [each] * turns
