@@ -11,7 +11,8 @@ from orchestrator.contracts.calls import ArtifactRef, Code, Kind
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.evaluation import OwnGate
 from orchestrator.plan.signature import Signature, read_signature
-from orchestrator.spec.models import Candidate, Spec
+from orchestrator.spec.models import Spec
+from orchestrator.spec.train import Candidate
 from orchestrator.store.artifacts import ArtifactStore
 
 if TYPE_CHECKING:

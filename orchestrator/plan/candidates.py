@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.contracts.estimators import FINAL, OF
 from orchestrator.contracts.spaces import Between, Space, grid_trials, random_trials
 from orchestrator.plan.problems import CannotPlan, Problem
-from orchestrator.spec.models import Candidate, Part, Range, Train
+from orchestrator.spec.train import Candidate, Part, Range, Train
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.contracts.calls import Hold, Policy
-from orchestrator.spec.models import Approve, CustomStage, Spec, Train
+from orchestrator.spec.models import Approve, CustomStage, Spec
+from orchestrator.spec.train import Train
 
 SMALL_BYTES = 4 * 2**20  # source bytes × folds × trials that one message may carry
 WIDTH = 16  # messages that a search is spread over at least, so that pools stay busy

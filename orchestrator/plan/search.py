@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from orchestrator.contracts.calls import Code
 from orchestrator.contracts.training import HALVING, ROWS, SearchCandidate, SearchParams
 from orchestrator.plan.candidates import expand, space_of
-from orchestrator.spec.models import Candidate, Search, Train
+from orchestrator.spec.train import Candidate, Search, Train
 
 STEPS = 50  # of a search with many trials: a step costs a message and reads all that is known
 LEAST_BATCH = 8

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.plan.candidates import Trial
 from orchestrator.plan.draft import Draft
-from orchestrator.spec.models import Candidate, Train
+from orchestrator.spec.train import Candidate, Train
 
 BYTES = 64 * 2**20  # source bytes × folds × trials that one stage may read
 STAGES = 64  # of a search whose trials share stages, at least: so that wide pools stay busy

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from orchestrator.spec.known import as_written, check_parameter, find, find_own
-from orchestrator.spec.models import Candidate, Range, Spec
+from orchestrator.spec.models import Spec
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.quantiles import PARAMETER, fitted_to
 from orchestrator.spec.requirements import check_requires
 from orchestrator.spec.review import Review
+from orchestrator.spec.train import Candidate, Range
 from orchestrator.spec.written import Step, Written
 
 

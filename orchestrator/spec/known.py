@@ -10,10 +10,10 @@ from typing import Any
 from orchestrator.contracts import estimators
 from orchestrator.contracts.estimators import FINAL, FOREIGN, OF, Accepted, Estimator
 from orchestrator.contracts.roles import Task
-from orchestrator.spec.models import Part
 from orchestrator.spec.problems import did_you_mean
 from orchestrator.spec.review import Review
 from orchestrator.spec.signatures import NotFoundError, class_parameters, module_file
+from orchestrator.spec.train import Part
 from orchestrator.spec.written import Step
 
 At = tuple[Step, ...]

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from orchestrator.spec.models import Candidate, Part
 from orchestrator.spec.review import Review
+from orchestrator.spec.train import Candidate, Part
 from orchestrator.spec.written import Step
 
 AnyPart = TypeVar("AnyPart", bound=Part)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from orchestrator.contracts.training import HALVING, ROWS
-from orchestrator.spec.models import Candidate
 from orchestrator.spec.review import Review
+from orchestrator.spec.train import Candidate
 from orchestrator.spec.written import Step
 
 _AT = ("train", "search")

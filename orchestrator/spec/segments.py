@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from orchestrator.spec.models import Per, Spec
+from orchestrator.spec.models import Spec
 from orchestrator.spec.review import Review
+from orchestrator.spec.train import Per
 from orchestrator.spec.written import Step
 
 _AT: tuple[Step, ...] = ("train", "per", "column")

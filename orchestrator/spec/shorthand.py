@@ -4,69 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator
+from typing import Any
 
 from orchestrator.spec.presets import PRESETS
 from orchestrator.spec.problems import did_you_mean
+from orchestrator.spec.quantities import listed, share_of
 
 _COMPARISONS = ("beats", "not_worse_than")
 # Keys that say what a gate is; without one it bounds a metric.
 GATES = (*_COMPARISONS, "fairness", "size", "speed", "memory", "checks", "drift", "call")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
-_MEGABYTES = {"MB": 1, "GB": 1024}
-
-
-def _duration(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(ms|s|m|h|d|w)", value.strip())
-    if found is None:
-        raise ValueError(f"{value!r} is not a length of time (write 90s, 10m, 2h or 7d)")
-    return float(found[1]) * _SECONDS[found[2]]
-
-
-def _memory(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"(\d+) ?(MB|GB)", value.strip())
-    if found is None:
-        raise ValueError(f"{value!r} is not an amount of memory (write 500MB or 2GB)")
-    return int(found[1]) * _MEGABYTES[found[2]]
-
-
-def _share(value: Any) -> Any:
-    if not isinstance(value, str):
-        return value
-    found = re.fullmatch(r"(?:<= ?)?(\d+(?:\.\d+)?) ?(%?)", value.strip())
-    if found is None:
-        raise ValueError(f"{value!r} is not a share (write 0.01, 1% or '<= 1%')")
-    return float(found[1]) / (100 if found[2] else 1)
-
-
-def _bound(value: Any) -> Any:
-    if isinstance(value, str) and not re.match(r"\d{4}-\d{2}-\d{2}(?!\d)", value):
-        raise ValueError(f"{value!r} is neither a number nor a date (write dates as '2024-12-31')")
-    return value
-
-
-def _several(value: Any) -> Any:
-    if isinstance(value, list):
-        return tuple(value)
-    return (value,) if isinstance(value, str) else value
-
-
-def _any_of(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list | tuple) else (value,)
-
-
-Duration = Annotated[float, BeforeValidator(_duration, json_schema_input_type=float | str)]
-Memory = Annotated[int, BeforeValidator(_memory, json_schema_input_type=int | str)]
-Share = Annotated[float, BeforeValidator(_share, json_schema_input_type=float | str)]
-Bound = Annotated[float | str, BeforeValidator(_bound, json_schema_input_type=float | str)]
-Several = Annotated[tuple[Any, ...], BeforeValidator(_any_of, json_schema_input_type=Any)]
-OneOrMany = Annotated[tuple[str, ...], BeforeValidator(_several, json_schema_input_type=str | tuple[str, ...])]
 
 
 def cast_form(value: Any) -> Any:
@@ -84,7 +30,7 @@ def deduplicate_form(value: Any) -> Any:
     if isinstance(value, bool):
         return {} if value else None
     if isinstance(value, str | list | tuple):
-        return {"by": _several(value)}
+        return {"by": listed(value)}
     return value
 
 
@@ -191,7 +137,7 @@ def top_form(value: Any) -> Any:
         return value
     if isinstance(value, int):
         return {"rows": value}
-    share = _share(value)
+    share = share_of(value)
     if not isinstance(share, float):
         raise ValueError(f"a top is a number of rows or a share of them, 100 or 10%, not {value!r}")
     return {"share": share}

@@ -22,7 +22,8 @@ from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
 from orchestrator.plan.stages.taken import columns, objective, of_split, prepared
 from orchestrator.plan.together import in_lots, most_together
-from orchestrator.spec.models import Per, Spec, Train
+from orchestrator.spec.models import Spec
+from orchestrator.spec.train import Per, Train
 
 
 def feasibility(draft: Draft) -> None:
