@@ -127,10 +127,26 @@ def test_numbers_where_the_training_had_texts_are_read_as_texts(tmp_path: Path) 
     assert as_texts.metrics == as_numbers.metrics
 
 
+def test_labels_are_those_of_the_training_however_they_are_written_and_no_row_is_filtered_out(tmp_path: Path) -> None:
+    table = people(tmp_path)
+    table["bought"] = (table["bought"] == "yes").astype(int)
+    table.to_csv(tmp_path / "people.csv", index=False)
+    text = BINARY.replace("'yes'", "1") + DATA + TRAIN + "prepare: {filter: age < 70}\n"
+    made = Made(whole(tmp_path, text), table)
+    trained_on = made.run.table("split", "rows").query("part == 'train'").index
+    asked = made.source.drop(index=trained_on)
+    as_numbers = judge_registered(made.given(asked)).evaluation
+    as_texts = judge_registered(made.given(asked.assign(bought=asked["bought"].astype(str)))).evaluation
+    assert as_texts.metrics == as_numbers.metrics
+    assert as_numbers.rows == len(asked) > (asked["age"] < 70).sum()
+    assert "rows that `prepare` filtered out for training are judged here, as they would be served" in as_numbers.notes
+
+
 def test_groups_weights_and_slices_are_those_of_the_training(tmp_path: Path) -> None:
-    text = "columns: {group: home, weight: weight}\nsplit: {method: group}\n" + BINARY + DATA + TRAIN
+    text = "columns: {group: household, weight: weight}\nsplit: {method: group}\n" + BINARY + DATA + TRAIN
+    text += "prepare: {rename: {home: household}}\n"
     made = Made(whole(tmp_path, text + "evaluation: {slices: [city]}\n"), people(tmp_path))
-    asked = made.given(made.source, roles=Columns(group="home", weight="weight"), slices=({"column": "city"},))
+    asked = made.given(made.source, roles=Columns(group="household", weight="weight"), slices=({"column": "city"},))
     found = judge_registered(asked).evaluation
     then = Evaluation.model_validate(made.run.document("evaluate", "evaluation"))
     assert [(one.slice, one.rows) for one in found.slices] == [(one.slice, one.rows) for one in then.slices]
