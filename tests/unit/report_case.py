@@ -39,6 +39,7 @@ from orchestrator.contracts.records import RunRecord, StageError, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.values import Value
 
+HOSTILE = '</style><script>alert(1)</script><img src=x onerror="alert(2)">&"\''
 BEGAN = 1_790_000_000.0
 OBJECTIVE = {"predict": "diagnosis", "task": "classification", "metric": "roc_auc", "positive": "malignant"}
 
