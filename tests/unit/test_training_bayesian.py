@@ -147,6 +147,16 @@ def test_it_begins_with_the_draws_of_a_random_search_and_tries_no_setting_twice(
     params, drawn = ([one.params for one in each.state.trials] for each in (found, plain))
     assert params[:16] == drawn[:16]  # the fifth step is the first to know ten scores
     assert all(one not in drawn for one in params[16:20])
+
+
+def test_a_short_one_proposes_once_a_quarter_of_its_scores_is_known():
+    plain = run(steps([RIDGE], method="random", trials=16, patience=1000), landscape)
+    found = run(steps([RIDGE], method="bayesian", trials=16, batch=1), landscape)
+    params, drawn = ([one.params for one in each.state.trials] for each in (found, plain))
+    assert [one in drawn for one in params] == [True] * 5 + [False] * 11  # the sixth step is the first to know four
+
+
+def test_a_small_space_is_tried_whole():
     few = {"svc": {"grid": {"C": (1, 2, 3), "kernel": ("linear", "rbf", "poly")}}}
     small = run(steps([few, {"dummy": {}}], method="bayesian", trials=60), lambda asked: asked.params.get("C", 0) / 10)
     assert small.state.ended == "all 10 settings were tried"

@@ -8,11 +8,15 @@ from pathlib import Path
 import pytest
 
 from orchestrator.contracts.documents.training import Ranking
-from orchestrator.contracts.training import TrialParams
+from orchestrator.contracts.training import SearchParams, TrialParams
 from orchestrator.engine.messages import Spent
+from tests.unit.plan_case import plan_of
 from tests.unit.search_case import RIDGE, closeness, run, steps
+from tests.unit.training_case import Quiet
 from tests.unit.whole_case import BINARY, DATA, whole
+from workers.runtime.context import StageContext
 from workers.training.progress import told
+from workers.training.search import search
 
 METHODS = [
     {"method": "random", "trials": 20, "patience": 9},
@@ -67,6 +71,25 @@ def test_the_draws_are_those_of_a_plain_random_search():
     assert run(steps(method="random", trials=10, patience=1000, seed=1), closeness).asked != plain.asked
 
 
+def test_a_step_asks_for_the_calls_that_a_plan_would_have_written():
+    own = {"mine": {"estimator": "team.models:Model", "range": {"depth": {"low": 1, "high": 9, "int": True}}}}
+    train = {"candidates": (RIDGE, own), "weights": "balanced"}
+    plain, grown = (
+        plan_of(seed=5, train=train | {"search": {"method": "random", "trials": 8, **more}}).stages
+        for more in ({}, {"patience": 1000})
+    )
+    planned = {call.id: call for call in plain}
+    (first,) = (call for call in grown if call.id == "search[1]")
+    context = StageContext("r-1", first.id, 1, "k", Path("unused"), Quiet(), None)  # type: ignore[arg-type]
+    context.accounts = lambda _: Spent(0.0, 0.0)
+    search([], params=SearchParams.model_validate(first.params), context=context)
+    assert len(context.grown) == 8
+    for call in context.grown:
+        for name in ("task", "queue", "version", "params", "inputs", "policy", "code"):
+            assert getattr(call, name) == getattr(planned[call.id], name), name
+    assert {call.code is not None for call in context.grown} == {True, False}
+
+
 def test_halving_keeps_the_best_third_of_each_rung():
     found = run(steps(method="halving", trials=27, min_resource=0.01), closeness)
     assert [len(found.at(rung)) for rung in range(4)] == [27, 9, 3, 1]
@@ -80,6 +103,8 @@ def test_a_parameter_as_resource_is_what_the_trials_are_given():
     found = run(steps(method="halving", trials=9, resource="max_iter", min_resource=10), closeness)
     assert [one.params["max_iter"] for one in found.state.trials] == [10] * 9 + [30] * 3 + [90]
     assert {one.params["max_iter"] for one in found.ran} == {10, 30, 90}
+    rounded = run(steps(method="halving", trials=7, factor=7, resource="max_iter", min_resource=12), closeness)
+    assert [one.params["max_iter"] for one in rounded.state.trials] == [13] * 7 + [90]
 
 
 def test_asha_raises_before_a_rung_is_done_and_only_what_is_among_the_best_of_it():
@@ -93,6 +118,13 @@ def test_asha_raises_before_a_rung_is_done_and_only_what_is_among_the_best_of_it
                 continue
             there = sorted((each for each in known if each.rung.number == one.rung.number - 1), key=lambda k: -k.score)
             assert (one.candidate, one.index) in [(each.candidate, each.index) for each in there[: len(there) // 3]]
+
+
+def test_asha_counts_failed_trials_among_those_that_a_third_of_goes_up():
+    found = run(
+        steps(method="asha", trials=27, min_resource=0.1), lambda one: None if one.index % 3 else closeness(one)
+    )
+    assert len(found.at(1)) == 9
 
 
 def test_hyperband_begins_at_every_rung_and_settings_go_up_among_those_that_began_with_them():
@@ -135,8 +167,8 @@ def test_an_error_metric_is_searched_from_below():
 
 def test_patience_ends_a_search_that_no_longer_gets_better():
     scores = {index: 0.5 + 0.1 * (index >= 4) for index in range(1, 101)}
-    found = run(steps(method="random", trials=100, patience=10, batch=4), lambda asked: scores[asked.index])
-    assert found.state.ended == "the best score had not improved in 10 trials"
+    found = run(steps(method="random", trials=100, patience=12, batch=4), lambda asked: scores[asked.index])
+    assert found.state.ended == "the best score had not improved in 12 trials"
     assert len(found.state.trials) == 20  # step 6 knows 16 of them: twelve since the fourth
     patient = run(steps(method="random", trials=30, patience=10, batch=4), lambda asked: asked.index / 100)
     assert len(patient.state.trials) == 30
@@ -250,7 +282,7 @@ def test_asha_reaches_the_best_score_of_all_settings_with_a_quarter_of_their_fit
 
 
 def test_weights_ensembles_and_a_tuned_threshold_are_as_they_are_without_it(tmp_path: Path) -> None:
-    objective = BINARY.replace("}", ", threshold: f1}")
+    objective = BINARY.replace("roc_auc}", "log_loss, threshold: f1}")  # weights move probabilities, hardly ranks
     stacked = "{stacking: {of: [gaussian_nb, {decision_tree: {fixed: {max_depth: 3}}}], final: logistic_regression}}"
     ridge = "{logistic_regression: {range: {C: {low: 0.001, high: 10, log: true}}}}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from sklearn.model_selection import cross_validate
 from sklearn.pipeline import Pipeline
 from sklearn.svm import SVC
 
+from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.errors import DataError, InvalidInput, RequirementMissing, UserCodeError
 from orchestrator.contracts.roles import Objective
 from orchestrator.contracts.training import Rung
@@ -142,10 +144,32 @@ def test_a_mapped_fold_is_what_was_prepared(tmp_path: Path) -> None:
         array = getattr(mapped, name)
         np.testing.assert_array_equal(array, getattr(whole, name))
         assert not array.flags.writeable, name
+        assert not getattr(whole, name).flags.writeable, name
     assert mapped.train.flags.c_contiguous
     assert whole.train.flags.c_contiguous
     assert mapped.train.flags.aligned
     assert mapped.warnings == whole.warnings
+
+
+def test_another_preparation_of_the_same_rows_has_folds_of_its_own_and_so_have_other_libraries(
+    prepared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = case(tmp_path, "binary")
+    unscaled = [
+        one.model_copy(update={"rule": one.rule.model_copy(update={"scale": "none"})})
+        for one in made.preparation.features
+    ]
+    plain = made.preparation.model_copy(update={"features": tuple(unscaled)})
+
+    def first(preparation: Preparation) -> np.ndarray:
+        return next(iter(folds.prepared_folds(made.frame, made.rows, preparation, made.summary, made.context()))).train
+
+    assert not np.array_equal(first(made.preparation), first(plain))
+    np.testing.assert_array_equal(first(made.preparation), first(made.preparation))
+    assert prepared == [0, 0]
+    monkeypatch.setattr(folds, "environment_digest", lambda: "sha256:another")
+    first(plain)
+    assert prepared == [0, 0, 0]
 
 
 def test_large_folds_are_not_put_on_disk(prepared: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,6 +230,11 @@ def test_warnings_are_kept_once_each(tmp_path: Path) -> None:
     params = made.trial("sklearn.neural_network.MLPClassifier", {"max_iter": 2})
     found = trial(made.frame, made.rows, made.preparation, made.summary, params=params, context=made.context())
     assert len([line for line in found.result.warnings if line.startswith("ConvergenceWarning")]) == 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for _ in range(2):
+            warnings.warn("once\n  more", UserWarning, stacklevel=1)
+    assert folds.texts(caught) == ("UserWarning: once more",)
 
 
 def test_mean_and_std_are_numpys(tmp_path: Path) -> None:
