@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -12,21 +11,14 @@ from orchestrator import Client, Workflow
 from orchestrator.client.datasets import choose, datasets
 from orchestrator.client.logs import Following, lines_of
 from orchestrator.client.run import Run
-from orchestrator.client.sources import Sources
-from orchestrator.contracts.calls import Kind, StageCall
-from orchestrator.contracts.documents.data import Changes, SplitSummary
-from orchestrator.contracts.documents.release import Registration
-from orchestrator.contracts.documents.training import SearchEffects
+from orchestrator.contracts.calls import StageCall
 from orchestrator.contracts.errors import InvalidInput, SpecError
-from orchestrator.contracts.records import StageError
 from orchestrator.contracts.status import RunStatus
-from orchestrator.contracts.tasks import TASKS, names_of
-from orchestrator.engine.messages import Bell, Claim, Completion, Pool
 from orchestrator.report.comparison import comparison
 from orchestrator.settings import Settings
 from orchestrator.store.manifests import write_manifest
+from tests.integration.client_case import Workers
 from tests.integration.test_registry import draft
-from tests.unit import report_case
 
 SPEC = """\
 name: churn
@@ -34,75 +26,6 @@ objective: {predict: churn, task: classification, positive: "yes", metric: roc_a
 data: {sources: {customers: {file: customers.csv}}}
 train: {candidates: [{ridge_classifier: {grid: {alpha: [1, 10]}}}]}
 """
-
-DOCUMENTS = {
-    "profile": report_case.profile(),
-    "changes": Changes(rows_before=60),
-    "summary": SplitSummary(
-        method="random", scheme="partition", folds=2, train_rows=40, test_rows=20, fold_rows=(20, 20)
-    ),
-    "result": report_case.trial("ridge_classifier", 1, 0.9),
-    "ranking": report_case.ranking(),
-    "effects": SearchEffects(candidates=()),
-    "preparation": report_case.preparation(),
-    "evaluation": report_case.evaluation(),
-    "details": report_case.details(),
-    "registration": Registration(model="churn@1", stage="candidate"),
-}
-
-
-class Workers:
-    """Completes what is ready with outputs that are bytes and no more."""
-
-    def __init__(self, client: Client) -> None:
-        self.session = client.session(pools=True)
-        self.fails: set[str] = set()
-        self.done: list[str] = []
-
-    def serve(self) -> None:
-        """Register a pool for each queue."""
-        known = {"tasks": [name for task in TASKS.values() for name in names_of(task)]}
-        for queue in ("prep", "train", "evaluate", "ops"):
-            pool = Pool(f"{queue}@here", queue, "here", 2, "sha256:env", "0", 1, known)
-            self.session.history.register(pool)
-
-    def work(self, run: str, upto: int = 100) -> list[str]:
-        """Claim and complete whatever is ready, until nothing is; the stages that ran."""
-        began = len(self.done)
-        while ready := [one.id for one in self._record(run).stages if one.state == "ready"][
-            : upto - len(self.done) + began
-        ]:
-            for stage in ready:
-                claim = self.session.ledger.claim(run, stage, worker="prep@here", host="here", pid=1)
-                assert claim is not None
-                self._end(claim)
-                self.done.append(stage)
-            if len(self.done) - began >= upto:
-                break
-        return self.done[began:]
-
-    def _end(self, claim: Claim) -> tuple[Bell, ...]:
-        stage = claim.call.id
-        if stage in self.fails:
-            error = StageError(family="user", message="it broke")
-            return self.session.ledger.fail(claim.lease, error).bells
-        outputs = {
-            name: self.session.store.put_bytes(
-                DOCUMENTS[name].model_dump_json().encode()
-                if name in DOCUMENTS
-                else f"{stage}.{name}:{claim.call.key}".encode(),
-                Kind.JSON,
-            )
-            for name in TASKS[claim.call.task].outputs
-        }
-        log = self.session.store.put_bytes(f"{stage} was here\n".encode(), Kind.FILE)
-        keys = (claim.call.key,) if claim.call.key else ()
-        return self.session.ledger.complete(claim.lease, Completion(outputs, 0.5, keys=keys, log=log)).bells
-
-    def _record(self, run: str):
-        record = self.session.history.snapshot(run)
-        assert record is not None
-        return record
 
 
 @pytest.fixture
@@ -365,54 +288,6 @@ def test_a_run_that_took_everything_from_the_cache_gets_the_report_of_the_one_th
     assert second.id in str(taken)
     assert taken.read_bytes() == written.read_bytes()
     assert second.report().read_bytes() != written.read_bytes()
-
-
-class TestDigestsOfSources:
-    def old(self, path: Path, text: str) -> Path:
-        path.write_text(text)
-        os.utime(path, ns=(time.time_ns() - 10**11,) * 2)
-        return path
-
-    def test_an_unchanged_file_is_not_read_again(self, tmp_path):
-        path = self.old(tmp_path / "a.csv", "one")
-        first = Sources(tmp_path / "home").digest(path)
-        mark = path.stat()
-        with path.open("r+") as same_file:
-            same_file.write("two")
-        os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
-        assert Sources(tmp_path / "home").digest(path) == first
-
-    def test_a_file_that_was_just_written_is_read_each_time(self, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text("one")
-        first = Sources(tmp_path / "home").digest(path)
-        mark = path.stat()
-        with path.open("r+") as same_file:
-            same_file.write("two")
-        os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
-        assert Sources(tmp_path / "home").digest(path) != first
-
-    @pytest.mark.parametrize("change", ["size", "time", "file"])
-    def test_any_sign_of_a_change_is_enough(self, tmp_path, change):
-        path = self.old(tmp_path / "a.csv", "one")
-        first = Sources(tmp_path / "home").digest(path)
-        mark = path.stat()
-        if change == "size":
-            path.write_text("longer")
-        elif change == "file":
-            (tmp_path / "b.csv").write_text("two")
-            (tmp_path / "b.csv").replace(path)
-        else:
-            path.write_text("two")
-        if change != "time":
-            os.utime(path, ns=(mark.st_atime_ns, mark.st_mtime_ns))
-        assert Sources(tmp_path / "home").digest(path) != first
-
-    def test_a_damaged_list_of_digests_only_costs_time(self, tmp_path):
-        path = self.old(tmp_path / "a.csv", "one")
-        first = Sources(tmp_path / "home").digest(path)
-        (tmp_path / "home" / "digests.json").write_text('{"cut')
-        assert Sources(tmp_path / "home").digest(path) == first
 
 
 def test_runs_are_compared_also_when_one_has_left_redis(client, workers, file):
