@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 from orchestrator.contracts.expressions import FUNCTIONS
 from orchestrator.contracts.metrics import METRICS
-from orchestrator.spec import models
+from orchestrator.spec import models, train
 from orchestrator.spec.loading import load
 from orchestrator.spec.problems import Problems
 from orchestrator.spec.reading import read
@@ -29,6 +29,10 @@ OUR_CODE = {
     "gates.py": "def profit(evaluation, predictions, *, least): ...\n",
     "models.py": "class Loyalty:\n    def __init__(self, power=1): ...\n",
 }
+
+
+SECTIONS = {**vars(models), **vars(train)}
+MODELS = [value for value in SECTIONS.values() if isinstance(value, type) and issubclass(value, BaseModel)]
 
 
 def _examples() -> list[tuple[str, str]]:
@@ -106,11 +110,7 @@ def _keys(model: type[BaseModel]) -> set[str]:
     return {field.alias or name for name, field in model.model_fields.items()}
 
 
-@pytest.mark.parametrize(
-    "model",
-    [value for value in vars(models).values() if isinstance(value, type) and issubclass(value, BaseModel)],
-    ids=lambda model: model.__name__,
-)
+@pytest.mark.parametrize("model", MODELS, ids=lambda model: model.__name__)
 def test_every_key_is_documented(model):
     page = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
     words = set(re.findall(r"[A-Za-z_]+", " ".join(re.findall(r"`([^`\n]+)`", page))))
