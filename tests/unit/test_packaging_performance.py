@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -65,6 +66,18 @@ def test_a_batch_that_needs_room_shows_it(flow: Flow) -> None:
     assert large.batch_rows == 200 * len(one)
     assert large.predict_bytes > 1_000_000
     assert small.predict_bytes < resident(os.getpid()) / 2  # what is resident anyway is no part of it
+
+
+def test_what_is_told_of_timings_is_their_median_and_their_95th_of_a_hundred(
+    flow: Flow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle, raw = flow.package().bundle, flow.source.loc[flow.predictions.index]
+    looks = itertools.count()
+    clock = SimpleNamespace(perf_counter=lambda: next(looks) ** 2 / 1e6)  # the turn of number n takes 4n + 1 µs
+    monkeypatch.setattr(measuring, "time", clock)
+    found = performance(bundle, raw)
+    assert found.rows_per_s == pytest.approx(len(raw) / 9e-6, rel=1e-6)  # the batch has the turns 0 to 4
+    assert (found.singles, found.row_ms, found.row_p95_ms) == (100, 0.219, 0.401)  # single rows have 5 to 104
 
 
 def test_no_more_rows_than_a_batch_are_asked_about_at_once(flow: Flow, monkeypatch: pytest.MonkeyPatch) -> None:
