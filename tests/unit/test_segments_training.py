@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.linear_model import Ridge
+from sklearn.pipeline import Pipeline
 
 from orchestrator.contracts.documents.data import Preparation
 from orchestrator.contracts.documents.training import Ranking
@@ -31,12 +32,19 @@ def ran(folder: Path, table: pd.DataFrame, text: str = WORKFLOW, until: str = "p
     return whole(folder, text, until)
 
 
-@pytest.fixture(scope="module")
-def shops(tmp_path_factory: pytest.TempPathFactory) -> Whole:
-    """Seven shops with laws of their own, a small eighth one, and rows that belong to none."""
+WEIGHED = WORKFLOW + "columns: {weight: days}\n"
+
+
+def weighed() -> pd.DataFrame:
+    """Seven shops with laws of their own, a small eighth one, rows that belong to none; rows of one to nine days."""
     table = sales(SHOPS, 100)
     table.loc[table.index[::97], "shop"] = None
-    return ran(tmp_path_factory.mktemp("shops"), table)
+    return table.assign(days=np.random.default_rng(2).integers(1, 10, len(table)))
+
+
+@pytest.fixture(scope="module")
+def shops(tmp_path_factory: pytest.TempPathFactory) -> Whole:
+    return ran(tmp_path_factory.mktemp("shops"), weighed(), WEIGHED)
 
 
 def test_each_large_segment_has_a_model_and_the_others_are_counted(shops: Whole) -> None:
@@ -47,26 +55,37 @@ def test_each_large_segment_has_a_model_and_the_others_are_counted(shops: Whole)
     assert found["rows"] + found["other_rows"] == training
     assert found["means"][-1] < 1.5  # the noise has a standard deviation of 1
     assert [name for name in shops.outputs if name.startswith("segment[")] == [f"segment[{n}]" for n in range(1, 8)]
+    plan, rows = shops.document("segments", "segments"), training_rows(shops)["shop"]
+    assert plan["small_rows"] == (rows == "s0007").sum() > 0
+    assert plan["missing_rows"] == rows.isna().sum() > 0
 
 
-def test_the_segments_scores_are_those_of_scikit_learn_on_its_rows_of_the_splits_folds(shops: Whole) -> None:
+def test_a_segments_scores_and_model_are_those_of_scikit_learn_on_its_rows_of_the_splits_folds(shops: Whole) -> None:
     preparation = Preparation.model_validate(shops.document("features", "preparation"))
     frame, rows = shops.table("features", "frame"), shops.table("split", "rows")
     train = rows[rows["part"] == "train"]
     frame = frame.loc[train.index]
+    mine = frame["shop"].eq("s0003").to_numpy()
+
+    def fitted(inside: np.ndarray) -> Pipeline:
+        transformer = learned(preparation).fit(frame.loc[inside, feature_columns(preparation)])
+        fit = frame[inside & mine]
+        features = transformer.transform(fit[feature_columns(preparation)])
+        model = Ridge(alpha=0.1).fit(features, fit["__target__"], sample_weight=fit["__weight__"])
+        return Pipeline([("prepare", transformer), ("model", model)])
+
     scores = []
     for fold in range(3):
-        inside, outside = (train["fold"] != fold).to_numpy(), (train["fold"] == fold).to_numpy()
-        transformer = learned(preparation).fit(frame.loc[inside, feature_columns(preparation)])
-        mine = frame["shop"].eq("s0003").to_numpy()
-        fit, judged = frame[inside & mine], frame[outside & mine]
-        model = Ridge(alpha=0.1).fit(transformer.transform(fit[feature_columns(preparation)]), fit["__target__"])
-        answers = model.predict(transformer.transform(judged[feature_columns(preparation)]))
-        scores.append(float(np.sqrt(np.mean((answers - judged["__target__"]) ** 2))))
-    fitted = [one for name in shops.outputs if name.startswith("segment[") for one in results(shops, name)]
-    trials = next(one["trials"] for one in fitted if one["segment"] == "s0003")
+        judged = frame[(train["fold"] == fold).to_numpy() & mine]
+        answers = fitted((train["fold"] != fold).to_numpy()).predict(judged[feature_columns(preparation)])
+        wrong = (answers - judged["__target__"]) ** 2
+        scores.append(float(np.sqrt(np.average(wrong, weights=judged["__weight__"]))))
+    found = [one for name in shops.outputs if name.startswith("segment[") for one in results(shops, name)]
+    trials = next(one["trials"] for one in found if one["segment"] == "s0003")
     assert [trial["params"] for trial in trials] == [{"alpha": 0.1}, {"alpha": 10}, {}]
     assert trials[0]["scores"] == pytest.approx(scores)
+    model = shops.bundle().pipeline.named_steps["model"].models[3]
+    assert model.coef_ == pytest.approx(fitted(np.ones(len(frame), dtype=bool)).named_steps["model"].coef_)
 
 
 def results(run: Whole, stage: str) -> list[dict]:
@@ -106,9 +125,7 @@ def test_evaluation_judges_the_routed_model_and_tells_what_segments_gain(shops: 
 
 
 def test_the_same_data_and_seed_make_the_same_bytes(shops: Whole, tmp_path: Path) -> None:
-    table = sales(SHOPS, 100)
-    table.loc[table.index[::97], "shop"] = None
-    again = ran(tmp_path, table)
+    again = ran(tmp_path, weighed(), WEIGHED)
     for stage in ("segments", "segment[3]", "select", "evaluate", "package"):
         assert again.outputs[stage] == shops.outputs[stage], stage
 
@@ -131,7 +148,7 @@ CLASSES = """
 objective: {predict: bought, task: classification, positive: 'yes', metric: roc_auc}
 data: {sources: {sales: sales.csv}}
 train:
-  candidates: [{logistic_regression: {grid: {C: [0.1, 10]}}}, decision_tree: {fixed: {max_depth: 2}}]
+  candidates: [decision_tree: {fixed: {max_depth: 2}}, {logistic_regression: {grid: {C: [0.1, 10]}}}]
   search: {folds: 3}
   select: one_standard_error
   weights: balanced
@@ -160,7 +177,10 @@ def test_classes_are_told_apart_segment_by_segment_and_one_class_is_left_to_the_
     reasons = {one["segment"]: one["reason"] for one in found["unserved"]}
     assert reasons["s0002"] == "all training rows are of one class"
     assert reasons["s0004"].startswith("roc_auc can be told on fewer than 2 folds: too few rows of a class")
-    assert found["champions"] == {"logistic_regression": 3}
+    assert found["champions"] == {"logistic_regression": 2, "decision_tree": 1}
+    (near,) = (one["trials"] for one in results(run, "segment[4]"))
+    assert near[0]["candidate"] == "decision_tree"  # the simplest, by the order of candidates, and nearly the best
+    assert near[0]["mean"] < near[1]["mean"] < near[0]["mean"] + near[1]["std"]
     verdicts = run.document("gates", "verdicts")
     assert verdicts["passed"], verdicts
     answers = run.table("evaluate", "predictions")
@@ -181,6 +201,33 @@ def test_a_class_that_a_segment_never_saw_has_no_probability_there(tmp_path) -> 
     assert (bundle.predict(asked)["probability_0"] > 0).tolist() == [False, True]
 
 
+def test_a_value_has_rows_enough_from_the_least_number_on(shops: Whole, tmp_path: Path) -> None:
+    counts = training_rows(shops)["shop"].value_counts()
+    count = int(counts.iloc[3])
+    run = ran(tmp_path, weighed(), WEIGHED.replace("min_rows: 40", f"min_rows: {count}"), until="segments")
+    large = {name for batch in run.document("segments", "segments")["batches"] for name in batch}
+    assert large == set(counts.index[counts >= count])
+
+
+def training_rows(run: Whole) -> pd.DataFrame:
+    """Shop and fold of the training rows."""
+    rows = run.table("split", "rows")
+    return rows[rows["part"] == "train"].join(run.table("features", "frame")["shop"])
+
+
+def test_a_trial_that_fails_on_one_fold_is_out_and_takes_no_fold_from_the_others(shops: Whole, tmp_path: Path) -> None:
+    mine = training_rows(shops).query("shop == 's0003'")
+    most = max(len(mine) - count for count in mine["fold"].value_counts())  # of a fold's training rows
+    near = f"{{k_neighbors: {{fixed: {{n_neighbors: {most}}}}}}}"  # asks for more than the other folds have
+    text = WEIGHED.replace("grid: {alpha: [0.1, 10]}}}, dummy]", f"fixed: {{alpha: 0.1}}}}}}, {near}]")
+    run = ran(tmp_path, weighed(), text, until="select")
+    found = [one for name in run.outputs if name.startswith("segment[") for one in results(run, name)]
+    champion, failed = next(one["trials"] for one in found if one["segment"] == "s0003")
+    assert (champion["candidate"], len(champion["scores"])) == ("ridge", 3)
+    assert (failed["candidate"], failed["scores"]) == ("k_neighbors", [])
+    assert "n_neighbors" in failed["error"]
+
+
 FRAIL = WORKFLOW.replace("candidates: [", "candidates: [k_neighbors: {fixed: {n_neighbors: 50}}]  # [").replace(
     "min_rows: 40", "min_rows: 40, max_failed: SHARE"
 )
@@ -191,7 +238,7 @@ def test_segments_whose_fits_fail_are_left_to_the_model_of_all_rows_and_named(tm
     short = table[table["shop"] == "s0004"].index[70:]  # neighbours are asked of fewer rows than there are
     run = ran(tmp_path, table.drop(short), FRAIL.replace("SHARE", "20%"), until="evaluate")
     found = run.document("select", "ranking")["segments"]
-    assert (found["own"], found["small"], found["failed"]) == (8, 1, 1)
+    assert (found["own"], found["small"], found["failed"], found["thin"]) == (8, 1, 1, 0)
     assert found["unserved"][0]["segment"] == "s0004"
     assert "n_neighbors" in found["unserved"][0]["reason"]
 
