@@ -69,6 +69,7 @@ def test_evidence_is_the_same_bytes_each_time_and_holds_no_nan() -> None:
     assert canonical(first.evaluation.model_dump(mode="json")) == canonical(second.evaluation.model_dump(mode="json"))
     assert Evaluation.model_validate_json(first.evaluation.model_dump_json()) == first.evaluation
     pd.testing.assert_frame_equal(first.predictions, second.predictions)
+    assert (first.evaluation.classes, first.evaluation.positive) == (("No", "Yes"), "Yes")  # as the data has them
 
 
 def test_curves_are_short_and_reach_both_ends() -> None:
