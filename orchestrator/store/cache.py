@@ -39,12 +39,22 @@ class HostCache:
         """
         return self.file("derived", hashlib.sha256(key.encode()).hexdigest(), build)
 
-    def file(self, folder: str, name: str, build: Callable[[Path], None]) -> Path:
-        """The file of this name, made by `build` unless it is there."""
+    def derived_unless_busy(self, key: str, build: Callable[[Path], None]) -> Path | None:
+        """The same; None, at once, while another process of the host is making it."""
+        try:
+            return self.file("derived", hashlib.sha256(key.encode()).hexdigest(), build, wait=False)
+        except BlockingIOError:
+            return None
+
+    def file(self, folder: str, name: str, build: Callable[[Path], None], *, wait: bool = True) -> Path:
+        """The file of this name, made by `build` unless it is there.
+
+        While another process makes it, wait; or raise BlockingIOError.
+        """
         target = self.root / folder / name[:2] / name
         try:
             if not self._touch(target):
-                with file_lock(self.root / "locks" / f"{folder}-{name}"):
+                with file_lock(self.root / "locks" / f"{folder}-{name}", wait=wait):
                     if not self._touch(target):
                         self._make(target, build)
         except OSError as error:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 
 @contextmanager
-def file_lock(path: Path) -> Iterator[None]:
-    """Hold the lock that `path` names, waiting for it; the file is gone afterwards.
+def file_lock(path: Path, *, wait: bool = True) -> Iterator[None]:
+    """Hold the lock that `path` names; the file is gone afterwards. Raises BlockingIOError where it should not wait.
 
     Since a holder removes the file, whoever waited for it may have locked a file that is no longer the one by this
     name: then it tries again.
@@ -20,7 +20,7 @@ def file_lock(path: Path) -> Iterator[None]:
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
             if not _is_still(path, descriptor):
                 continue
             yield

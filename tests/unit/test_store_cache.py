@@ -138,6 +138,26 @@ def test_processes_that_race_build_each_file_once(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text().count("built") == 20
 
 
+def test_what_another_process_is_making_is_not_waited_for_unless_asked(cache: HostCache) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def build(path: Path) -> None:
+        begun.set()
+        assert go_on.wait(30)
+        path.write_text("made by the other")
+
+    other = threading.Thread(target=cache.derived, args=("k", build))
+    other.start()
+    assert begun.wait(30)
+    assert cache.derived_unless_busy("k", lambda _: pytest.fail("made twice")) is None
+    assert cache.derived_unless_busy("free", Path.touch) is not None
+    go_on.set()
+    other.join()
+    found = cache.derived_unless_busy("k", lambda _: pytest.fail("made twice"))
+    assert found is not None
+    assert found.read_text() == "made by the other"
+
+
 def test_a_lock_is_exclusive_and_leaves_no_file(tmp_path: Path) -> None:
     inside, worst = 0, 0
 

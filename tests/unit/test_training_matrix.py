@@ -11,7 +11,7 @@ from pandas.testing import assert_frame_equal
 
 from orchestrator.contracts.errors import DataError
 from tests.unit.training_case import case
-from workers.training.matrix import build, training_matrix
+from workers.training.matrix import build, read_matrix, training_matrix
 from workers.training.memory import give_back
 
 
@@ -45,6 +45,20 @@ def test_is_built_once_per_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     training_matrix(made.frame, made.rows, made.context())
     monkeypatch.setattr("workers.training.matrix.build", lambda *_: pytest.fail("built again"))
     training_matrix(made.frame, made.rows, made.context())
+
+
+@pytest.mark.parametrize("part_bytes", [1, 5000, 1 << 20])
+def test_is_the_same_however_many_columns_are_read_together(
+    part_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = case(tmp_path, "multiclass", weighted=True)
+    expected = training_matrix(made.frame, made.rows, made.context())
+    monkeypatch.setattr("workers.training.matrix._PART_BYTES", part_bytes)
+    build(made.frame.path(), made.rows.path(), tmp_path / "other")
+    found = read_matrix(tmp_path / "other")
+    assert_frame_equal(found.frame, expected.frame)
+    for name in ("target", "weight", "fold", "order"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.skipif(not Path("/proc/self/smaps_rollup").exists(), reason="only Linux tells")

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,7 +28,7 @@ from workers.runtime.interruption import StageCancelled
 from workers.training import folds
 from workers.training.estimators import build
 from workers.training.fitting import takes_weights
-from workers.training.matrix import training_matrix
+from workers.training.matrix import Fold, training_matrix
 from workers.training.sampling import sample
 from workers.training.trial import trial
 
@@ -131,6 +134,35 @@ def test_folds_are_prepared_once_per_host(prepared: list[int], tmp_path: Path, m
     np.testing.assert_array_equal(ours(made, "sklearn.naive_bayes.GaussianNB", {}), first[0])
     np.testing.assert_array_equal(first[1], first[0])
     assert prepared == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("shared_bytes", [1 << 20, 10_000], ids=["shared", "too large to be"])
+def test_while_a_fold_is_being_prepared_the_next_one_is(
+    shared_bytes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, real, next_one = case(tmp_path, "binary"), folds.prepare, threading.Event()
+
+    def slow_at_first(matrix: Any, preparation: Any, fold: Fold) -> folds.PreparedFold:
+        if fold.number == 0:
+            assert next_one.wait(30), "nobody prepared the next fold meanwhile"
+        found = real(matrix, preparation, fold)
+        if fold.number == 1:
+            next_one.set()
+        return found
+
+    def trained_on(_: int) -> list[Any]:  # as in a process of its own: it has nothing at hand, and maps the matrix anew
+        context = made.context()
+        matrix = training_matrix(made.frame, made.rows, context)
+        return [f.train for f in folds.PreparedFolds(matrix, made.preparation, made.summary, "k", context.host_files)]
+
+    monkeypatch.setattr(folds, "SHARED_BYTES", shared_bytes)
+    monkeypatch.setattr(folds, "prepare", slow_at_first)
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(trained_on, range(2))
+    np.testing.assert_equal(second, first)
+    monkeypatch.setattr(folds, "prepare", real)
+    (tmp_path / "derived").rename(tmp_path / "other")
+    np.testing.assert_equal(trained_on(0), first)
 
 
 def test_a_mapped_fold_is_what_was_prepared(tmp_path: Path) -> None:

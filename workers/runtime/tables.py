@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,25 @@ def write_table(frame: pd.DataFrame, path: Path) -> int:
 
 def read_table(path: Path) -> pd.DataFrame:
     """The frame in a Parquet file; its index is named `row`. Raises DataError where it is no table of ours."""
-    try:
+    with _reading(path):
         return _frame(pq.read_table(path, use_threads=pa.cpu_count() > 1))
+
+
+def read_in_parts(path: Path, part_bytes: int) -> Iterator[pd.DataFrame]:
+    """The same frame, a few columns at a time: as many as have so many bytes, if they are numbers, and at least one."""
+    with _reading(path), pq.ParquetFile(path) as file:
+        names = [name for name in file.schema_arrow.names if name != ROW_COLUMN]
+        index = [ROW_COLUMN] if len(names) < len(file.schema_arrow.names) else []
+        together = max(1, part_bytes // (8 * max(1, file.metadata.num_rows)))
+        for start in range(0, len(names), together):
+            columns = index + names[start : start + together]
+            yield _frame(file.read(columns, use_threads=pa.cpu_count() > 1))
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except (pa.ArrowException, OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # the disk's, not the file's
             raise

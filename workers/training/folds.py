@@ -1,7 +1,7 @@
 """Folds with their preparation applied: no candidate changes them, so all trials on a host share their files.
 
-The first process that comes to a fold prepares it and writes it to the host's cache; every process maps it from there,
-one fold at a time, so that a pool of many processes holds hardly more than a pool of one.
+The first process that comes to a fold prepares it and writes it to the host's cache, while a second one prepares
+the next; every process maps them from there, one at a time, so that many hold hardly more than one.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from sklearn.base import BaseEstimator
 from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.values import digest_of
+from orchestrator.store.cache import HostCache
 from workers.features.preparation import feature_columns, learned
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
@@ -36,7 +39,6 @@ WHOLE_BYTES = 256 << 20  # of all training rows prepared, where each segment tak
 SHARED_BYTES = 4 << 30  # of the prepared folds of one matrix: larger ones are prepared again for each trial
 _VERSION = 2  # of the file's layout
 _ALIGNED = 64  # bytes: libraries copy an array whose numbers do not begin where the processor wants them
-_Derive = Callable[[str, Callable[[Path], None]], Path]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,10 +75,10 @@ class PreparedFolds:
     """The folds of one matrix under one preparation; the first ones are kept at hand as long as they fit."""
 
     def __init__(
-        self, matrix: Matrix, preparation: Preparation, summary: SplitSummary, key: str, derive: _Derive
+        self, matrix: Matrix, preparation: Preparation, summary: SplitSummary, key: str, cache: HostCache
     ) -> None:
         self._matrix, self._preparation, self._summary = matrix, preparation, summary
-        self._key, self._derive = key, derive
+        self._key, self._cache = key, cache
         self._kept: dict[int, PreparedFold] = {}
         self._large: set[int] = set()
         self._room = KEPT_BYTES
@@ -129,15 +131,33 @@ class PreparedFolds:
         return made
 
     def _mapped(self, fold: Fold) -> PreparedFold:
-        def written(target: Path) -> None:
-            made = prepare(self._matrix, self._preparation, fold)
-            if made.size * self._summary.folds > SHARED_BYTES:
-                raise _TooLarge(made)
-            write_fold(made, target)
-            del made
-            give_back()
+        path = self._unless_busy(fold)
+        if path is None:
+            self._prepare_after(fold)
+            path = self._cache.derived(self._name(fold), partial(self._write, fold))
+        return read_fold(path, self._matrix, fold)
 
-        return read_fold(self._derive(f"{self._key}/{fold.number}", written), self._matrix, fold)
+    def _prepare_after(self, awaited: Fold) -> None:
+        """While a fold is being prepared, prepare the next one, unless a third process does: more take memory."""
+        following = (fold for fold in self._matrix.folds(self._summary) if fold.number > awaited.number)
+        ahead = next(following, None)
+        if ahead is not None and ahead.number not in self._large:
+            with suppress(_TooLarge):  # it is prepared when its turn comes
+                self._unless_busy(ahead)
+
+    def _unless_busy(self, fold: Fold) -> Path | None:
+        return self._cache.derived_unless_busy(self._name(fold), partial(self._write, fold))
+
+    def _name(self, fold: Fold) -> str:
+        return f"{self._key}/{fold.number}"
+
+    def _write(self, fold: Fold, target: Path) -> None:
+        made = prepare(self._matrix, self._preparation, fold)
+        if made.size * self._summary.folds > SHARED_BYTES:
+            raise _TooLarge(made)
+        write_fold(made, target)
+        del made
+        give_back()
 
 
 class _TooLarge(Exception):
@@ -242,7 +262,7 @@ def prepared_folds(
             for other in _bench.held.values():
                 other.forget_whole()
             matrix = training_matrix(frame, rows, context)
-            found = PreparedFolds(matrix, preparation, summary, key, context.host_files.derived)
+            found = PreparedFolds(matrix, preparation, summary, key, context.host_files)
         _bench.held[key] = found
         return found
 

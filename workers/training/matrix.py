@@ -18,13 +18,14 @@ from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.values import digest_of
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
-from workers.runtime.tables import ROW, ROW_COLUMN, read_table
+from workers.runtime.tables import ROW, ROW_COLUMN, read_in_parts, read_table
 from workers.training.memory import give_back
 
 TARGET, WEIGHT = "__target__", "__weight__"
 _FOLD, _ORDER = "__fold__", "__order__"
 _STARTS = b"cyclery.starts"
 _VERSION = 1  # of the file's layout
+_PART_BYTES = 8 << 20  # of a frame's columns that are in memory beside the training rows
 
 
 class Fold(NamedTuple):
@@ -89,19 +90,21 @@ def training_matrix(frame: Artifact, rows: Artifact, context: StageContext) -> M
 
 def build(frame: Path, rows: Path, target: Path) -> None:
     """Write the training rows of a frame as one uncompressed record batch."""
-    table = read_table(frame)
     split = read_table(rows)
     split = split[split["part"] == "train"]
-    table = table[table.index.isin(split.index)]
-    if table.empty:
-        raise DataError("the split leaves no training row with a target")
-    columns = {ROW_COLUMN: pa.array(table.index.to_numpy(dtype="int64"))}
-    columns |= {str(name): _mappable(table[name]) for name in table.columns if _kept(str(name))}
-    columns[_FOLD] = pa.array(split["fold"].loc[table.index].to_numpy(dtype="int16"))
+    columns: dict[str, pa.Array] = {}
+    for whole in read_in_parts(frame, _PART_BYTES):
+        part = whole[whole.index.isin(split.index)]
+        if part.empty:
+            raise DataError("the split leaves no training row with a target")
+        index = part.index
+        columns |= {str(name): _mappable(part[name]) for name in part.columns if _kept(str(name))}
+    columns[ROW_COLUMN] = pa.array(index.to_numpy(dtype="int64"))
+    columns[_FOLD] = pa.array(split["fold"].loc[index].to_numpy(dtype="int16"))
     starts: dict[int, int] = {}
     if "order" in split.columns and bool(split["order"].notna().all()):
         ranks = _ranks(split["order"])
-        columns[_ORDER] = pa.array(ranks.loc[table.index].to_numpy(dtype="int64"))
+        columns[_ORDER] = pa.array(ranks.loc[index].to_numpy(dtype="int64"))
         starts = {int(fold): int(ranks[split["fold"] == fold].min()) for fold in split["fold"].unique()}
     batch = pa.record_batch(columns, metadata={_STARTS: json.dumps(starts).encode()})
     with pa.OSFile(str(target), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
