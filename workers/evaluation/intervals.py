@@ -18,6 +18,7 @@ from workers.evaluation.calibration_intervals import calibration
 from workers.evaluation.count_intervals import PROPORTIONS, melded, proportion
 from workers.evaluation.label_intervals import of_labels
 from workers.evaluation.label_sets import RATIOS
+from workers.evaluation.parallel import each, processes_for
 from workers.evaluation.points import point
 from workers.evaluation.ranking_intervals import FROM_ROWS, ranking, ranking_from_rows
 from workers.evaluation.sample import Kind, Sample
@@ -29,7 +30,16 @@ Floats = NDArray[np.float64]
 
 def intervals(sample: Sample, *, confidence: float, resamples: int, seed: int) -> dict[str, Interval]:
     """Every metric of the sample's task with its interval."""
-    return Judge(sample, names_of(sample), confidence, resamples, seed).all()
+
+    def judged(names: tuple[str, ...]) -> dict[str, Interval]:
+        judge = Judge(sample, needed_for(sample, names), confidence, resamples, seed)
+        return {name: judge.interval(name) for name in names}
+
+    names = names_of(sample)
+    processes = processes_for(len(sample) * resamples)
+    shares = [names[start::processes] for start in range(min(processes, len(names)))]
+    found = dict(one for share in each(judged, shares, dict[str, Interval], processes) for one in share.items())
+    return {name: found[name] for name in names}
 
 
 def names_for(kind: Kind | Literal["quantile"]) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from orchestrator.contracts.metrics import metric_of
 from workers.evaluation.bootstrap import resamples_for
 from workers.evaluation.effective import rarest
 from workers.evaluation.intervals import Judge, names_of, needed_for
+from workers.evaluation.parallel import each, processes_for
 from workers.evaluation.points import point
 from workers.evaluation.sample import Sample
 
@@ -114,13 +115,18 @@ def slice_evidence(
     """Each slice's metrics, with intervals that hold for all `among` slices at once (Bonferroni, after Dunn 1961)."""
     alpha = (1 - confidence) / max(among, 1)
     number = resamples_for(alpha, resamples)
-    found = []
-    for label, mask in masks.items():
-        rows = sample.take(mask)
+
+    def evidence(label: str) -> SliceEvidence:
+        rows = sample.take(masks[label])
         judge = Judge(rows, needed_for(rows, names), 1 - alpha, number, seed)
         metrics = {name: judge.interval(name) for name in names} if len(rows) else {}
-        found.append(SliceEvidence(column=label.partition("=")[0], slice=label, rows=len(rows), metrics=metrics))
-    return tuple(found)
+        return SliceEvidence(column=label.partition("=")[0], slice=label, rows=len(rows), metrics=metrics)
+
+    largest_first = sorted(masks, key=lambda label: int(masks[label].sum()), reverse=True)
+    largest = int(masks[largest_first[0]].sum()) if masks else 0
+    found = each(evidence, largest_first, SliceEvidence, processes_for(largest * number))
+    by_label = {one.slice: one for one in found}
+    return tuple(by_label[label] for label in masks)
 
 
 def named_slices(

@@ -23,6 +23,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def own_cores() -> int:
+    """The share of them that `pin_threads` gave to this process; one where it did not."""
+    return int(os.environ.get(VARIABLES[0], "1"))
+
+
 def single_threaded(environment: MutableMapping[str, str]) -> None:
     """Libraries that are loaded after this start no threads, which a fork would lose."""
     environment.update(dict.fromkeys(VARIABLES, "1"))
