@@ -19,6 +19,8 @@ FUNCTIONS: dict[str, str] = {
     "train.require": "workers.feasibility.require:require",
     "train.trial": "workers.training.trial:trial",
     "train.trials": "workers.training.trials:trials",
+    "train.fold": "workers.training.fold:fold",
+    "train.joined": "workers.training.joined:joined",
     "train.search": "workers.training.search:search",
     "train.segments": "workers.training.segments:segments",
     "train.segment": "workers.training.segment:segment",

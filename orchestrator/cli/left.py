@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
-from orchestrator.contracts.training import TRIALS
+from orchestrator.contracts.training import FITS
 from orchestrator.plan.estimate import label
 
 
@@ -32,10 +32,10 @@ class TimeLeft:
             if stage.task == "release.approve":
                 continue
             if expected is None:
-                if stage.task in TRIALS:
+                if stage.task in FITS:
                     return None
                 continue  # short beside the trials, of which something is known
-            wide = stage.task in (*TRIALS, "train.segment")
+            wide = stage.task in (*FITS, "train.segment")
             share = max(1, self._slots.get(stage.queue, 1)) if wide else 1
             total += _remaining(stage, expected) / share
         return total if any(stage.task in known for stage in open_stages) else None

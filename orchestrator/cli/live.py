@@ -12,7 +12,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.words import SIGNS, STYLES, duration
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
-from orchestrator.contracts.training import TRIALS, trials_of
+from orchestrator.contracts.training import OF_TRIALS, trials_of
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -141,7 +141,7 @@ def _folded(stages: list[StageRecord], many: bool) -> Iterator[list[StageRecord]
 
 
 # shown together
-_TOGETHER = dict.fromkeys((*TRIALS, "train.search"), "search") | {"train.segment": "segments"}
+_TOGETHER = dict.fromkeys((*OF_TRIALS, "train.search"), "search") | {"train.segment": "segments"}
 _WORTH_A_LINE = frozenset({StageState.RUNNING, StageState.HELD, StageState.FAILED, StageState.REJECTED})
 
 
@@ -172,7 +172,7 @@ def _search_lines(record: RunRecord, now: float, width: int) -> list[Text]:
     """One line for all steps of a search, where it decides as it goes, and one for all trials so far."""
     from rich.text import Text
 
-    trials = [stage for stage in record.stages if stage.task in TRIALS]
+    trials = [stage for stage in record.stages if stage.task in OF_TRIALS]
     steps = [stage for stage in record.stages if stage.task == "train.search"]
     lines = _bar_lines("train", trials, now, width) if trials else []
     if not steps:
@@ -194,12 +194,15 @@ def _segment_lines(record: RunRecord, now: float, width: int) -> list[Text]:
 
 
 def _bar_lines(name: str, stages: list[StageRecord], now: float, width: int) -> list[Text]:
-    """What many stages have come to, counted in trials where they hold some."""
+    """What many stages have come to, counted in trials where they hold some; the folds of trials are told beside."""
     from rich.text import Text
 
     counts: dict[str, int] = {}
     over = total = cached = 0
+    folds = [stage for stage in stages if stage.task == "train.fold"]
     for stage in stages:
+        if stage.task == "train.fold":
+            continue
         held = trials_of(stage.task, stage.params) or 1
         lost = int(stage.measured.get("failed", 0))  # of the trials of a stage that is done
         counts[stage.state] = counts.get(stage.state, 0) + held - lost
@@ -210,7 +213,8 @@ def _bar_lines(name: str, stages: list[StageRecord], now: float, width: int) -> 
     done, failed = counts.get(StageState.DONE, 0), counts.get(StageState.FAILED, 0)
     filled = round(BAR * done / total)
     ended = "done" if done else "failed" if failed else "skipped"
-    sign = ended if over == total else "running" if over or counts.get("running") else "waiting"
+    running = [stage for stage in stages if stage.state is StageState.RUNNING]
+    sign = ended if over == total else "running" if over or running else "waiting"
     line = Text("  ", no_wrap=True, overflow="ellipsis")
     line.append(SIGNS[sign], STYLES[sign]).append(f" {name:<{width - 2}}").append("━" * filled, "green")
     line.append("━" * (BAR - filled), "dim")
@@ -219,5 +223,6 @@ def _bar_lines(name: str, stages: list[StageRecord], now: float, width: int) -> 
         line.append(f"  {failed} failed", "red")
     if over > done + failed:
         line.append(f"  {over - done - failed} not run", "dim")
-    running = [stage for stage in stages if stage.state is StageState.RUNNING]
+    if folds and over < total:
+        line.append(f"  {sum(fold.state.terminal for fold in folds)}/{len(folds)} folds", "dim")
     return [line, *(_stage_line(stage, now, width, "    ") for stage in running[:4])]

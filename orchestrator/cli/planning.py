@@ -87,9 +87,11 @@ def _show(output: Output, outlook: Outlook, spec: Spec, preparation: Preparation
 
 def _group(call: StageCall) -> str:
     """Trials of one candidate are one line, and so are the steps of a search."""
+    from orchestrator.contracts.training import OF_TRIALS
+
     if call.task == "train.search":
         return "search"
-    return call.id.partition("#")[0] + "]" if _held(call) else call.id
+    return call.id.partition("#")[0] + "]" if call.task in OF_TRIALS else call.id
 
 
 def _held(call: StageCall) -> int:
@@ -100,15 +102,15 @@ def _held(call: StageCall) -> int:
 
 
 def _state(calls: list[StageCall], outlook: Outlook) -> str:
-    trials = sum(map(_held, calls))
-    width = f"{trials} trials: " if trials else ""
+    trials, folds = sum(map(_held, calls)), sum(call.task == "train.fold" for call in calls)
+    width = f"{trials} trials{f' in {folds} folds' if folds else ''}: " if trials else ""
     if calls[0].task == "train.search":
         return f"up to {calls[0].params['trials']} trials, as the search goes"
     if calls[0].policy.hold is not None:
         return "held for a person"
     if outlook.cached is None:
         return f"{width}to run".removesuffix(": to run") if width else ""
-    cached = sum(_held(call) or 1 for call in calls if call.id in outlook.cached)
+    cached = sum(_held(call) if trials else 1 for call in calls if call.id in outlook.cached)
     left = (trials or len(calls)) - cached
     if not left:
         return f"{width}cached"

@@ -38,7 +38,7 @@ def check(output: Output, file: Path, overrides: tuple[str, ...]) -> int:
     from orchestrator.client.planning import plan_checked
     from orchestrator.client.workflow import Workflow
     from orchestrator.contracts.errors import SpecError
-    from orchestrator.contracts.training import trials_of
+    from orchestrator.contracts.training import TRIALS, trials_of
 
     try:
         plan = plan_checked(Workflow.load(file, overrides), read_settings())
@@ -54,13 +54,13 @@ def check(output: Output, file: Path, overrides: tuple[str, ...]) -> int:
         counts = {"stages": len(plan.stages), "trials": trials}
         output.document({"file": str(file), "valid": True, "problems": [], "workflow": plan.workflow, **counts})
         return 0
-    alone = sum(call.task == "train.trial" for call in plan.stages)
+    holding = sum(call.task in TRIALS for call in plan.stages)
     words = (
         f"and up to {trials} trial{'s' if trials > 1 else ''}, as the search goes"
         if steps
         else f"{trials} of them trials"
-        if trials == alone
-        else f"{trials} trials in {alone + sum(call.task == 'train.trials' for call in plan.stages)} of them"
+        if trials == holding
+        else f"{trials} trials in {holding} of them"
     )
     output.show(f"{file}: {plan.workflow} is fine: {len(plan.stages)} stages, {words}")
     output.show(f"Next: cyclery run {file}")

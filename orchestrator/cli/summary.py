@@ -9,7 +9,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.words import STYLES, duration, interval, number, settings_of
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import EXIT_CODES, RunStatus, StageState
-from orchestrator.contracts.training import TRIALS
+from orchestrator.contracts.training import OF_TRIALS
 
 SHOWN = 8  # candidates in the table at the end
 
@@ -26,9 +26,9 @@ def exit_code(record: RunRecord) -> int:
 
 
 def _borne(record: RunRecord, stage: str) -> bool:
-    """Whether a failed trial, or stage of segments, is one of those that a search bears."""
+    """Whether a failed trial, or fold, or stage of segments, is one of those that a search bears."""
     found, select = record.stage(stage), record.stage("select")
-    tolerated = found is not None and found.task in (*TRIALS, "train.segment")
+    tolerated = found is not None and found.task in (*OF_TRIALS, "train.segment")
     return tolerated and select is not None and select.state is StageState.DONE
 
 
@@ -153,10 +153,10 @@ def _errors(output: Output, record: RunRecord, document: dict[str, Any]) -> None
 
     if document["error"]:
         output.show(Text(f"\n{document['error']}", "red"))
-    for stage in record.stages:
-        if record.status is RunStatus.FAILED and stage.error is not None and not _borne(record, stage.id):
-            for frame in stage.error.frames:
-                output.show(f"  {frame}")
+    failed = [stage for stage in record.stages if record.status is RunStatus.FAILED and not _borne(record, stage.id)]
+    for frames in dict.fromkeys(stage.error.frames for stage in failed if stage.error is not None):
+        for frame in frames:  # of all folds of a trial once
+            output.show(f"  {frame}")
 
 
 def next_commands(record: RunRecord, document: dict[str, Any]) -> list[str]:

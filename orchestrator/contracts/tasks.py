@@ -65,6 +65,8 @@ TASKS: dict[str, Task] = {
         Task("train.require", 1, Queue.TRAIN, Purity.VOLATILE, feasibility.RequireParams, ("feasibility",), ("verdicts",)),
         Task("train.trial", 2, Queue.TRAIN, Purity.PURE, training.TrialParams, (*_ROWS, "summary"), ("result",)),
         Task("train.trials", 1, Queue.TRAIN, Purity.PURE, training.TrialsParams, (*_ROWS, "summary"), ("results",)),
+        Task("train.fold", 1, Queue.TRAIN, Purity.PURE, training.FoldParams, (*_ROWS, "summary"), ("score",)),
+        Task("train.joined", 1, Queue.OPS, Purity.PURE, training.TrialParams, ("folds",), ("result",)),
         Task("train.search", 1, Queue.OPS, Purity.PURE, training.SearchParams, ("results", "search?"), ("search",), expands=True),
         Task("train.segments", 1, Queue.TRAIN, Purity.PURE, segments.SegmentsParams, ("frame", "rows"), ("segments",), expands=True),
         Task("train.segment", 1, Queue.TRAIN, Purity.PURE, segments.SegmentParams, (*_ROWS, "summary", "segments"), ("models", "fitted")),

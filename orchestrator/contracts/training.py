@@ -47,6 +47,12 @@ class TrialParams(Value):
     weights: Weights | None = None  # of training rows, beside the weight column
 
 
+class FoldParams(TrialParams):
+    """One fold of a trial whose folds have a stage each."""
+
+    fold: int  # from 1, in the order of the split's folds
+
+
 class Setting(Value):
     """One of several trials of a candidate: its number and its parameters."""
 
@@ -72,12 +78,14 @@ class TrialsParams(Value):
             yield TrialParams(**common, index=one.index, params=one.params)
 
 
-TRIALS = ("train.trial", "train.trials")  # tasks of the stages that hold trials
+TRIALS = ("train.trial", "train.trials", "train.joined")  # tasks of the stages that hold trials
+FITS = ("train.trial", "train.trials", "train.fold")  # of those that fit them: a trial's folds may have a stage each
+OF_TRIALS = (*TRIALS, "train.fold")  # of both
 
 
 def trials_of(task: str, params: Mapping[str, Any]) -> int:
     """How many trials a stage holds."""
-    return len(params.get("settings", ())) if task == "train.trials" else int(task == "train.trial")
+    return len(params.get("settings", ())) if task == "train.trials" else int(task in TRIALS)
 
 
 class Segmenting(Value):

@@ -7,14 +7,14 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from orchestrator.contracts.calls import Plan
-from orchestrator.contracts.training import TRIALS
+from orchestrator.contracts.training import FITS
 
 OVERHEAD_S = 0.02  # of one stage: message, claim, loading, commit
 
 
 def label(identifier: str, task: str, params: Mapping[str, Any]) -> str:
-    """What stages that take about as long as one another have in common: a trial's candidate, an own stage's name."""
-    if task in TRIALS:
+    """What stages that take about as long as one another have in common: the candidate fitted, an own stage's name."""
+    if task in FITS:
         return f"{task}:{params.get('candidate')}"
     return f"{task}:{identifier}" if task == "custom" else task
 

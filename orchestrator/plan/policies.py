@@ -42,6 +42,11 @@ def together_policy(train: Train, trials: int) -> Policy:
     return Policy(tolerate=True, timeout_s=train.timeout * trials)
 
 
+def joined_policy(folds: int) -> Policy:
+    """A trial whose folds have a stage each fails where one of them does, which is borne as any trial's failure."""
+    return Policy(tolerate=True, min_success=folds)
+
+
 def segment_policy(train: Train) -> Policy:
     """The limits of one trial hold for a stage of segments; where it fails, its segments are done without."""
     return Policy(tolerate=True, timeout_s=train.timeout, memory_mb=train.memory)

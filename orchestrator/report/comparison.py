@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from orchestrator.contracts.training import TRIALS
+from orchestrator.contracts.training import FITS
 from orchestrator.contracts.values import canonical
 from orchestrator.report.document import moment, run_document
 from orchestrator.report.evidence import Evidence
@@ -108,6 +108,6 @@ def _trials(evidence: Evidence, ranked: int) -> int:
 
 def _fit_seconds(evidence: Evidence) -> float | None:
     """Fitting time of all trials, also of those whose results came from the cache."""
-    times = [stage.measured.get("fit_seconds") for stage in evidence.record.stages if stage.task in TRIALS]
+    times = [stage.measured.get("fit_seconds") for stage in evidence.record.stages if stage.task in FITS]
     known = [time for time in times if isinstance(time, int | float)]
     return round(sum(known), 3) if known else None

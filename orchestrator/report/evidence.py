@@ -22,6 +22,7 @@ from orchestrator.contracts.errors import ArtifactMissing
 from orchestrator.contracts.feasibility import Feasibility
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.segments import SegmentPlan, SegmentResult, SegmentResults
+from orchestrator.contracts.training import TRIALS
 from orchestrator.contracts.values import Value
 
 Read = Callable[[ArtifactRef], bytes]
@@ -131,7 +132,7 @@ class Evidence:
         if stage.task == "train.trials":
             left = self.together(stage)
             return left.results if left is not None else ()
-        result = self._output(stage, "result", TrialResult) if stage.task == "train.trial" else None
+        result = self._output(stage, "result", TrialResult) if stage.task in TRIALS else None
         return () if result is None else (result,)
 
     def together(self, stage: StageRecord) -> TrialsResult | None:
@@ -144,6 +145,12 @@ class Evidence:
     def segments(self) -> SegmentPlan | None:
         """Which values of a column were large enough for a model of their own."""
         return self._document("train.segments", "segments", SegmentPlan)
+
+    def folds(self, stage: StageRecord) -> list[StageRecord]:
+        """The stages that fitted a trial: those of its folds, where each has its own, else the trial's."""
+        if stage.task != "train.joined":
+            return [stage]
+        return [found for one in stage.after if (found := self._by_id.get(one)) and found.task == "train.fold"]
 
     def segment(self, name: str) -> tuple[StageRecord, SegmentResult] | None:
         """What came of one segment, and the stage that it was in; None where no stage that is done had it."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.contracts.feasibility import Feasibility
-from orchestrator.contracts.training import TRIALS, trials_of
+from orchestrator.contracts.training import FITS, TRIALS, trials_of
 from orchestrator.report.charts import Chart
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.learning import learning_chart
@@ -92,8 +92,9 @@ def feasibility_section(evidence: Evidence) -> Section | None:
 
 def _cost_words(evidence: Evidence) -> str | None:
     trials: dict[str, float] = {}  # in units of one in full
-    stages = [stage for stage in evidence.record.stages if stage.task in TRIALS]
-    for stage in stages:
+    for stage in evidence.record.stages:
+        if stage.task not in TRIALS:
+            continue
         candidate, rung = str(stage.params.get("candidate")), stage.params.get("rung")
         full = rung["share"] if rung else 1.0
         trials[candidate] = trials.get(candidate, 0.0) + full * trials_of(stage.task, stage.params)
@@ -102,6 +103,6 @@ def _cost_words(evidence: Evidence) -> str | None:
     if expected["seconds"] is None or not trials or not folds:
         return None
     text = f"From timed small fits the search was expected to spend {duration(expected['seconds'])} fitting"
-    times = [stage.measured.get("fit_seconds") for stage in stages]
+    times = [stage.measured.get("fit_seconds") for stage in evidence.record.stages if stage.task in FITS]
     spent = [time for time in times if isinstance(time, int | float)]
     return f"{text}; it spent {duration(sum(spent))}." if len(spent) == len(times) else f"{text}."

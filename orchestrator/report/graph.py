@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
-from orchestrator.contracts.training import TRIALS
+from orchestrator.contracts.training import OF_TRIALS
 
 ROW, LANE, LEFT = 34, 20, 12  # pixels: height of a row, width of a lane, centre of the first lane
 LANES = 8  # more candidates than these share the last lane
@@ -92,7 +92,7 @@ def graph_of(record: RunRecord) -> Graph:
 def _group(stage: StageRecord) -> str:
     if stage.task == "train.segment":
         return "segment"
-    return stage.id.split("#")[0] + "]" if stage.task in TRIALS and "#" in stage.id else stage.id
+    return stage.id.split("#")[0] + "]" if stage.task in OF_TRIALS and "#" in stage.id else stage.id
 
 
 def _alike_together(

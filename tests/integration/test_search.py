@@ -18,7 +18,7 @@ from orchestrator.contracts.calls import Kind, Plan
 from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.records import RunRecord
 from orchestrator.engine.submission import Submission
-from orchestrator.plan import together
+from orchestrator.plan import apart, together
 from orchestrator.plan.build import build
 from orchestrator.plan.fingerprints import Fingerprints
 from orchestrator.report.comparison import comparison
@@ -213,6 +213,55 @@ def test_trials_that_share_a_stage_are_ranked_and_listed_as_those_that_stand_alo
     assert "n_neighbors" in render(shared, bench.child.store.read)
     again = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS))
     assert all(stage.cached for stage in again.stages)
+
+
+def test_trials_whose_folds_stand_apart_are_ranked_listed_and_compared_as_those_that_stand_alone(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS))
+    monkeypatch.setattr(apart, "QUICK_BYTES", 0)
+    stood = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS), order=3, deadly=True)
+    found = states(stood)
+    lost = {"train[k_neighbors#3]", "train[k_neighbors#3/1]", "train[k_neighbors#3/2]"}
+    assert {one for one in found if found[one] != "done"} == {one for one in found if found[one] == "failed"} == lost
+    assert len([one for one in found if one.startswith("train[")]) == 6 * 3
+    assert stood.status == "succeeded"
+    ranking = bench.ranking(stood)
+    assert ranking == bench.ranking(alone)
+    assert "(1 failed and are left out)" in ranking.reason
+    one, two = map(bench.evidence, (alone, stood))
+    assert one.results == two.results
+    rows = [with_warnings(trial_rows(evidence), evidence) for evidence in (one, two)]
+    took = {"seconds", "fit_s", "score_s", "memory_mb"}
+    assert [{name: row[name] for name in row.keys() - took} for row in rows[1]] == [
+        {name: row[name] for name in row.keys() - took} for row in rows[0]
+    ]
+    assert (rows[1][-1]["status"], "failed on fold 0" in rows[1][-1]["error"]) == ("failed", True)
+    for row in rows[1][:-1]:
+        folds = two.folds(two.record.stage(row["stage"]))
+        assert [row["fit_s"], row["score_s"], row["seconds"]] == [
+            sum(fold.measured["fit_seconds"] for fold in folds),
+            sum(fold.measured["score_seconds"] for fold in folds),
+            sum(fold.seconds for fold in folds),
+        ]
+        assert row["memory_mb"] == max(fold.measured["peak_memory_mb"] for fold in folds)
+    compared = comparison([one, two])
+    assert [run["trials"] for run in compared["runs"]] == [5, 5]
+    assert all(run["fit_seconds"] > 0 for run in compared["runs"])
+    assert "n_neighbors" in render(stood, bench.child.store.read)
+    again = bench.work(bench.submit("method: grid", workflow=NEIGHBOURS))
+    assert {stage.id for stage in again.stages if not stage.cached} == lost  # what failed is tried again
+    assert bench.ranking(again) == ranking
+
+
+def test_where_the_folds_of_every_trial_fail_the_run_says_why(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(apart, "QUICK_BYTES", 0)
+    workflow = NEIGHBOURS.replace("[3, 9, 999, 5, 7]", "[998, 999]").replace(", dummy", "")
+    record = bench.work(bench.submit("method: grid", workflow=workflow))
+    assert record.status == "failed"
+    assert states(record)["select"] == "failed"
+    told = run_document(record, bench.child.store.read)["error"]
+    assert told.startswith("train[k_neighbors#1/1]: candidate k_neighbors#1 (n_neighbors=998) failed on fold 0")
 
 
 def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from orchestrator.client.workflow import Workflow
-from orchestrator.contracts.calls import ArtifactRef, Kind, Output, Purity, StageCall
+from orchestrator.contracts.calls import ArtifactRef, Gather, Kind, Output, Purity, StageCall
 from orchestrator.contracts.tasks import TASKS, purity_of
 from orchestrator.contracts.training import TrialsParams
 from orchestrator.contracts.values import canonical
@@ -36,7 +36,7 @@ RECORD = Path(__file__).with_name("task_behaviour.json")
 # Another BLAS sums in another order: numbers differ for us when they differ in their fourth digit.
 RELATIVE, ABSOLUTE, DIGITS = 5e-4, 1e-6, 6
 WORDING = frozenset({"sentence", "reason", "reasons", "message"})  # better words are no other behaviour
-TOGETHER = "wines"  # whose trials run once more in one stage
+TOGETHER = "wines"  # whose trials run once more in one stage, and the first of them in one for each fold
 AGAIN = "tumours"  # whose model is judged once more, as a registered one
 LISTED = 12  # entries of a list that are kept one by one
 Described = dict[str, dict[str, Any]]  # "task@version" → "workflow/stage" → {"asked", "outputs"}
@@ -79,7 +79,8 @@ def _run(file: Path, store: ArtifactStore, folder: Path) -> Iterator[tuple[Stage
         described = {name: _described(ref, store) for name, ref in outputs[call.id].items()}
         yield call, {"asked": _asked(call, {one.digest for one in sources.values()}), "outputs": described}
         if call.id == "select" and file.stem == TOGETHER:
-            waiting.append(_together([one for one in done if one.task == "train.trial"]))
+            trials = [one for one in done if one.task == "train.trial"]
+            waiting += [_together(trials), *_apart(trials[0], spec.train.search.folds)]
         if call.id == "package" and file.stem == AGAIN:
             waiting += [
                 one.model_copy(update={"id": f"again-{one.id}", "inputs": _again(one.inputs)})
@@ -100,6 +101,18 @@ def _together(trials: list[StageCall]) -> StageCall:
             "params": TrialsParams(**shared, settings=settings).model_dump(mode="json"),
         }
     )
+
+
+def _apart(trial: StageCall, folds: int) -> Iterator[StageCall]:
+    """The trial in a stage for each fold, which only searches of few trials on much data have."""
+    fold, joined = TASKS["train.fold"], TASKS["train.joined"]
+    places = range(1, folds + 1)
+    for place in places:
+        given = {"id": f"fold-{place}", "params": {**trial.params, "fold": place}}
+        yield trial.model_copy(update={**given, "task": fold.name, "version": fold.version})
+    inputs = {"folds": Gather(stages=tuple(f"fold-{place}" for place in places), output="score")}
+    given = {"id": "joined", "task": joined.name, "version": joined.version, "queue": joined.queue.value}
+    yield trial.model_copy(update={**given, "inputs": inputs})
 
 
 def _again(inputs: dict[str, Any]) -> dict[str, Any]:

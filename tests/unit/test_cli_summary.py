@@ -237,6 +237,18 @@ def test_trials_that_share_a_stage_are_counted_one_by_one():
     assert text.count("train[a#") == 1  # the one that is running
 
 
+def test_the_folds_of_a_trial_are_told_beside_it():
+    folds = [
+        stage(f"train[a#1/{number}]", state).model_copy(update={"task": "train.fold"})
+        for number, state in enumerate(("done", "running", "waiting"), start=1)
+    ]
+    trial = stage("train[a#1]", "waiting").model_copy(update={"task": "train.joined"})
+    text = rendered(run(*folds, trial, stage("train[b#1]"), stage("select", "waiting")), None)
+    assert "1/2  1/3 folds" in text
+    assert text.count("train[a#1") == 1  # the one that is running
+    assert "folds" not in rendered(run(*folds, trial.model_copy(update={"state": StageState.FAILED})), None)
+
+
 def test_a_search_that_decides_as_it_goes_is_two_lines_however_many_trials_there_are_by_now(capsys):
     trials = [stage("train[a#1.0]"), stage("train[a#2.0]", "running"), stage("train[b#1.0]", "waiting")]
     steps = [searching(1, "done"), searching(2, "running"), *(searching(number) for number in range(3, 30))]

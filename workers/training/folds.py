@@ -6,6 +6,7 @@ the next; every process maps them from there, one at a time, so that many hold h
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import warnings
@@ -24,6 +25,7 @@ from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.environment import environment_digest
+from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.values import digest_of
 from orchestrator.store.cache import HostCache
 from workers.features.preparation import feature_columns, learned
@@ -114,6 +116,12 @@ class PreparedFolds:
     def __iter__(self) -> Iterator[PreparedFold]:
         for fold in self._matrix.folds(self._summary):  # found anew: held, positions would take megabytes per process
             yield self._kept.get(fold.number) or self._shared(fold)
+
+    def at(self, place: int) -> PreparedFold:
+        """One of them alone, from 1: the others are not prepared. Raises DataError where there are not so many."""
+        for fold in itertools.islice(self._matrix.folds(self._summary), place - 1, place):
+            return self._kept.get(fold.number) or self._shared(fold)
+        raise DataError(f"the split made {self._summary.folds} folds, so there is none that is number {place}")
 
     def _shared(self, fold: Fold) -> PreparedFold:
         if fold.number in self._large:

@@ -7,7 +7,7 @@ import resource
 import sys
 import time
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,10 +19,12 @@ from orchestrator.contracts.documents.training import TrialResult
 from orchestrator.contracts.errors import DataError
 from orchestrator.contracts.training import ROWS, TrialParams
 from workers.labels import truth_of
+from workers.runtime.context import StageContext
 from workers.scoring import respond, score
 from workers.training.estimators import blaming, describe
 from workers.training.fitting import fit, takes_weights, training_weights, unweighted_note
 from workers.training.folds import PreparedFold, texts
+from workers.training.result import result_of
 from workers.training.sampling import sample
 from workers.training.sparse import Prepared
 
@@ -85,25 +87,16 @@ def _undefined(metric: str, fold: PreparedFold, value: float, preparation: Prepa
     return f"{metric} is {value} on fold {fold.number} ({rows}): use fewer folds, a stratified split or another metric"
 
 
-def result_of(params: TrialParams, scores: Sequence[float], notes: Iterable[str] = ()) -> TrialResult:
-    """The document of a trial that was scored on all folds; each warning once."""
-    return TrialResult(
-        candidate=params.candidate,
-        estimator=params.estimator,
-        index=params.index,
-        params=params.params,
-        metric=params.objective.metric,
-        scores=tuple(scores),
-        mean=float(np.mean(scores)),
-        std=float(np.std(scores)),
-        warnings=tuple(dict.fromkeys(notes)),
-        rung=params.rung,
-    )
-
-
 def scored_result(scored: Sequence[Scored], params: TrialParams) -> TrialResult:
-    """The same of folds as they were scored."""
+    """The document of a trial, of its folds as they were scored."""
     return result_of(params, [fold.score for fold in scored], (text for fold in scored for text in fold.warnings))
+
+
+def measure(scored: Sequence[Scored], context: StageContext) -> None:
+    """Keep what these folds took beside what their stage leaves."""
+    context.measure("fit_seconds", sum(fold.fit_s for fold in scored))
+    context.measure("score_seconds", sum(fold.score_s for fold in scored))
+    context.measure("peak_memory_mb", peak_memory_mb())
 
 
 def peak_memory_mb() -> float:

@@ -25,7 +25,7 @@ from workers.training.choice import best_first, chosen_of
 from workers.training.estimators import blaming, build, describe
 from workers.training.fitting import fit, training_weights
 from workers.training.folds import PreparedFold, PreparedFolds, prepared_folds
-from workers.training.scored import result_of
+from workers.training.result import result_of
 
 FEWEST_FOLDS = 2  # that a segment's trials are scored on
 Rows = NDArray[np.intp]

@@ -14,7 +14,7 @@ from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
 from workers.training.estimators import build
 from workers.training.folds import prepared_folds
-from workers.training.scored import Scored, peak_memory_mb, score_fold, scored_result
+from workers.training.scored import Scored, measure, score_fold, scored_result
 
 
 class TrialOutputs(NamedTuple):
@@ -46,11 +46,5 @@ def trial(
             raise StageCancelled
         scored.append(score_fold(clone(estimator), fold, preparation, params))
         context.progress(len(scored) / summary.folds)
-    _measure(scored, context)
+    measure(scored, context)
     return TrialOutputs(scored_result(scored, params))
-
-
-def _measure(scored: list[Scored], context: StageContext) -> None:
-    context.measure("fit_seconds", sum(fold.fit_s for fold in scored))
-    context.measure("score_seconds", sum(fold.score_s for fold in scored))
-    context.measure("peak_memory_mb", peak_memory_mb())

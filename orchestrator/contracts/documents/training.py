@@ -28,6 +28,13 @@ class TrialResult(Value):
     rung: Rung | None = Field(None, exclude_if=unsaid)  # of a halving search
 
 
+class FoldScore(Value):
+    """One fold of a trial whose folds have a stage each."""
+
+    score: float
+    warnings: tuple[str, ...] = ()
+
+
 class TrialFailure(Value):
     """Why one of several trials in a stage came to nothing."""
 

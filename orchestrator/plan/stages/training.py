@@ -17,6 +17,7 @@ from orchestrator.contracts.training import (
     trials_of,
 )
 from orchestrator.plan import policies, search
+from orchestrator.plan.apart import add_apart, apart
 from orchestrator.plan.candidates import Trial, expand
 from orchestrator.plan.draft import Draft
 from orchestrator.plan.problems import CannotPlan, Problem
@@ -52,7 +53,7 @@ def require(draft: Draft) -> None:
 
 
 def train(draft: Draft) -> None:
-    """One stage for each trial of each candidate, or the steps of a search that brings them into being.
+    """The stages of each trial of each candidate, or the steps of a search that brings them into being.
 
     They wait for what is required before anything is spent on them.
     """
@@ -68,6 +69,9 @@ def train(draft: Draft) -> None:
     for lot in in_lots(trials, most_together(draft, len(trials), size)):
         one = lot[0]
         many = len(lot) > 1
+        if not many and apart(one, len(trials), size):
+            add_apart(draft, one, _trial(spec, one), inputs, after, policy)
+            continue
         draft.add(
             "train",
             "train.trials" if many else "train.trial",
