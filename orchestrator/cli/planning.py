@@ -103,7 +103,8 @@ def _held(call: StageCall) -> int:
 
 def _state(calls: list[StageCall], outlook: Outlook) -> str:
     trials, folds = sum(map(_held, calls)), sum(call.task == "train.fold" for call in calls)
-    width = f"{trials} trials{f' in {folds} folds' if folds else ''}: " if trials else ""
+    count = f"{trials} trial{'s' if trials > 1 else ''}" + (f" in {folds} folds" if folds else "")
+    width = f"{count}: " if trials else ""
     if calls[0].task == "train.search":
         return f"up to {calls[0].params['trials']} trials, as the search goes"
     if calls[0].policy.hold is not None:

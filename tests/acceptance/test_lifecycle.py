@@ -7,9 +7,19 @@ import random
 import re
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+from sklearn.model_selection import cross_validate
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
 
+from orchestrator.client.client import Client
+from orchestrator.contracts.documents.data import Preparation
+from orchestrator.settings import Settings
 from tests.acceptance.project import Project, stages
+from workers.features.preparation import feature_columns, learned
+from workers.runtime.tables import read_table
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +154,70 @@ def test_eight_lines_and_mixed_data_are_enough(project: Project) -> None:
     assert document["status"] == "succeeded"
     assert document["champion"]["metrics"]["roc_auc"]["value"] > 0.8
     assert {"age", "city", "member", "spend"} <= set(document["champion"]["features"])
+
+
+MEETING = """
+import os
+import time
+from pathlib import Path
+
+from sklearn.naive_bayes import GaussianNB
+
+
+class Meeting(GaussianNB):
+    def __init__(self, folder="", var_smoothing=1e-9):
+        super().__init__(var_smoothing=var_smoothing)
+        self.folder = folder
+
+    def fit(self, X, y, sample_weight=None):
+        (Path(self.folder) / str(os.getpid())).touch()
+        late = time.monotonic() + 60
+        while len(list(Path(self.folder).iterdir())) < 2:
+            if time.monotonic() > late:
+                raise TimeoutError("no other process came")
+            time.sleep(0.01)
+        return super().fit(X, y, sample_weight)
+"""
+
+
+def test_the_folds_of_a_lone_trial_meet_in_different_processes_and_score_as_they_would_in_one(project: Project) -> None:
+    (project.folder / "met").mkdir()
+    dice = np.random.default_rng(8)
+    table = pd.DataFrame(dice.normal(size=(600, 3)), columns=["a", "b", "c"])
+    table["bought"] = np.where(table["a"] + table["b"] + dice.normal(size=600) > 0, "yes", "no")
+    table["note"] = "much is said here, and of no use " * 60  # so that it is a large file
+    table.to_csv(project.folder / "large.csv", index=False)
+    project.write("meeting.py", MEETING)
+    project.write(
+        "large.yaml",
+        "objective: {predict: bought, task: classification, positive: 'yes', metric: roc_auc}\n"
+        "data: {sources: {rows: {file: large.csv}}}\ncolumns: {ignore: [note]}\n"
+        "train:\n  search: {folds: 3}\n"
+        f"  candidates: [meeting:Meeting: {{fixed: {{folder: '{project.folder / 'met'}', var_smoothing: 0.001}}}}]\n",
+    )
+    document = project.document("run", "large.yaml")
+    names = [f"train[Meeting#1{which}]" for which in ("/1", "/2", "/3", "")]
+    found = stages(document)
+    assert [(found[name]["task"], found[name]["status"]) for name in names] == [
+        *[("train.fold", "done")] * 3,
+        ("train.joined", "done"),
+    ]
+    assert len(list((project.folder / "met").iterdir())) == 2
+
+    client = Client(Settings(home=project.folder / ".cyclery"))
+    store, record = client.session().store, client.run(document["run"]).record()
+    left = {name: ref for one in ("split", "features") for name, ref in record.stage(one).outputs.items()}  # type: ignore[union-attr]
+    frame, rows = (read_table(store.fetch(left[name])) for name in ("frame", "rows"))
+    preparation = Preparation.model_validate_json(store.read(left["preparation"]))
+    fold = rows.loc[frame.index, "fold"][lambda numbers: numbers >= 0]
+    scored = cross_validate(
+        Pipeline([("prepare", learned(preparation)), ("model", GaussianNB(var_smoothing=0.001))]),
+        frame.loc[fold.index, feature_columns(preparation)],
+        frame.loc[fold.index, "__target__"],
+        cv=[(np.flatnonzero(fold != number), np.flatnonzero(fold == number)) for number in range(3)],
+        scoring="roc_auc",
+    )
+    assert document["trials"][0]["scores"] == list(scored["test_score"])
 
 
 def test_every_problem_of_a_wrong_file_is_shown_at_once(project: Project) -> None:

@@ -243,6 +243,9 @@ def test_the_folds_of_a_trial_are_told_beside_it():
         for number, state in enumerate(("done", "running", "waiting"), start=1)
     ]
     trial = stage("train[a#1]", "waiting").model_copy(update={"task": "train.joined"})
+    begun = folds[0].model_copy(update={"seconds": 4.0})
+    assert left_of(run(begun, folds[2], trial), 1) == pytest.approx(4.0)
+    assert left_of(run(begun, folds[2], trial), 2) == pytest.approx(2.0)
     text = rendered(run(*folds, trial, stage("train[b#1]"), stage("select", "waiting")), None)
     assert "1/2  1/3 folds" in text
     assert text.count("train[a#1") == 1  # the one that is running

@@ -89,6 +89,18 @@ def test_what_is_cached_takes_no_time_and_what_is_unknown_makes_no_estimate():
     assert estimate(plan, (), {name: one for name, one in SECONDS.items() if name != "data.split"}, {}) is None
 
 
+def test_folds_that_stand_apart_share_the_processes_too():
+    plan = plan_of(
+        train={"candidates": TRAIN["candidates"][:1], "search": {"folds": 4}},
+        prints={"sources": {"customers": ref("customers", 5 << 20)}},
+    )
+    folds = [call for call in plan.stages if call.task == "train.fold"]
+    known = SECONDS | {"train.fold:ridge_classifier": 4.0, "train.joined": 0.0}
+    rounds = len(folds) // 2
+    assert len(folds) % 4 == 0
+    assert estimate(plan, (), known, {"train": 2}) == pytest.approx(4 + 4 * rounds + 4 + (9 + rounds) * OVERHEAD_S)
+
+
 class _Stage:
     def __init__(self, call):
         self.id, self.after = call.id, call.upstream()
