@@ -297,10 +297,11 @@ class Client:
 
 
 def _from(plan: Plan, text: str) -> frozenset[str]:
-    """A stage, or all of a group, and everything that depends on it."""
+    """A stage, or all of a group, and everything that depends on it; a trial with its folds."""
     from orchestrator.spec.problems import did_you_mean
 
-    chosen = {call.id for call in plan.stages if text in (call.id, call.id.split("[")[0])}
+    names_of = {call.id: (call.id, call.id.split("[")[0], f"{call.id.partition('/')[0]}]") for call in plan.stages}
+    chosen = {stage for stage, names in names_of.items() if text in names}
     if not chosen:
         names = dict.fromkeys(call.id.split("[")[0] for call in plan.stages)
         raise InvalidInput(f"there is no stage {text!r}{did_you_mean(text, names)}")

@@ -14,6 +14,7 @@ from orchestrator.client.run import Run
 from orchestrator.contracts.calls import StageCall
 from orchestrator.contracts.errors import InvalidInput, SpecError
 from orchestrator.contracts.status import RunStatus
+from orchestrator.plan import apart
 from orchestrator.report.comparison import comparison
 from orchestrator.settings import Settings
 from orchestrator.store.manifests import write_manifest
@@ -197,6 +198,17 @@ def test_a_retry_from_a_stage_runs_it_and_what_depends_on_it_afresh(client, work
     assert workers.work(run.id) == ["evaluate", "package", "register"]
     with pytest.raises(InvalidInput, match=r"there is no stage 'evaluat' \(did you mean 'evaluate'\?\)"):
         client.retry(run.id, from_stage="evaluat")
+
+
+def test_a_retry_from_a_trial_takes_its_folds_along(client, workers, file, monkeypatch):
+    monkeypatch.setattr(apart, "QUICK_BYTES", 0)
+    run = finish(client, workers, file, "train.search.folds=2")
+    trial = "train[ridge_classifier#2]"
+    client.retry(run.id, from_stage=trial)
+    again = workers.work(run.id)
+    assert again[:4] == ["train[ridge_classifier#2/1]", "train[ridge_classifier#2/2]", trial, "select"]
+    client.retry(run.id, from_stage="train[ridge_classifier#1/2]")
+    assert workers.work(run.id)[:3] == ["train[ridge_classifier#1/2]", "train[ridge_classifier#1]", "select"]
 
 
 def test_a_run_that_is_under_way_is_not_retried(client, workers, file):
