@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.data import ColumnPreparation
@@ -20,6 +21,7 @@ from orchestrator.store.cache import HostCache
 from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.tables import write_table
+from workers.training.trial import trial
 
 NUMERIC = ColumnPreparation(type="numeric", missing="median", scale="standard")
 CATEGORY = ColumnPreparation(type="categorical", missing="most_frequent", encode="onehot", scale="none")
@@ -117,6 +119,13 @@ def case(
         Objective(predict="y", task="regression" if kind == "regression" else "classification", metric=METRICS[kind]),
         Columns(weight="w" if weighted else None),
     )
+
+
+def scores_of(made: Case, estimator: str, params: dict[str, Any]) -> NDArray[np.float64]:
+    """Of a trial, fold by fold."""
+    given = {"params": made.trial(estimator, params), "context": made.context()}
+    found = trial(made.frame, made.rows, made.preparation, made.summary, **given)
+    return np.array(found.result.scores)
 
 
 def _target(kind: str, signal: pd.Series) -> pd.Series:
