@@ -93,8 +93,10 @@ def build(frame: Path, rows: Path, target: Path) -> None:
     split = read_table(rows)
     split = split[split["part"] == "train"]
     columns: dict[str, pa.Array] = {}
+    kept: NDArray[np.bool_] | None = None  # rows of the frame, which are the same in each part
     for whole in read_in_parts(frame, _PART_BYTES):
-        part = whole[whole.index.isin(split.index)]
+        kept = whole.index.isin(split.index) if kept is None else kept
+        part = whole[kept]
         if part.empty:
             raise DataError("the split leaves no training row with a target")
         index = part.index
