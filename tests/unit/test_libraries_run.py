@@ -59,6 +59,7 @@ def test_all_estimators_of_other_libraries_are_tried_here() -> None:
     assert WORKFLOWS.keys() == set(FOREIGN)
 
 
+@pytest.mark.filterwarnings("ignore:`XGBRF.* is deprecated:FutureWarning")  # XGBoost 3.4, which Python 3.12 gets
 @pytest.mark.parametrize("estimator", WORKFLOWS)
 def test_it_is_tried_and_chosen_and_equal_models_are_equal_bytes_that_load(estimator: str, tmp_path: Path) -> None:
     first, second = done(estimator, tmp_path / "first"), done(estimator, tmp_path / "second")
