@@ -236,7 +236,7 @@ def test_trials_whose_folds_stand_apart_are_ranked_listed_and_compared_as_those_
     assert [{name: row[name] for name in row.keys() - took} for row in rows[1]] == [
         {name: row[name] for name in row.keys() - took} for row in rows[0]
     ]
-    assert (rows[1][-1]["status"], "failed on fold 0" in rows[1][-1]["error"]) == ("failed", True)
+    assert (rows[1][-1]["status"], "failed on fold 1" in rows[1][-1]["error"]) == ("failed", True)
     for row in rows[1][:-1]:
         folds = two.folds(two.record.stage(row["stage"]))
         assert [row["fit_s"], row["score_s"], row["seconds"]] == [
@@ -261,7 +261,7 @@ def test_where_the_folds_of_every_trial_fail_the_run_says_why(bench: Bench, monk
     assert record.status == "failed"
     assert states(record)["select"] == "failed"
     told = run_document(record, bench.child.store.read)["error"]
-    assert told.startswith("train[k_neighbors#1/1]: candidate k_neighbors#1 (n_neighbors=998) failed on fold 0")
+    assert told.startswith("train[k_neighbors#1/1]: candidate k_neighbors#1 (n_neighbors=998) failed on fold 1")
 
 
 def test_a_search_under_way_can_be_looked_at_and_cancelled(bench: Bench) -> None:

@@ -234,7 +234,7 @@ def test_wide_and_long_folds_are_judged_on_a_sample_with_the_classes_shares():
     fold = PreparedFold(
         number=1, train=dice.normal(size=(5000, 800)), target=target, weight=np.arange(5000.0),
         validation=dice.normal(size=(3000, 800)), truth=np.zeros(3000), truth_weight=None, warnings=(),
-        rows=Fold(1, np.arange(5000), np.arange(3000)),
+        rows=Fold(1, 2, np.arange(5000), np.arange(3000)),
     )  # fmt: skip
     preparation = Preparation(features=(), target_kind="binary", classes=(0, 1), positive=1)
     small = bounded(fold, Scorer("roc_auc", preparation, 0))

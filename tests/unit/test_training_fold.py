@@ -68,7 +68,7 @@ def test_a_fold_fails_as_the_trial_does_on_it(tmp_path: Path) -> None:
     with pytest.raises(UserCodeError) as found:
         alone(made, asked, 1)
     assert str(found.value) == str(expected.value)
-    with pytest.raises(UserCodeError, match="failed on fold 3: ValueError"):
+    with pytest.raises(UserCodeError, match="failed on fold 4: ValueError"):
         alone(made, asked, 4)
     with pytest.raises(DataError, match="the split made 4 folds, so there is none that is number 5"):
         alone(made, asked, 5)

@@ -145,7 +145,7 @@ def test_mean_and_std_are_numpys(tmp_path: Path) -> None:
         ("sklearn.svm.SVR", {}, InvalidInput, "SVR is a regressor, but the objective is classification"),
         ("sklearn.svm.Nothing", {}, InvalidInput, "sklearn.svm.Nothing is no estimator"),
         ("no_such_package.Model", {}, RequirementMissing, "no_such_package.Model cannot be imported on this pool"),
-        ("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 999}, UserCodeError, "failed on fold 0: ValueError"),
+        ("sklearn.neighbors.KNeighborsClassifier", {"n_neighbors": 999}, UserCodeError, "failed on fold 1: ValueError"),
     ],
 )
 def test_errors_are_one_line_that_names_the_trial(
@@ -178,7 +178,7 @@ def test_an_estimator_of_the_teams_own_is_shown_with_its_own_frames(
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
     made = case(tmp_path, "binary")
     with pytest.raises(
-        UserCodeError, match=r"some#1 \(depth=3\) failed on fold 0: KeyError: 'no such thing'"
+        UserCodeError, match=r"some#1 \(depth=3\) failed on fold 1: KeyError: 'no such thing'"
     ) as caught:
         scores_of(made, "own_broken:Broken", {"depth": 3})
     assert len(caught.value.frames) == 1
@@ -189,7 +189,7 @@ def test_a_metric_that_a_fold_leaves_undefined_fails_the_trial(tmp_path: Path) -
     made = case(tmp_path, "binary")
     made.table.loc[made.split.loc[made.table.index, "fold"] == 2, "__target__"] = "no"
     made.frame = made.artifact(made.table)
-    with pytest.raises(DataError, match=r"roc_auc is nan on fold 2 \(\d+ validation rows, all of class no\)"):
+    with pytest.raises(DataError, match=r"roc_auc is nan on fold 3 \(\d+ validation rows, all of class no\)"):
         scores_of(made, "sklearn.naive_bayes.GaussianNB", {})
 
 

@@ -60,7 +60,7 @@ def test_one_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, caplog:
         found = run(made, shared(made, NEIGHBOURS, *wanted), context).results
     assert [one.params["n_neighbors"] for one in found.results] == [3, 5]
     assert [(one.index, one.family) for one in found.failures] == [(4, "user"), (5, "data")]
-    assert "some#4 (n_neighbors=999) failed on fold 0: ValueError" in found.failures[0].message
+    assert "some#4 (n_neighbors=999) failed on fold 1: ValueError" in found.failures[0].message
     assert "has no parameter 'n_neighbours'" in found.failures[1].message
     assert [record.message for record in caplog.records] == [one.message for one in found.failures]
     assert context.measured["failed"] == 2

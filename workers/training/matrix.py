@@ -32,6 +32,7 @@ class Fold(NamedTuple):
     """One fold's rows, as ascending positions in the matrix."""
 
     number: int  # as the split wrote it
+    place: int  # among those that are scored, from 1: as stages and people count them
     train: NDArray[np.intp]
     validation: NDArray[np.intp]
 
@@ -60,12 +61,12 @@ class Matrix:
             raise DataError(
                 f"the split made {summary.folds} folds but only {len(numbers)} hold rows with a target: use fewer folds"
             )
-        for number in numbers:
+        for place, number in enumerate(numbers, start=1):
             validation = self.fold == number
             train = self._before(number, summary.gap) if summary.scheme == "expanding" else ~validation
             if not train.any():
-                raise DataError(f"fold {number} has no rows to train on: use fewer folds or a smaller gap")
-            yield Fold(number, np.flatnonzero(train), np.flatnonzero(validation))
+                raise DataError(f"fold {place} has no rows to train on: use fewer folds or a smaller gap")
+            yield Fold(number, place, np.flatnonzero(train), np.flatnonzero(validation))
 
     def _before(self, number: int, gap: int) -> NDArray[np.bool_]:
         if self.order is None:

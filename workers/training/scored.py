@@ -46,7 +46,7 @@ def score_fold(model: BaseEstimator, fold: PreparedFold, preparation: Preparatio
     features, target, weight = _training_rows(fold, params)
     target, truth = truth_of(target, preparation), truth_of(fold.truth, preparation)
     started = time.perf_counter()
-    with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.number}"):
+    with warnings.catch_warnings(record=True) as caught, blaming(label, f" on fold {fold.rows.place}"):
         warnings.simplefilter("always")
         fit(model, features, target, weight)
         fitted = time.perf_counter()
@@ -83,8 +83,8 @@ def _undefined(metric: str, fold: PreparedFold, value: float, preparation: Prepa
         labels = zip(preparation.classes, truth_of(fold.truth, preparation).T, strict=True)
         alike = [str(name) for name, mine in labels if len(np.unique(mine)) == 1]
         only = f", which are all the same in {', '.join(alike)}" if alike else ""
-    rows = f"{len(fold.truth)} validation rows{only}"
-    return f"{metric} is {value} on fold {fold.number} ({rows}): use fewer folds, a stratified split or another metric"
+    where = f"fold {fold.rows.place} ({len(fold.truth)} validation rows{only})"
+    return f"{metric} is {value} on {where}: use fewer folds, a stratified split or another metric"
 
 
 def scored_result(scored: Sequence[Scored], params: TrialParams) -> TrialResult:

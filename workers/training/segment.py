@@ -146,8 +146,8 @@ class _Bench:
             if place in self.errors[number]:
                 continue
             try:
-                model = self._fitted(place, features, target, weight, f" on fold {fold.number}")
-                with blaming(describe(trial), f" on fold {fold.number}"), warnings.catch_warnings():
+                model = self._fitted(place, features, target, weight, f" on fold {fold.rows.place}")
+                with blaming(describe(trial), f" on fold {fold.rows.place}"), warnings.catch_warnings():
                     warnings.simplefilter("ignore")
                     value = self._judged(model, judged, truth, truth_weight)
                 self.scores[number][place][fold.number] = value
