@@ -12,7 +12,7 @@ from orchestrator.report.evidence import Evidence
 
 HEAD = 5  # trials of each run's ranking
 
-_ABSENT = object()
+_EMPTY: tuple[Any, ...] = (None, [], {})
 
 
 def comparison(evidences: Sequence[Evidence]) -> dict[str, Any]:
@@ -36,13 +36,17 @@ def comparison(evidences: Sequence[Evidence]) -> dict[str, Any]:
 
 
 def differences(specs: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Each dotted key that is not the same in all specs, in the order of the first that has it; null: not there."""
+    """Each dotted key that is not the same in all specs, in the order of the first that has it; null: not there.
+
+    A key that one has empty and another has not at all says nothing: a candidate that stands in one of them alone
+    has all its keys there, most of them empty.
+    """
     flat = [dict(_leaves(spec, "")) for spec in specs]
     found = []
     for key in dict.fromkeys(key for one in flat for key in one):
-        values = [one.get(key, _ABSENT) for one in flat]
-        if any(value != values[0] for value in values):
-            found.append({"key": key, "values": [None if value is _ABSENT else value for value in values]})
+        values = [one.get(key) for one in flat]
+        if any(value != values[0] for value in values) and any(value not in _EMPTY for value in values):
+            found.append({"key": key, "values": values})
     return found
 
 

@@ -11,7 +11,10 @@ SPEC = {
     "name": "cancer",
     "objective": {"metric": "roc_auc", "goal": None},
     "train": {
-        "candidates": [{"name": "svc", "grid": {"C": [1, 10]}}, {"name": "ridge", "grid": {}}],
+        "candidates": [
+            {"name": "svc", "grid": {"C": [1, 10]}},
+            {"name": "ridge", "estimator": "Ridge", "grid": {}, "final": None},
+        ],
         "search": {"folds": 5},
     },
     "gates": [],
@@ -29,7 +32,7 @@ def test_only_what_differs_is_told_under_dotted_keys():
     assert differences([SPEC, SPEC, other]) == [
         {"key": "objective.goal", "values": [None, None, 0.9]},
         {"key": "train.candidates.svc.grid.C", "values": [[1, 10], [1, 10], [1]]},
-        {"key": "train.candidates.ridge.grid", "values": [{}, {}, None]},
+        {"key": "train.candidates.ridge.estimator", "values": ["Ridge", "Ridge", None]},
         {"key": "seed", "values": [None, None, 3]},
     ]
     assert differences([SPEC, SPEC]) == []
