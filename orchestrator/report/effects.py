@@ -10,7 +10,8 @@ from orchestrator.report.charts import Chart, Line
 from orchestrator.report.geometry import Plot, Strip, Tick, domain, strip
 from orchestrator.report.wording import decimals, fixed, number, whole
 
-LABEL = 14  # characters of a category
+LABEL = 14  # characters of a category at most
+ROOM = 42  # characters that the labels of a chart have together, gaps included
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,9 +22,10 @@ class CategoryPlot(Plot):
 
     @property
     def x_ticks(self) -> list[Tick]:
-        """Every category, in turn."""
+        """Every category, in turn; names are cut where they would run into their neighbours."""
+        longest = min(LABEL, ROOM // max(1, len(self.names)) - 1)
         return [
-            Tick(self.at_x(place), name if len(name) <= LABEL else f"{name[: LABEL - 1]}…")
+            Tick(self.at_x(place), name if len(name) <= longest else f"{name[: longest - 1]}…")
             for place, name in enumerate(self.names)
         ]
 

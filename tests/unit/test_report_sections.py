@@ -7,6 +7,7 @@ import re
 from orchestrator.contracts.documents.evaluation import Importance, ImportanceEnds, Interval, LabelEvidence
 from orchestrator.contracts.status import RunStatus
 from orchestrator.report.document import run_document
+from orchestrator.report.effects import CategoryPlot
 from orchestrator.report.html import render
 from orchestrator.report.sections import importance_table
 from orchestrator.report.wording import fixed
@@ -131,3 +132,9 @@ def test_columns_that_move_answers_and_rows_made_worse_are_told() -> None:
     assert places == sorted(places)  # noise, then the worst first
     assert "no answer" in page
     assert "0.0930" in page
+
+
+def test_labels_of_many_categories_leave_room_for_their_neighbours() -> None:
+    names = ("Berlin", "Hamburg", "München", "Kleinkleckersdorf", "Tiny", "Lone")
+    plot = CategoryPlot((-0.5, 5.5), (0, 1), height=260, width=400, names=names)
+    assert [tick.label for tick in plot.x_ticks] == ["Berlin", "Hambu…", "Münch…", "Klein…", "Tiny", "Lone"]
