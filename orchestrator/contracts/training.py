@@ -78,9 +78,10 @@ class TrialsParams(Value):
             yield TrialParams(**common, index=one.index, params=one.params)
 
 
-TRIALS = ("train.trial", "train.trials", "train.joined")  # tasks of the stages that hold trials
-FITS = ("train.trial", "train.trials", "train.fold")  # of those that fit them: a trial's folds may have a stage each
-OF_TRIALS = (*TRIALS, "train.fold")  # of both
+FOLD, JOINED = "train.fold", "train.joined"  # tasks of a fold that has a stage of its own, and of what joins them
+TRIALS = ("train.trial", "train.trials", JOINED)  # tasks of the stages that hold trials
+FITS = ("train.trial", "train.trials", FOLD)  # of those that fit them: a trial's folds may have a stage each
+OF_TRIALS = (*TRIALS, FOLD)  # of both
 
 
 def trials_of(task: str, params: Mapping[str, Any]) -> int:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import StageState
-from orchestrator.contracts.training import OF_TRIALS
+from orchestrator.contracts.training import FOLD, JOINED, OF_TRIALS
 
 ROW, LANE, LEFT = 34, 20, 12  # pixels: height of a row, width of a lane, centre of the first lane
 LANES = 8  # more candidates than these share the last lane
@@ -180,13 +180,14 @@ def _span(stages: Sequence[StageRecord]) -> tuple[float, float]:
 
 
 def _node(name: str, stages: list[StageRecord], place: tuple[int, int], begin: float, span: float) -> Node:
-    states = Counter(stage.state for stage in stages)
+    counted = [stage for stage in stages if stage.task != FOLD] or stages  # folds that stand apart are of their trial
+    states = Counter(_trial_state(stage, stages) for stage in counted)
     state = next(one for one in _LOUDEST if one in states)
     told = str(state) if len(states) == 1 else ", ".join(f"{states[one]} {one}" for one in _LOUDEST if one in states)
     times = [stage.seconds for stage in stages if stage.seconds is not None]
     return Node(
         name=name if len(stages) > 1 else stages[0].id,
-        count=len(stages),
+        count=len(counted),
         task=stages[0].task,
         state=str(state),
         told=told,
@@ -198,6 +199,14 @@ def _node(name: str, stages: list[StageRecord], place: tuple[int, int], begin: f
         workers=tuple(sorted({stage.worker for stage in stages if stage.worker})),
         attempts=max(stage.attempt for stage in stages),
     )
+
+
+def _trial_state(stage: StageRecord, stages: Sequence[StageRecord]) -> StageState:
+    """A stage's state; one that joins folds is running as soon as one of these is."""
+    if stage.task == JOINED and stage.state is StageState.WAITING:
+        folds = {one.id for one in stages if one.state is StageState.RUNNING}
+        return StageState.RUNNING if folds & set(stage.after) else stage.state
+    return stage.state
 
 
 def _bars(stages: list[StageRecord], begin: float, span: float) -> tuple[Bar, ...]:

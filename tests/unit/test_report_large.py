@@ -22,6 +22,27 @@ def test_trials_of_a_candidate_are_one_node_and_implied_edges_are_left_out() -> 
     assert [node.cached for node in graph.nodes if node.name == "split"] == [True]
 
 
+def test_trials_whose_folds_stand_apart_are_counted_as_trials() -> None:
+    def of(name: str, state: StageState, task: str = "train.fold") -> StageRecord:
+        return own(f"train[ridge#{name}]").model_copy(update={"task": task, "state": state})
+
+    failed, done, waiting, joined = StageState.FAILED, StageState.DONE, StageState.WAITING, "train.joined"
+    folds = (of("1/1", failed), of("1/2", done), of("2/1", done), of("2/2", done))
+    ended = (*folds, of("1", failed, joined), of("2", done, joined))
+    (node,) = graph_of(record(Kept()).model_copy(update={"stages": ended})).nodes
+    assert (node.count, node.told, node.seconds) == (2, "1 failed, 1 done", 6.0)
+    ahead = of("2", waiting, joined)
+    begun = (*folds, of("1", failed, joined), ahead)
+    (node,) = graph_of(record(Kept()).model_copy(update={"stages": begun})).nodes
+    assert (node.count, node.told) == (2, "1 failed, 1 waiting")
+    working = (
+        of("2/2", StageState.RUNNING),
+        ahead.model_copy(update={"after": ("train[ridge#2/1]", "train[ridge#2/2]")}),
+    )
+    (node,) = graph_of(record(Kept()).model_copy(update={"stages": working})).nodes
+    assert (node.count, node.told) == (1, "running")
+
+
 def test_ten_thousand_trials_are_still_a_small_page() -> None:
     kept = Kept()
     given = record(kept)
