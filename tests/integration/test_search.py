@@ -203,7 +203,7 @@ def test_trials_that_share_a_stage_are_ranked_and_listed_as_those_that_stand_alo
     assert set(states(shared).values()) == {"done"}
     ranking = bench.ranking(shared)
     assert ranking == bench.ranking(alone)
-    assert "(1 failed and are left out)" in ranking.reason
+    assert "(1 failed and is left out)" in ranking.reason
     rows = [with_warnings(trial_rows(one), one) for one in map(bench.evidence, (alone, shared))]
     told = [[(one["rank"], one["index"], one["scores"], one["status"], one["error"]) for one in some] for some in rows]
     assert told[0] == told[1]
@@ -228,7 +228,7 @@ def test_trials_whose_folds_stand_apart_are_ranked_listed_and_compared_as_those_
     assert stood.status == "succeeded"
     ranking = bench.ranking(stood)
     assert ranking == bench.ranking(alone)
-    assert "(1 failed and are left out)" in ranking.reason
+    assert "(1 failed and is left out)" in ranking.reason
     one, two = map(bench.evidence, (alone, stood))
     assert one.results == two.results
     rows = [with_warnings(trial_rows(evidence), evidence) for evidence in (one, two)]

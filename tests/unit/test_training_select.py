@@ -135,7 +135,7 @@ def test_of_a_search_that_halves_only_trials_in_full_are_ranked_and_the_others_t
             (3, "b", 2), (4, "b", 1), (5, "a", 1),
         ]  # fmt: skip
     assert ranking.reason == (
-        "a#2 has the best mean accuracy 0.7 over 1 folds, among 2 trials in full (1 failed and are left out); the asha "
+        "a#2 has the best mean accuracy 0.7 over 1 folds, among 2 trials in full (1 failed and is left out); the asha "
         "search tried 6 settings in 7 trials and asked for no more since all 6 settings were tried"
     )
     assert ranking.search is not None

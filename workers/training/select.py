@@ -177,7 +177,7 @@ def _reason(
     missing = sum(one.failed for one in search.trials) if search else (params.trials or count) - count
     in_full = " in full" if chosen.rung is not None else ""
     among = f"{count} trial{'s' if count > 1 else ''}{in_full}"
-    among += f" ({missing} failed and are left out)" if missing else ""
+    among += f" ({missing} failed and {'are' if missing > 1 else 'is'} left out)" if missing else ""
     how = f"; {sentence(told(search))}" if search else ""
     score = f"mean {metric} {chosen.mean:.4g} over {len(chosen.scores)} folds"
     if chosen is best:
