@@ -86,11 +86,16 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
     for one in lines:
         lead = "" if stage else f"{one.stage}  "
         if attempts.get(one.stage, 1) != one.attempt:
-            click.echo(f"{lead}— attempt {one.attempt} —")
+            click.echo(f"{lead}— {heading(one.attempt)} —")
         attempts[one.stage] = one.attempt
         click.echo(plain(f"{lead}{one.line}"))
     if not attempts:
         output.say(f"{stage or found.id} wrote nothing")
+
+
+def heading(attempt: int) -> str:
+    """What stands above the lines of an attempt; a cached stage has made none in this run."""
+    return f"attempt {attempt}" if attempt else "cached: written when it ran"
 
 
 @click.command()
