@@ -244,8 +244,12 @@ def run_fields(submission: Submission, hits: Mapping[str, CacheRecord]) -> dict[
 
 
 def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], bool]) -> dict[str, CacheRecord]:
-    """The hits whose bytes are there as far as a stage that will run needs them; missing bytes are a miss."""
-    good = dict(hits)
+    """The hits whose bytes are there as far as a stage that will run needs them; missing bytes are a miss.
+
+    So is what came of a search while a trial of it is to run, since it may succeed where it failed before.
+    """
+    again = _reopened(plan, hits)
+    good = {one: hit for one, hit in hits.items() if one not in again}
     while True:
         needed = {one for call in plan.stages if call.id not in good for one in data_needs(call) if one in good}
         missing = {one for one in needed if not all(has(ref.digest) for ref in good[one].outputs.values())}
@@ -253,3 +257,17 @@ def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], boo
             return good
         for one in missing:
             del good[one]
+
+
+def _reopened(plan: Plan, hits: Mapping[str, CacheRecord]) -> set[str]:
+    """Stages that gather from others whose failure was borne and that will run, and all that follow them.
+
+    Their keys do not say who failed. Where it fails once more they find their results when they are claimed.
+    """
+    open_ = {call.id for call in plan.stages if call.policy.tolerate and call.id not in hits}
+    found: set[str] = set()
+    for call in plan.stages:
+        gathered = (one for source in call.inputs.values() if isinstance(source, Gather) for one in source.stages)
+        if not open_.isdisjoint(gathered) or not found.isdisjoint(call.upstream()):
+            found.add(call.id)
+    return found

@@ -181,6 +181,21 @@ def test_a_retry_keeps_what_still_matches_and_plans_from_the_file_as_it_is(clien
     assert set(workers.work(third.id)) == {"train[ridge_classifier#2]", "select", "evaluate", "package", "register"}
 
 
+def test_a_retry_of_a_failed_trial_chooses_anew_among_those_that_there_are_then(client, workers, file):
+    trial = "train[ridge_classifier#2]"
+    workers.fails = {trial}
+    run = finish(client, workers, file)
+    assert run.status is RunStatus.SUCCEEDED
+    client.retry(run.id)
+    assert workers.work(run.id)[:2] == [trial, "select"]
+    assert all(not stage.cached for stage in run.record().stages if stage.id in ("select", "evaluate", "register"))
+    workers.fails = set()
+    client.retry(run.id)
+    assert workers.work(run.id) == [trial, "select", "evaluate", "package", "register"]
+    again = client.submit(Workflow.load(file))
+    assert all(stage.cached for stage in again.record().stages)
+
+
 def test_a_retry_with_the_same_code_does_not_look_at_the_file(client, workers, file):
     workers.fails = {"select"}
     run = finish(client, workers, file)
