@@ -254,3 +254,14 @@ def test_no_gate_is_judged_on_ends_that_lie_nearer_than_the_report_s(make: Calla
     )
     assert safe[count].low < told[count].low  # type: ignore[operator]
     assert safe[count].high > told[count].high  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("label", [0, 1])
+def test_a_class_whose_rows_have_no_weight_is_as_one_that_has_no_rows(label: int) -> None:
+    sample = ranked(np.random.default_rng(1), 100)
+    weighed = replace(sample, weights=np.where(sample.truth == label, 0.0, 1.0))
+    found = intervals(weighed, confidence=0.95, resamples=50, seed=1)
+    assert found["roc_auc"].note == "the rows hold one class only"
+    assert found["recall" if label else "specificity"].value is None
+    none = intervals(replace(sample, weights=np.zeros(100)), confidence=0.95, resamples=50, seed=1)
+    assert {one.note for one in none.values()} == {"the rows have no weight"}

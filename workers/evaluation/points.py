@@ -50,8 +50,8 @@ def measured(name: str, sample: Sample) -> float:
 
 def undefined(name: str, sample: Sample) -> str | None:
     """Why the metric has no value on these rows; None when it has one."""
-    if len(sample) == 0:
-        return "no rows"
+    if not sample.row_weights.any():
+        return "the rows have no weight" if len(sample) else "no rows"
     if name == COST.name:
         return "the workflow says no costs" if sample.costs is None else None
     if METRICS[name].needs == "probabilities":
@@ -90,13 +90,14 @@ def _undefined_labels(name: str, sample: Sample) -> str | None:
 
 
 def _undefined_classes(name: str, sample: Sample) -> str | None:
-    counts = sample.class_counts()
-    positives, predicted = counts[sample.positive], int((sample.prediction == sample.positive).sum())
+    weighed = sample.row_weights > 0  # rows of no weight are as if they were not there
+    counts = np.bincount(sample.truth[weighed].astype(int), minlength=len(sample.classes))
+    positives, predicted = counts[sample.positive], int((sample.prediction[weighed] == sample.positive).sum())
     reasons = (
         (("roc_auc", "balanced_accuracy", "mcc"), (counts > 0).sum() < 2, "the rows hold one class only"),
         (("roc_auc_ovr",), (counts == 0).any(), "a class has no row"),
         (("average_precision", "recall"), positives == 0, "no row is positive"),
-        (("specificity",), positives == len(sample), "no row is negative"),
+        (("specificity",), positives == weighed.sum(), "no row is negative"),
         (("precision",), predicted == 0, "no row was predicted positive"),
         (("f1",), positives + predicted == 0, "no row is positive, in truth or prediction"),
     )

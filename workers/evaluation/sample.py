@@ -62,10 +62,6 @@ class Sample:
         """What ranks the rows from negative to positive: the decision function, else the probability."""
         return self.scores if self.ranking is None else self.ranking
 
-    def class_counts(self) -> Floats:
-        """Rows of each true class, unweighted."""
-        return np.bincount(self.truth.astype(np.intp), minlength=len(self.classes)).astype(float)
-
     def answered(self, prediction: Floats, probabilities: Floats | None, ranking: Floats | None = None) -> Sample:
         """The same rows with another model's answers."""
         return replace(self, prediction=prediction, probabilities=probabilities, ranking=ranking)
