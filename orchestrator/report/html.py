@@ -26,6 +26,8 @@ from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
 from orchestrator.report.search import search_section
 from orchestrator.report.sections import (
+    SHOWN,
+    failed_trials,
     fold_words,
     gate_rows,
     importance_table,
@@ -101,6 +103,8 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "metrics": metric_rows(evaluation, main) if evaluation else [],
         "confidence": _confidence(evidence),
         "ranking": ranking_table(evidence),
+        "failed_trials": failed_trials(evidence),
+        "most_failed": SHOWN,
         "search": search_section(evidence),
         "charts": _charts(evidence),
         "threshold": evidence.ranking.threshold if evidence.ranking else None,

@@ -21,9 +21,10 @@ from orchestrator.contracts.metrics import METRICS
 from orchestrator.report.document import best_first, in_order
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.geometry import Strip, domain, strip
+from orchestrator.report.tried import tried
 from orchestrator.report.wording import decimals, fixed, number, parameters, percent, sentence, short, span
 
-SHOWN = 15  # lines of the ranking that are open to view
+SHOWN = 15  # lines of the ranking that are open to view, and of failed trials
 LISTED = 1000  # of which the folded part has the others; a page of 100,000 lines opens nowhere
 FEATURES = 20  # bars of the importance
 
@@ -199,6 +200,24 @@ def _trial_row(rank: int, trial: Any, within: tuple[float, float], digits: int) 
         strip=strip(trial.mean, trial.mean - trial.std, trial.mean + trial.std, within),
         scores=tuple(fixed(score, digits) for score in trial.scores),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class FailedTrial:
+    """One trial that came to nothing, and why."""
+
+    trial: str
+    params: str
+    error: str
+
+
+def failed_trials(evidence: Evidence) -> list[FailedTrial]:
+    """In the plan's order."""
+    return [
+        FailedTrial(trial=f"{one.candidate}#{one.index}", params=parameters(one.params), error=one.error)
+        for one in tried(evidence)
+        if one.error is not None
+    ]
 
 
 @dataclass(frozen=True, slots=True)

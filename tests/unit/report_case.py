@@ -278,6 +278,11 @@ _MEASURED: dict[str, dict[str, Any]] = {
 }
 
 
+def _tried(name: str) -> dict[str, Any]:
+    known = {f"train[{one.candidate}#{one.index}]": one for one in TRIALS}
+    return known[name].model_dump(include={"candidate", "index", "params"}) if name in known else {}
+
+
 def _stage(
     name: str,
     state: StageState,
@@ -305,7 +310,9 @@ def _stage(
         error=error,
         outputs=made if state is StageState.DONE else {},
         log=kept.put(b"reading rows\nthe last line before the end\n") if state is StageState.FAILED else None,
-        params={"source": "patients", "filename": "patients.csv"} if ingest else {"objective": OBJECTIVE},
+        params={"source": "patients", "filename": "patients.csv"}
+        if ingest
+        else {"objective": OBJECTIVE, **_tried(name)},
         sources={"file": kept.put(b"a,b\n1,2\n")} if ingest else {},
         measured=_MEASURED.get(task, {}) if state is StageState.DONE else {},
         code=Code(snapshot=kept.put(b"zip"), entry="team.clean:tidy") if name == "prepare" else None,

@@ -77,8 +77,11 @@ def _result(asked: TrialParams, value: float) -> TrialResult:
 
 
 def _stage(identifier: str, task: str, kept: Kept, **documents: Any) -> StageRecord:
+    result = documents.get("result")
+    tried = result.model_dump(include={"candidate", "index", "params"}) if result else {}
     return StageRecord(
         id=identifier, task=task, queue="train", state=StageState.DONE, attempt=1, worker="train@host",
-        started=BEGAN, finished=BEGAN + 0.8, seconds=0.8, params={"objective": OBJECTIVE.model_dump(mode="json")},
+        started=BEGAN, finished=BEGAN + 0.8, seconds=0.8,
+        params={"objective": OBJECTIVE.model_dump(mode="json"), **tried},
         outputs={name: kept.put(one) for name, one in documents.items()},
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,15 @@ def test_a_hostile_error_and_log_stay_text() -> None:
     log = kept.put(HOSTILE.encode())
     stages = [one.model_copy(update={"log": log}) if one.id == "features" else one for one in given.stages]
     check(render(given.model_copy(update={"stages": tuple(stages)}), kept.read))
+
+
+def test_a_run_that_bears_a_failed_trial_says_why_it_failed() -> None:
+    kept = Kept()
+    error = StageError(family="user", message="C must be positive", frames=("clf.py:3 in fit",))
+    given = record(kept, states={"train[svc#1]": StageState.FAILED}, errors={"train[svc#1]": error})
+    text = check(render(given, kept.read)).text
+    assert re.search(r"1 trial that failed.*svc#1.*C must be positive", text, re.DOTALL)
+    assert "that failed" not in check(render(record(kept), kept.read)).text
 
 
 def test_a_failed_run_shows_the_stage_its_error_its_log_and_what_to_do() -> None:

@@ -48,6 +48,7 @@ def test_ten_thousand_trials_are_still_a_small_page() -> None:
     given = record(kept)
     trials = tuple(
         StageRecord(id=f"train[svc#{number}]", task="train.trial", queue="train", state=StageState.DONE,
+                    params={"candidate": "svc", "index": number, "params": {}},
                     after=("features",), attempt=1, started=BEGAN + number, finished=BEGAN + number + 1, seconds=1.0)
         for number in range(2, 10_002)
     )  # fmt: skip
