@@ -21,6 +21,7 @@ from orchestrator.contracts.records import ModelVersion
 from orchestrator.contracts.tasks import Queue, purity_of
 from orchestrator.engine.messages import CacheRecord
 from orchestrator.engine.restored import ABRIDGED
+from orchestrator.engine.submission import reopened
 from orchestrator.plan.build import build, feasibility_plan
 from orchestrator.plan.changes import Change, changes
 from orchestrator.plan.estimate import estimate, label
@@ -102,7 +103,9 @@ def cached_stages(session: Session, plan: Plan) -> dict[str, CacheRecord]:
     """The stages whose results are known; effects that were applied count."""
     asked = [call for call in plan.stages if call.key and purity_of(call) is not Purity.VOLATILE]
     found = zip(asked, session.ledger.lookup([str(call.key) for call in asked]), strict=True)
-    return {call.id: record for call, record in found if record is not None}
+    hits = {call.id: record for call, record in found if record is not None}
+    again = reopened(plan, hits)
+    return {stage: record for stage, record in hits.items() if stage not in again}
 
 
 def calls_of(session: Session, run: str) -> list[StageCall]:

@@ -56,7 +56,7 @@ class Purity(StrEnum):
 
     PURE = "pure"  # cached by recipe and by content
     VOLATILE = "volatile"  # depends on the world: runs each time; what it observed is in its outputs
-    EFFECT = "effect"  # changes the world: applied once per idempotency key, which is its recipe key
+    EFFECT = "effect"  # changes the world: applied once per idempotency key (contracts/keys.py)
 
 
 class Hold(Value):

@@ -43,6 +43,14 @@ def content_key(call: StageCall, inputs: Mapping[str, ResolvedInput], environmen
     return digest_of({"kind": "content", "inputs": digests, **_ingredients(call, environment)})
 
 
+def effect_key(recipe: str | None, content: str) -> str:
+    """The idempotency key of an effect: what was asked for, and the very bytes that came of it so far.
+
+    A recipe does not say which trials failed, so it alone would take the effect of one champion for that of another.
+    """
+    return content if recipe is None else digest_of({"kind": "effect", "recipe": recipe, "content": content})
+
+
 def _ingredients(call: StageCall, environment: str) -> dict[str, Any]:
     code = call.code
     return {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestrator.contracts.calls import ArtifactRef, Gather, Purity, StageCall
-from orchestrator.contracts.keys import ResolvedInput, content_key
+from orchestrator.contracts.keys import ResolvedInput, content_key, effect_key
 from orchestrator.contracts.records import OFF_RECIPE, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.submissions import SubmissionRecord
@@ -75,14 +75,14 @@ def cache_commands(keys: Keys, found: tuple[str, ...], record: str, left_ms: int
 def _keys(stage: StageRecord, call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> tuple[str, ...]:
     """The keys under which the ledger had kept a stage's result, as far as they are certain."""
     purity = purity_of(call)
-    if purity is Purity.EFFECT:
-        return (call.key,) if call.key else ()
-    if purity is not Purity.PURE or stage.measured.get(OFF_RECIPE):
+    if purity is Purity.VOLATILE or stage.measured.get(OFF_RECIPE):
         return ()
     content = None
     if stage.worker is not None and call.environment:  # of a hit at submission nobody has looked at the inputs
         inputs = _inputs(call, outputs)
         content = content_key(call, inputs, call.environment) if inputs is not None else None
+    if purity is Purity.EFFECT and content is not None:
+        content = effect_key(call.key, content)
     return tuple(key for key in (call.key, content) if key)
 
 

@@ -246,9 +246,9 @@ def run_fields(submission: Submission, hits: Mapping[str, CacheRecord]) -> dict[
 def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], bool]) -> dict[str, CacheRecord]:
     """The hits whose bytes are there as far as a stage that will run needs them; missing bytes are a miss.
 
-    So is what came of a search while a trial of it is to run, since it may succeed where it failed before.
+    So is what came of a search without one of its trials, which may succeed where it failed before.
     """
-    again = _reopened(plan, hits)
+    again = reopened(plan, hits)
     good = {one: hit for one, hit in hits.items() if one not in again}
     while True:
         needed = {one for call in plan.stages if call.id not in good for one in data_needs(call) if one in good}
@@ -259,15 +259,16 @@ def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], boo
             del good[one]
 
 
-def _reopened(plan: Plan, hits: Mapping[str, CacheRecord]) -> set[str]:
-    """Stages that gather from others whose failure was borne and that will run, and all that follow them.
+def reopened(plan: Plan, hits: Mapping[str, CacheRecord]) -> set[str]:
+    """Stages that gather from others whose failure is borne, where these or they themselves will run; all that follow.
 
-    Their keys do not say who failed. Where it fails once more they find their results when they are claimed.
+    Their recipe keys do not say who failed. Where it fails once more they find their results when they are claimed.
     """
-    open_ = {call.id for call in plan.stages if call.policy.tolerate and call.id not in hits}
+    borne = {call.id for call in plan.stages if call.policy.tolerate}
     found: set[str] = set()
     for call in plan.stages:
-        gathered = (one for source in call.inputs.values() if isinstance(source, Gather) for one in source.stages)
-        if not open_.isdisjoint(gathered) or not found.isdisjoint(call.upstream()):
+        sources = [source.stages for source in call.inputs.values() if isinstance(source, Gather)]
+        gathered = borne.intersection(one for stages in sources for one in stages)
+        if (gathered and not hits.keys() >= {*gathered, call.id}) or not found.isdisjoint(call.upstream()):
             found.add(call.id)
     return found

@@ -9,7 +9,7 @@ import sys
 import psutil
 import pytest
 
-from orchestrator.contracts.calls import Output, Policy
+from orchestrator.contracts.calls import Gather, Output, Policy
 from tests.integration.runtime_case import Bench, bench, nursery
 from tests.waiting import wait_until
 from workers.runtime.nursery import Nursery
@@ -44,6 +44,62 @@ def double(table: pd.DataFrame, *, by: float = 2) -> pd.DataFrame:
     assert record.error is None
     assert read_table(bench.child.store.fetch(record.outputs["result"]))["y"].tolist() == [0.0, 2.0, 4.0]
     assert "making 3" in bench.log_of(run, "make")
+
+
+def test_what_came_of_some_is_never_taken_for_what_comes_of_all(bench: Bench) -> None:
+    away, told = bench.folder / "away", bench.folder / "told"
+    source = f"""
+from pathlib import Path
+
+def part(*, n: int) -> dict:
+    if n == 2 and Path({str(away)!r}).exists():
+        raise RuntimeError("the licence server is away")
+    return {{"n": n}}
+
+def join(parts: list[dict]) -> dict:
+    return {{"parts": len(parts)}}
+
+def tell(joined: dict) -> dict:
+    with Path({str(told)!r}).open("a") as log:
+        log.write(f"{{joined['parts']}}\\n")
+    return joined
+"""
+    parts = [
+        bench.custom(f"p{n}", source, "team:part", params={"n": n}, key=f"p{n}", purity="pure",
+                     policy=Policy(tolerate=True, attempts=1))
+        for n in (1, 2)
+    ]  # fmt: skip
+    gathered = {"parts": Gather(stages=("p1", "p2"), output="result")}
+    some = Policy(min_success=1)
+    join = bench.custom("join", source, "team:join", inputs=gathered, key="join", purity="pure", policy=some)
+    joined = {"joined": Output(stage="join", output="result")}
+    tell = bench.custom("tell", source, "team:tell", inputs=joined, key="tell", purity="effect")
+    calls = (*parts, join, tell)
+
+    def again() -> tuple[str, list[str]]:
+        run = bench.submit(*calls)
+        return run, [stage.id for stage in bench.record(run).stages if stage.state != "done"]
+
+    def perform(run: str, *stages: str) -> None:
+        for stage in stages:
+            bench.perform(run, stage)
+
+    away.touch()
+    for expected in (["p1", "p2", "join", "tell"], ["p2", "join", "tell"]):
+        run, left = again()
+        assert left == expected
+        perform(run, *left)
+        assert bench.stage(run, "p2").state == "failed"
+        assert told.read_text().split() == ["1"]  # the second time the effect had been applied
+    away.unlink()
+    run, left = again()
+    perform(run, "p2")
+    bench.ledger.cancel(run, "me")  # before anything is made of it
+    run, left = again()
+    assert left == ["join", "tell"]
+    perform(run, *left)
+    assert told.read_text().split() == ["1", "2"]
+    assert again()[1] == []
 
 
 def test_two_versions_of_a_module_never_meet_and_guests_stay_warm(bench: Bench) -> None:

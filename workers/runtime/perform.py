@@ -17,7 +17,7 @@ from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
 from orchestrator.contracts.documents.evaluation import Verdicts
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
-from orchestrator.contracts.keys import content_key
+from orchestrator.contracts.keys import content_key, effect_key
 from orchestrator.contracts.records import OFF_RECIPE, StageError
 from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Expansion, Settled
@@ -26,7 +26,7 @@ from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.guests import GuestBody, GuestFailed, GuestKilled
 from workers.runtime.inside import Inside
 from workers.runtime.interruption import StageCancelled
-from workers.runtime.job import Job, Outcome, resolve_inputs
+from workers.runtime.job import Job, Outcome, gathers_all, resolve_inputs
 from workers.runtime.running import Body, Running
 from workers.runtime.secret_values import Redaction
 
@@ -114,17 +114,18 @@ class Attempt:
         content = content_key(done, inputs, environment)
         purity = purity_of(self.call)
         if purity is Purity.PURE:
-            # A recipe key counts on the environment that the plan knew of, and on the version of the task that an older
-            # release planned with; another one's result goes by content only.
+            # A recipe key counts on the environment that the plan knew of, on the version of the task that an older
+            # release planned with, and on all that is gathered; another one's result goes by content only.
             counted = self.call.environment in (None, environment) and done.version == self.call.version
+            counted = counted and gathers_all(self.call, inputs)
             planned = self.call.key if counted else None
             self.keys = tuple(dict.fromkeys(key for key in (planned, content) if key))
         elif purity is Purity.EFFECT:
-            self.keys = (self.call.key or content,)
+            self.keys = tuple(key for key in (self.call.key, effect_key(self.call.key, content)) if key)
         return Job(
             run=self.lease.run,
             attempt=self.claim.attempt,
-            key=self.call.key or content,
+            key=self.keys[-1] if purity is Purity.EFFECT else self.call.key or content,
             call=self.call,
             inputs=inputs,
             seed=self.claim.seed,
