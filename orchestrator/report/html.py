@@ -24,16 +24,14 @@ from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
 from orchestrator.report.headline import goal_of, headline, metric_of, target_of
+from orchestrator.report.ranking import SHOWN, failed_trials, ranking_table
 from orchestrator.report.search import search_section
 from orchestrator.report.sections import (
-    SHOWN,
-    failed_trials,
     fold_words,
     gate_rows,
     importance_table,
     label_table,
     metric_rows,
-    ranking_table,
     rule_words,
     top_rows,
     trial_warnings,
