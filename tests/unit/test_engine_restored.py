@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.contracts.calls import ArtifactRef, Kind, Output, Plan, StageCall
-from orchestrator.contracts.keys import content_key
+from orchestrator.contracts.keys import content_key, effect_key
 from orchestrator.contracts.records import OFF_RECIPE, RunRecord
 from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.engine.restored import cached_results
@@ -60,8 +60,9 @@ def test_gates_are_judged_again_unless_the_run_succeeded(status: str, count: int
     assert len(found([call("gates", "evaluate.gates", "kg")], status)) == count
 
 
-def test_an_effect_lasts_and_has_its_idempotency_key_alone() -> None:
-    assert found([call("register", "release.register", "kr")]) == {("kr",): True}
+def test_an_effect_lasts_and_is_found_by_recipe_and_by_idempotency_key() -> None:
+    register = call("register", "release.register", "kr")
+    assert found([register]) == {("kr", effect_key("kr", content_key(register, {}, ENVIRONMENT))): True}
 
 
 def test_of_a_volatile_or_unfinished_stage_nothing_is_found() -> None:
