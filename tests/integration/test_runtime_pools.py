@@ -88,10 +88,11 @@ def start(settings: Settings, redis: redis_py.Redis, tmp_path: Path) -> Iterator
 
     def start(*pools: str, wait: bool = True) -> Site:
         log = tmp_path / "pools.log"
+        (tmp_path / "temporary").mkdir(exist_ok=True)
         with log.open("ab") as sink:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "workers.runtime.pools", *pools],
-                env=environment(settings),
+                env=environment(settings) | {"TMPDIR": str(tmp_path / "temporary")},
                 stdout=sink,
                 stderr=sink,
                 cwd=tmp_path,
@@ -118,7 +119,7 @@ def probe(identifier: str, seconds: float = 0.0, **fields: object) -> StageCall:
     )
 
 
-def test_pools_register_run_and_leave_nothing_behind(start: Callable[..., Site]) -> None:
+def test_pools_register_run_and_leave_nothing_behind(start: Callable[..., Site], tmp_path: Path) -> None:
     site = start("ops:2")
     pool = site.history.pools()[0]
     assert (pool.queue, pool.processes, pool.environment) == ("ops", 2, environment_digest())
@@ -133,6 +134,7 @@ def test_pools_register_run_and_leave_nothing_behind(start: Callable[..., Site])
     assert site.process.wait(20) == 0
     wait_until(lambda: not any(alive(process.pid) for process in family))
     assert site.history.pools() == []
+    assert list((tmp_path / "temporary").iterdir()) == []
     assert "Traceback" not in site.log.read_text()
 
 

@@ -18,6 +18,7 @@ import signal
 import sys
 import time
 from dataclasses import dataclass
+from multiprocessing.util import get_temp_dir
 from types import FrameType
 from typing import NoReturn
 
@@ -244,6 +245,7 @@ def main(arguments: list[str]) -> int:
         print(error, file=sys.stderr)  # noqa: T201  (a program's own last word)
         return error.exit_code
     remove_abandoned(settings.cache_path)
+    get_temp_dir()  # one for all: forks share it, and end without removing one of their own as this process does
     return Pools(pools, settings).run()
 
 
