@@ -84,7 +84,7 @@ def logs(output: Output, run: str, stage: str | None, *, follow: bool) -> None:
         return
     attempts: dict[str, int] = {}
     for one in lines:
-        lead = "" if stage else f"{one.stage}  "
+        lead = f"{told}  " if (told := one.of(stage)) else ""
         if attempts.get(one.stage, 1) != one.attempt:
             click.echo(f"{lead}— {heading(one.attempt)} —")
         attempts[one.stage] = one.attempt

@@ -26,6 +26,16 @@ class Line:
     attempt: int
     line: str
 
+    def of(self, named: str | None) -> str:
+        """The stage that is told with the line: none where it is the very one that a person named."""
+        return "" if named is not None and self.stage.startswith(named) else self.stage
+
+
+def stages_of(record: RunRecord, text: str) -> list[StageRecord]:
+    """The stage that a person names; with a trial those of its folds, before it."""
+    named = stage_of(record, text)
+    return [*(one for one in record.fits(named) if one is not named), named]
+
 
 def stage_of(record: RunRecord, text: str) -> StageRecord:
     """The stage of a run that a person names, by its id or a prefix that no other has."""
@@ -60,13 +70,14 @@ class Following:
         if self._position is None:
             lines, self._position = _so_far(self._session, record, self._stage)
             self._ready.extend(lines)
-        wanted = stage_of(record, self._stage).id if self._stage is not None else None
+        wanted = [one.id for one in stages_of(record, self._stage)] if self._stage is not None else None
         while True:
             yield from self._take()
-            ended = _ended(self._run.record(), wanted)  # before reading: what was written until then is read
+            # Before reading: what was written until then is read.
+            ended = _ended(self._run.record(), wanted[-1] if wanted else None)
             for at, line in _live(self._session, self._run.id, self._position, block_ms=None if ended else BLOCK_MS):
                 self._position = at
-                if wanted in (None, line.stage):
+                if wanted is None or line.stage in wanted:
                     yield line
             if ended:
                 return
@@ -78,7 +89,7 @@ class Following:
 
 def _so_far(session: Session, record: RunRecord, stage: str | None) -> tuple[list[Line], str]:
     """The lines up to now, stage after stage and attempt after attempt, and where in the live log they end."""
-    wanted = [stage_of(record, stage)] if stage is not None else list(record.stages)
+    wanted = stages_of(record, stage) if stage is not None else list(record.stages)
     live = list(_live(session, record.run, "0-0"))
     kept: set[tuple[str, int]] = set()
     lines: list[Line] = []

@@ -153,10 +153,11 @@ class Run:
         return Reports(self._session).write(self.record())
 
     def logs(self, stage: str | None = None) -> list[str]:
-        """The lines that its stages wrote, each as `stage: line`; of one stage the bare lines."""
+        """The lines that its stages wrote, each as `stage: line`; of the stage named the bare lines."""
         from orchestrator.client.logs import lines_of
 
-        return [line.line if stage else f"{line.stage}: {line.line}" for line in lines_of(self._session, self, stage)]
+        lines = lines_of(self._session, self, stage)
+        return [f"{lead}: {line.line}" if (lead := line.of(stage)) else line.line for line in lines]
 
     def cancel(self, by: str | None = None) -> Settled:
         """Stop it: what has not begun never begins."""

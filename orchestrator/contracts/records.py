@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, ValidationError
 from orchestrator.contracts.calls import ArtifactRef, Code
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.status import RunStatus, StageState
+from orchestrator.contracts.training import FOLD, JOINED
 from orchestrator.contracts.values import Value
 
 RECORD_VERSION = 1
@@ -103,6 +104,12 @@ class RunRecord(Record):
     def stage(self, identifier: str) -> StageRecord | None:
         """The stage with this id."""
         return next((record for record in self.stages if record.id == identifier), None)
+
+    def fits(self, stage: StageRecord) -> list[StageRecord]:
+        """The stages that fitted a trial: those of its folds, where each has its own, else the trial's."""
+        if stage.task != JOINED:
+            return [stage]
+        return [found for one in stage.after if (found := self.stage(one)) and found.task == FOLD]
 
 
 class RunSummary(Record):

@@ -146,12 +146,6 @@ class Evidence:
         """Which values of a column were large enough for a model of their own."""
         return self._document("train.segments", "segments", SegmentPlan)
 
-    def folds(self, stage: StageRecord) -> list[StageRecord]:
-        """The stages that fitted a trial: those of its folds, where each has its own, else the trial's."""
-        if stage.task != "train.joined":
-            return [stage]
-        return [found for one in stage.after if (found := self._by_id.get(one)) and found.task == "train.fold"]
-
     def segment(self, name: str) -> tuple[StageRecord, SegmentResult] | None:
         """What came of one segment, and the stage that it was in; None where no stage that is done had it."""
         for stage, found in self._documents("train.segment", "fitted", SegmentResults):

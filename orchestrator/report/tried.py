@@ -42,7 +42,7 @@ def tried(evidence: Evidence) -> Iterator[Tried]:
 
 def _alone(stage: StageRecord, evidence: Evidence) -> Tried:
     given = stage.params.get("rung")
-    fitted = evidence.folds(stage)
+    fitted = evidence.record.fits(stage)
     return Tried(
         stage=stage,
         candidate=stage.params["candidate"],

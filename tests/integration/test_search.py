@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import redis as redis_py
 
+from orchestrator.client.logs import stages_of
 from orchestrator.client.planning import calls_of
 from orchestrator.client.session import Session
 from orchestrator.client.workflow import Workflow
@@ -237,8 +238,9 @@ def test_trials_whose_folds_stand_apart_are_ranked_listed_and_compared_as_those_
         {name: row[name] for name in row.keys() - took} for row in rows[0]
     ]
     assert (rows[1][-1]["status"], "failed on fold 1" in rows[1][-1]["error"]) == ("failed", True)
+    assert {one.id for one in stages_of(stood, "train[k_neighbors#3]")} == lost
     for row in rows[1][:-1]:
-        folds = two.folds(two.record.stage(row["stage"]))
+        folds = two.record.fits(two.record.stage(row["stage"]))
         assert [row["fit_s"], row["score_s"], row["seconds"]] == [
             sum(fold.measured["fit_seconds"] for fold in folds),
             sum(fold.measured["score_seconds"] for fold in folds),
