@@ -74,6 +74,8 @@ def _show(output: Output, found: dict[str, Any], file: Path, at_most: str) -> No
     if cost["seconds"] is not None:
         processes = f"{cost['workers']} {'process' if cost['workers'] == 1 else 'processes'}"
         left_out = f", without {', '.join(cost['untimed'])}" if cost["untimed"] else ""
-        what = f"{at_most}{cost['trials']} trials × {cost['folds']} folds on {processes}"
+        segments = (found.get("segments") or {}).get("large")
+        where = f", of all rows and of each of {segments} values," if segments else ""
+        what = f"{at_most}{cost['trials']} trials × {cost['folds']} folds{where} on {processes}"
         output.show(f"\nThe search may take about {duration(cost['seconds'])}: {what}{left_out}")
     output.show(f"Next: cyclery run {file}")

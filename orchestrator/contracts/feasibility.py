@@ -7,7 +7,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from orchestrator.contracts.roles import Columns, Objective
-from orchestrator.contracts.values import Value
+from orchestrator.contracts.training import Segmenting
+from orchestrator.contracts.values import Value, unsaid
 
 Judgement = Literal["realistic", "doubtful", "out of reach"]
 
@@ -27,6 +28,7 @@ class FeasibilityParams(Value):
     roles: Columns = Columns()
     target: float | None = None  # value of the metric that is needed; None: only what is reachable is estimated
     timed: tuple[TimedCandidate, ...] = ()
+    segmenting: Segmenting | None = Field(None, exclude_if=unsaid)  # each large segment gets a model of its own
     confidence: float = 0.95
     seed: int = 0
 
@@ -45,6 +47,16 @@ class Enough(Value):
     have: float
     needed: float
     enough: bool
+    sentence: str
+
+
+class LargeSegments(Value):
+    """How many values of a column have rows enough for a model of their own."""
+
+    column: str
+    segments: int  # values among the training rows
+    large: int  # of these, with as many rows as were asked for
+    rows: int  # training rows of the large ones
     sentence: str
 
 
@@ -105,3 +117,4 @@ class Feasibility(Value):
     reachable: ReachableError | None = None  # of accuracy only
     confidence: float = 0.95  # of bands
     notes: tuple[str, ...] = ()
+    segments: LargeSegments | None = Field(None, exclude_if=unsaid)  # where they get models of their own

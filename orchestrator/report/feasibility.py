@@ -43,14 +43,23 @@ def cost(
 ) -> dict[str, Any]:
     """Seconds of the search: timed small fits, led on to a fold's rows, × folds × trials ÷ workers.
 
+    Where segments have models of their own, with the fits in all of them.
     Of a search that halves times the `share` of the resource that a setting takes on average; of one that has a
     budget of time (seconds) no more than that.
     Null where no candidate could be timed; `untimed` names those that were not, which `seconds` does not count.
     """
     stage = evidence.stage("train.feasibility")
-    timed: dict[str, float] = (stage.measured.get("fit_seconds") or {}) if stage is not None else {}
-    candidates = [{"candidate": name, "trials": count, "fit_s": timed.get(name)} for name, count in trials.items()]
-    total = share * sum(timed[name] * count * folds for name, count in trials.items() if name in timed)
+    measured = stage.measured if stage is not None else {}
+    timed: dict[str, float] = measured.get("fit_seconds") or {}
+    within: dict[str, float] = measured.get("segments_fit_seconds") or {}
+    candidates = [
+        {"candidate": name, "trials": count, "fit_s": timed.get(name)}
+        | ({"segments_fit_s": within.get(name)} if within else {})
+        for name, count in trials.items()
+    ]
+    total = share * sum(
+        (timed[name] + within.get(name, 0.0)) * count * folds for name, count in trials.items() if name in timed
+    )
     if budget_s is not None:
         total = min(total, budget_s * max(1, workers))
     return {

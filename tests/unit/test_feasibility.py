@@ -13,8 +13,10 @@ from orchestrator.contracts.documents.data import Preparation, PreparedColumn, S
 from orchestrator.contracts.feasibility import Feasibility, FeasibilityParams, RequireParams, TimedCandidate
 from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.training import Segmenting
 from tests.unit.training_case import NUMERIC, Case, case
 from workers.feasibility.assess import assess
+from workers.feasibility.cost import Growth
 from workers.feasibility.curve import fit_power_law, learning_curve
 from workers.feasibility.enough import enough_rows
 from workers.feasibility.models import simple_models
@@ -166,6 +168,35 @@ def test_candidates_are_timed_beside_the_document_and_a_broken_one_is_left_out(t
     assert context.measured["fit_seconds"]["fine"] > 0
     again = assess(one.frame, one.rows, one.preparation, one.summary, params=params, context=one.context())
     assert again == first  # nothing measured is in it
+
+
+def test_segments_large_enough_are_counted_and_the_fits_in_them_timed(tmp_path):
+    one, _ = two_normals(tmp_path, 9, 1200, 2.0)
+    one.table["store"] = pd.array(["many"] * 600 + ["some"] * 300 + ["few"] * 60 + [None] * 240, dtype="str")
+    one.frame = one.artifact(one.table)
+    timed = (TimedCandidate(name="tree", estimator="sklearn.tree.DecisionTreeClassifier"),)
+    context = one.context()
+    params = FeasibilityParams(
+        objective=one.objective, timed=timed, segmenting=Segmenting(column="store", min_rows=250)
+    )  # fmt: skip
+    found = assess(one.frame, one.rows, one.preparation, one.summary, params=params, context=context).feasibility
+    assert found.segments is not None
+    assert (found.segments.segments, found.segments.large, found.segments.rows) == (
+        3,
+        2,
+        750,
+    )  # every sixth is held back
+    assert found.reasons[-1].startswith(
+        "2 of 3 values of store have 250 training rows or more and get a model of their own, with 75 % of"
+    )
+    assert context.measured["segments_fit_seconds"]["tree"] > 0
+
+
+def test_the_time_of_a_fit_is_led_on_by_a_power_and_never_below_the_smaller_sample():
+    growth = Growth(least=400, rows=1600, seconds=2.0, power=0.5)
+    assert [growth.of(1600), growth.of(6400), growth.of(400), growth.of(10)] == [2.0, 4.0, 1.0, 1.0]
+    assert growth.of(np.array([6400, 10])) == 5.0
+    assert growth.of(np.array([])) == 0.0
 
 
 @pytest.mark.parametrize(

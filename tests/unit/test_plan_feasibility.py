@@ -54,6 +54,14 @@ def test_without_a_target_the_goal_is_judged_else_nothing(more, target):
     assert call(part, "feasibility").params["target"] == target
 
 
+def test_values_that_get_models_of_their_own_are_counted():
+    per = {"column": "store", "min_rows": 60}
+    specs = [Spec.model_validate(document(train=train)) for train in ({**TRAIN, "per": per}, TRAIN)]
+    asked, plain = (call(feasibility_plan(spec, fingerprints(spec)), "feasibility").params for spec in specs)
+    assert asked["segmenting"] == {**per, "max_failed": 0.1}
+    assert "segmenting" not in plain
+
+
 def test_a_teams_own_candidate_is_not_timed():
     plan = plan_of(
         train={"candidates": ({"own": {"estimator": "team:Model"}},)}, objective={**OBJECTIVE, "target": 0.8}

@@ -38,11 +38,11 @@ def feasibility(**changed: Any) -> Feasibility:
     return Feasibility(**(fields | changed))
 
 
-def asked(kept: Kept, found: Feasibility, *, required: bool = False) -> RunRecord:
+def asked(kept: Kept, found: Feasibility, *, required: bool = False, **measured: Any) -> RunRecord:
     """A run with the stage; where it was required, one that ended there."""
     stage = StageRecord(
         id="feasibility", task="train.feasibility", queue="train", state=StageState.DONE,
-        outputs={"feasibility": kept.put(found)}, measured={"fit_seconds": {"a": 0.5, "b": 2.0}},
+        outputs={"feasibility": kept.put(found)}, measured={"fit_seconds": {"a": 0.5, "b": 2.0}} | measured,
     )  # fmt: skip
     if not required:
         whole = record(kept)
@@ -113,3 +113,11 @@ def test_the_cost_is_fits_times_trials_by_the_processes_of_the_pool():
     assert document is not None
     assert document["cost"]["seconds"] == 1.0
     assert feasibility_document(Evidence(record(kept), kept.read), {"a": 1}, 2, 1) is None
+
+
+def test_the_cost_of_models_of_segments_is_that_of_the_fits_in_all_of_them_too():
+    kept = Kept()
+    evidence = Evidence(asked(kept, feasibility(), segments_fit_seconds={"a": 10.0}), kept.read)
+    found = cost(evidence, {"a": 10, "b": 3}, folds=5, workers=2)
+    assert found["fit_seconds"] == 555.0  # (0.5 + 10) · 10 · 5 + 2 · 3 · 5
+    assert [one["segments_fit_s"] for one in found["candidates"]] == [10.0, None]

@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.feasibility import Baseline, Feasibility, FeasibilityParams, LearningCurve
 from orchestrator.contracts.metrics import METRICS
-from workers.feasibility.cost import fit_seconds
+from workers.feasibility.cost import growths
 from workers.feasibility.curve import learning_curve
-from workers.feasibility.enough import enough_rows
+from workers.feasibility.enough import enough_rows, large_segments
 from workers.feasibility.models import CURVES, simple_models
 from workers.feasibility.neighbour import reachable_error
 from workers.feasibility.samples import Floats, Scorer, bounded, curve_scores, sizes_of, whole_score
@@ -43,10 +43,12 @@ def assess(
     """Judge the target by baselines, learning curves and, for accuracy, nearest neighbours; test rows are not read.
 
     Models are scored on the folds that the trials are scored on. Seconds of a fit of each candidate are measured
-    beside the document: `fit_seconds`, by candidate, of all training rows of one fold.
+    beside the document: `fit_seconds`, by candidate, of all training rows of one fold; `segments_fit_seconds` of those
+    of one fold in each large segment, together.
     """
     metric = METRICS[params.objective.metric]
-    target = np.array(training_matrix(frame, rows, context).target)
+    matrix = training_matrix(frame, rows, context)
+    target = np.array(matrix.target)
     scorer = Scorer(metric.name, preparation, params.seed, params.objective.quantile)
     folds, learned_from = [], 0
     for fold in prepared_folds(frame, rows, preparation, summary, context):
@@ -57,13 +59,22 @@ def assess(
     reachable = None
     if metric.name == "accuracy":
         reachable = reachable_error(folds, len(preparation.classes), params.confidence)
-    context.measure("fit_seconds", fit_seconds(folds[-1], learned_from, params, scorer))
+    growth = growths(folds[-1], params, scorer)
+    context.measure("fit_seconds", {name: one.of(learned_from) for name, one in growth.items()})
+    segments = None
+    if params.segmenting is not None:
+        segments, each = large_segments(matrix.frame[params.segmenting.column], params.segmenting)
+        learned = each * learned_from / len(target)  # of each segment, in a fold
+        context.measure("segments_fit_seconds", {name: one.of(learned) for name, one in growth.items()})
     found = Feasibility(
         metric=metric.name,
         greater_is_better=metric.greater_is_better,
         target=params.target,
         verdict=None,
-        reasons=reasons(metric, enough, baselines, curves, reachable, params.confidence),
+        reasons=(
+            *reasons(metric, enough, baselines, curves, reachable, params.confidence),
+            *((segments.sentence,) if segments is not None else ()),
+        ),
         rows=len(target),
         features=int(folds[0].train.shape[1]),
         enough=enough,
@@ -72,6 +83,7 @@ def assess(
         reachable=reachable,
         confidence=params.confidence,
         notes=_notes(folds, learned_from, baselines, params),
+        segments=segments,
     )
     return FeasibilityOutputs(found if params.target is None else _judged(found, params.target))
 

@@ -1,11 +1,14 @@
-"""What one fit of each candidate takes on a fold, estimated from fits on small samples."""
+"""What one fit of each candidate takes, estimated from fits on small samples."""
 
 from __future__ import annotations
 
 import math
 import time
 import warnings
+from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator, clone
 
 from orchestrator.contracts.errors import CycleryError
@@ -20,21 +23,30 @@ SMALL, LARGER = 400, 1600  # rows of the two samples
 STEEPEST = 3.0  # of the power of rows that time grows with, as of Gaussian processes
 
 
-def fit_seconds(fold: PreparedFold, rows: int, params: FeasibilityParams, scorer: Scorer) -> dict[str, float]:
-    """Seconds of a fit on so many rows like the fold's, by candidate; those that cannot be fitted are left out."""
+@dataclass(frozen=True, slots=True)
+class Growth:
+    """How the time of a candidate's fit grows: of so many rows so many seconds, by a power of the rows."""
+
+    least: int  # rows of the smaller sample: fewer take no less
+    rows: int
+    seconds: float
+    power: float
+
+    def of(self, rows: ArrayLike) -> float:
+        """Seconds of a fit on so many rows; of several numbers the sum."""
+        grown = np.maximum(rows, self.least) / self.rows
+        return round(float(np.sum(self.seconds * grown**self.power)), 4)
+
+
+def growths(fold: PreparedFold, params: FeasibilityParams, scorer: Scorer) -> dict[str, Growth]:
+    """How fits on rows like the fold's grow, by candidate; those that cannot be fitted are left out."""
     order = next(permutations(fold, scorer))
-    found = {}
-    for candidate in params.timed:
-        seconds = _seconds(candidate, fold, order, rows, params)
-        if seconds is not None:
-            found[candidate.name] = round(seconds, 4)
-    return found
+    found = {candidate.name: _growth(candidate, fold, order, params) for candidate in params.timed}
+    return {name: growth for name, growth in found.items() if growth is not None}
 
 
-def _seconds(
-    candidate: TimedCandidate, fold: PreparedFold, order: Rows, rows: int, params: FeasibilityParams
-) -> float | None:
-    """The time of the larger sample, led on by the power with which time grew from the smaller one."""
+def _growth(candidate: TimedCandidate, fold: PreparedFold, order: Rows, params: FeasibilityParams) -> Growth | None:
+    """From the times of two samples."""
     small, larger = order[:SMALL], order[:LARGER]
     try:
         estimator = build(
@@ -53,10 +65,10 @@ def _seconds(
         first, second = _timed(estimator, fold, small), _timed(estimator, fold, larger)
     except (CycleryError, ValueError, TypeError, RuntimeError, ArithmeticError):
         return None  # its trials will say why
-    if len(larger) == len(small):
-        return second
-    power = math.log(max(second, 1e-6) / max(first, 1e-6)) / math.log(len(larger) / len(small))
-    return float(second * (rows / len(larger)) ** min(max(power, 0.0), STEEPEST))
+    power = 0.0
+    if len(larger) > len(small):
+        power = math.log(max(second, 1e-6) / max(first, 1e-6)) / math.log(len(larger) / len(small))
+    return Growth(len(small), len(larger), second, min(max(power, 0.0), STEEPEST))
 
 
 def _timed(estimator: BaseEstimator, fold: PreparedFold, rows: Rows) -> float:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from orchestrator.contracts.documents.data import Preparation
-from orchestrator.contracts.feasibility import Enough
+from orchestrator.contracts.feasibility import Enough, LargeSegments
+from orchestrator.contracts.training import Segmenting
 
 ROWS = 100  # in all: below, scores of folds say little
 OF_CLASS = 30  # of the smallest class
@@ -40,6 +42,21 @@ def enough_rows(
     of = " of the smallest class" if preparation.target_kind != "regression" else of
     told = f"{each:,.1f} training rows{of} for each of {features:,} prepared columns"
     return (*found, _judged("feature", each, PER_FEATURE, told))
+
+
+def large_segments(values: pd.Series, asked: Segmenting) -> tuple[LargeSegments, NDArray[Any]]:
+    """The values of a column over the training rows that have rows enough, and how many rows each of them has."""
+    counts = values.value_counts().to_numpy(dtype=np.int64)
+    large = counts[counts >= asked.min_rows]
+    share = f"{100 * large.sum() / max(1, len(values)):.3g} % of the training rows"
+    sentence = (
+        f"{len(large):,} of {len(counts):,} values of {asked.column} have {asked.min_rows:,} training rows or more and "
+        f"get a model of their own, with {share}; what is said here of scores is of the model of all rows"
+    )
+    rows = int(large.sum())
+    return LargeSegments(
+        column=asked.column, segments=len(counts), large=len(large), rows=rows, sentence=sentence
+    ), large
 
 
 def _judged(subject: Any, have: float, needed: float, told: str) -> Enough:

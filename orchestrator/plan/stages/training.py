@@ -40,6 +40,7 @@ def feasibility(draft: Draft) -> None:
             for name in (candidate.name for candidate in spec.train.candidates)
             if name in first
         ),
+        segmenting=_segmenting(spec.train.per) if spec.train.per is not None else None,
         seed=spec.seed,
     )
     policy = policies.feasibility_policy(spec)
