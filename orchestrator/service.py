@@ -36,6 +36,7 @@ log = logging.getLogger("cyclery.service")
 
 COLLECT_S = 3600.0
 CLEAN_S = 86_400.0
+AGAIN_S = 60.0  # after a failure, at most
 PATIENCE_S = 60.0  # with a Redis that is not up yet, or went away
 PAGE = 50  # runs of which the store is told at once
 STOP_S = 3.0  # to end the chore at hand once told to stop
@@ -43,7 +44,7 @@ STOP_S = 3.0  # to end the chore at hand once told to stop
 
 @dataclass
 class Chore:
-    """One thing that is done again and again; a failure is logged and the next round tries again."""
+    """One thing that is done again and again; a failure is logged, and soon tried again."""
 
     name: str
     every_s: float
@@ -55,12 +56,12 @@ class Chore:
         """Do it when its time has come."""
         if now < self.due:
             return
-        self.due = now + self.every_s
+        self.due = now + min(self.every_s, AGAIN_S)
         try:
             self.work()
             if self.told:
                 log.info("%s: done again", self.name)
-            self.told = ""
+            self.told, self.due = "", now + self.every_s
         except Outdated:
             raise
         except (CycleryError, OSError) as error:

@@ -28,13 +28,14 @@ REMEMBERED_MS = 86_400_000  # for which a deletion is told to stages that began 
 
 
 class Collector:
-    """Rounds of collection over one namespace; its store must belong to this namespace alone."""
+    """Rounds of collection over one namespace, one at a time; its store must belong to this namespace alone."""
 
     def __init__(
         self, ledger: Ledger, store: ArtifactStore, *, young_s: float = YOUNG_S, grace_s: float = GRACE_S
     ) -> None:
         self.ledger, self.store = ledger, store
         self.young_s, self.grace_s = young_s, grace_s
+        self._token = secrets.token_hex(8)  # its next round ends what an outage broke off, which still holds off others
 
     def collect(self) -> int:
         """One round; answers how many artifacts it deleted.
@@ -44,10 +45,10 @@ class Collector:
         """
         require_whole(self.ledger.redis, self.ledger.keys, self.store)
         with answering(self.ledger.redis):
-            return self._alone(secrets.token_hex(8))
+            return self._alone()
 
-    def _alone(self, token: str) -> int:
-        if not self.ledger.redis.set(self.ledger.keys("collecting"), token, nx=True, px=HOLD_MS):
+    def _alone(self) -> int:
+        if not (self._begins() or self._goes_on()):
             return 0  # another one is at it: whoever deletes must be alone with what may be put again
         process = process_of(self.ledger.redis)
         live = self.live()
@@ -56,14 +57,21 @@ class Collector:
         if doomed:  # a Redis that forgot it, with its power, would let stages refer to what is gone
             settle(self.ledger.redis, self.ledger.keys, process)
         for digest in doomed:
-            if self._step("deleting", token, HOLD_MS) == [0]:
+            if not self._goes_on():
                 return 0  # it took too long, and another one took over
             self.store.delete(digest)
             self._step("deleted", digest, REMEMBERED_MS)
         self._condemn(live)
-        if self.ledger.redis.get(self.ledger.keys("collecting")) == token:
+        if self.ledger.redis.get(self.ledger.keys("collecting")) == self._token:
             self.ledger.redis.delete(self.ledger.keys("collecting"))
         return len(going)
+
+    def _begins(self) -> bool:
+        return bool(self.ledger.redis.set(self.ledger.keys("collecting"), self._token, nx=True, px=HOLD_MS))
+
+    def _goes_on(self) -> bool:
+        """Hold off others for as long again, unless one has taken over."""
+        return self._step("deleting", self._token, HOLD_MS) == [1]
 
     def live(self) -> set[str]:
         """The digests that something refers to."""

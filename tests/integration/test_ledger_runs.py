@@ -276,6 +276,29 @@ def test_a_wrong_clock_of_the_service_deletes_nothing_early(
     assert store.has(garbage.digest)
 
 
+def test_a_round_that_was_broken_off_is_ended_by_the_next_and_nobody_else_is_let_in_between(
+    hand: Hand, store: ArtifactStore, redis: redis_py.Redis
+) -> None:
+    class Away(ArtifactStore):
+        def delete(self, digest: str) -> None:
+            raise OSError(f"{digest} is out of reach")
+
+    garbage, settings = old(store, b"garbage"), hand.ledger.settings
+    collector = Collector(hand.ledger, store, grace_s=0)
+    collector.collect()
+    collector.store = Away(settings.store_url, settings.cache_path, settings.cache_bytes)
+    with pytest.raises(OSError, match="out of reach"):
+        collector.collect()
+    deleting = hand.ledger.keys("deleting")
+    assert redis.smembers(deleting) == {garbage.digest}
+    Collector(hand.ledger, store, grace_s=0).collect()
+    assert redis.smembers(deleting) == {garbage.digest}
+    collector.store = store
+    collector.collect()
+    assert not redis.exists(deleting, hand.ledger.keys("collecting"))
+    assert not store.has(garbage.digest)
+
+
 def test_no_garbage_is_collected_beside_a_record_that_cannot_be_read(
     hand: Hand, store: ArtifactStore, redis: redis_py.Redis
 ) -> None:
@@ -284,7 +307,6 @@ def test_no_garbage_is_collected_beside_a_record_that_cannot_be_read(
     redis.hset(hand.ledger.keys.run(accepted.run, "outputs"), "a", '{"echo": "sha256:')
     collector = Collector(hand.ledger, store, grace_s=0)
     for _ in range(2):
-        redis.delete(hand.ledger.keys("collecting"))
         with pytest.raises(RecordDamaged, match=f"{accepted.run}/a .*damaged"):
             collector.collect()
     assert store.has(garbage.digest)

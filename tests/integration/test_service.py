@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 import redis as redis_py
 
-from orchestrator.contracts.errors import RecordDamaged
+from orchestrator.contracts.errors import LedgerBehind, RecordDamaged
 from orchestrator.engine.ledger import Ledger
-from orchestrator.service import Service
+from orchestrator.service import Chore, Service
 from orchestrator.settings import Settings
 from orchestrator.store.artifacts import ArtifactStore, open_store
 from orchestrator.store.manifests import read_manifest
@@ -89,6 +89,22 @@ def test_an_outage_is_told_once_and_in_one_line(
             assert "went away" in told.getMessage()
             assert "\n" not in told.getMessage()
             caplog.clear()
+
+
+def test_what_failed_is_tried_again_soon_and_what_did_not_when_its_time_has_come() -> None:
+    told = [OSError("out of reach"), LedgerBehind("is behind"), None, None]
+
+    def work() -> None:
+        if (error := told.pop(0)) is not None:
+            raise error
+
+    chore = Chore("garbage", 3600.0, work)
+    begun = []
+    for now in range(0, 7200, 5):
+        before = len(told)
+        chore.run_if_due(float(now))
+        begun += [now] * (before - len(told))
+    assert begun == [0, 60, 120, 3720]
 
 
 def test_stops_soon_while_redis_does_not_answer(tmp_path: Path) -> None:

@@ -70,9 +70,9 @@ ORDERINGS: tuple[Mutant, ...] = (
               "        going = {one for one, _, _ in self.store.digests() if one not in live}\n"),
     _left_out(_GARBAGE, '            self._step("deleted", digest, REMEMBERED_MS)\n', "deletion forgotten",
               '            self.ledger.redis.srem(self.ledger.keys("deleting"), digest)\n'),
-    _left_out(_GARBAGE, '        if not self.ledger.redis.set(self.ledger.keys("collecting"), token, nx=True, px=HOLD_MS):\n',
+    _left_out(_GARBAGE, '        return bool(self.ledger.redis.set(self.ledger.keys("collecting"), self._token, nx=True, px=HOLD_MS))\n',
               "collectors beside each other",
-              '        if not self.ledger.redis.set(self.ledger.keys("collecting"), token, px=HOLD_MS):\n'),
+              '        return bool(self.ledger.redis.set(self.ledger.keys("collecting"), self._token, px=HOLD_MS))\n'),
     # in the store before it leaves Redis
     _left_out(_SERVICE, "                self._keep_manifest(record)\n"
               "                self.ledger.archive(run, record.generation)\n", "archived before its manifest",

@@ -57,7 +57,6 @@ def garbage(hand: Hand) -> Iterator[str]:
         hand.admin.rename(condemned, aside)
     ref = storm.plain.put_bytes(hand.name.encode(), Kind.JSON)
     client = storm.wire.client()  # by which the storm's store knows what may be lost with the power
-    lost, storm.wire.lose = storm.wire.lose, 0.0  # whose answer is lost finds a collector: itself
     collector = Collector(Ledger(client, storm.settings), storm.store, young_s=FOR_EVER_S, grace_s=0.0)
     for another in ("another", None):
         hand.admin.zadd(condemned, {ref.digest: 0})
@@ -68,7 +67,6 @@ def garbage(hand: Hand) -> Iterator[str]:
         yield from same("collecting", hand.admin.get(hand.keys("collecting")), another)
         hand.admin.delete(hand.keys("collecting"), condemned)
     client.connection_pool.disconnect()
-    storm.wire.lose = lost
     hand.admin.zrem(hand.keys("deleted"), ref.digest)
     if hand.admin.exists(aside):
         hand.admin.rename(aside, condemned)
