@@ -50,6 +50,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--safe", action="store_true")
     parser.add_argument("--seed", type=int, default=2026)
+    parser.add_argument("--resamples", type=int, default=2000, help="of the bootstrap; the product draws 2,000")
     parser.add_argument("--only", default="", help="part of a scene's name")
     options = parser.parse_args()
     for kind, scenes in (("binary", CLASSES), ("regression", VALUES)):
@@ -57,7 +58,15 @@ def main() -> None:
             if options.only not in scene:
                 continue
             names = tuple(name for name in names_for(kind) if name not in ("ece", "mape"))  # type: ignore[arg-type]
-            found = tails(make, rows, options.samples, names, seed=options.seed, safe=options.safe)
+            found = tails(
+                make,
+                rows,
+                options.samples,
+                names,
+                seed=options.seed,
+                safe=options.safe,
+                resamples=options.resamples,
+            )
             for name, (above, below) in found.items():
                 held = 100 * (1 - above - below)
                 print(f"{scene} | {name} | {held:.1f} | {100 * above:.1f} | {100 * below:.1f}", flush=True)

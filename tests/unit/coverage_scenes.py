@@ -92,14 +92,21 @@ def truths(make: Make, names: Sequence[str]) -> dict[str, float]:
 
 
 def tails(
-    make: Make, rows: int, samples: int, names: tuple[str, ...], *, seed: int, safe: bool = False
+    make: Make,
+    rows: int,
+    samples: int,
+    names: tuple[str, ...],
+    *,
+    seed: int,
+    safe: bool = False,
+    resamples: int = RESAMPLES,
 ) -> dict[str, tuple[float, float]]:
     """Of the samples where a metric is defined, in which share its low end lies above the truth, its high end below."""
     rng, true = np.random.default_rng(seed), truths(make, names)
     missed: dict[str, list[tuple[bool, bool]]] = {name: [] for name in names}
     for number in range(samples):
         sample = make(rng, rows)
-        judge = Judge(sample, needed_for(sample, names), 0.95, RESAMPLES, number, safe=safe)
+        judge = Judge(sample, needed_for(sample, names), 0.95, resamples, number, safe=safe)
         for name in names:
             one = judge.interval(name)
             if one.value is not None:
