@@ -51,6 +51,9 @@ class World:
         self.given = BRISK | dict(settings or {})
         self.redis = redis or RedisServer(appendfsync=appendfsync)
         self.hosts: dict[str, Host] = {}
+        self.otherwise: frozenset[str] = (
+            frozenset()
+        )  # tasks that another release, which worked here too, does otherwise
         self.marker = secrets.token_hex(8)
         self.promises = Promises(self.redis, self.folder / "durable.log")
         self.mended.mkdir(parents=True, exist_ok=True)

@@ -13,6 +13,8 @@ from tests.faults.world import World
 from tests.upgrade.release import Release
 
 ELDER = "elder"  # the host whose workers are of the release before
+# What is told of a choice and judged has become more; a bundle names the packages of its release, a version its number.
+OTHERWISE = frozenset({"evaluate.model", "evaluate.gates", "release.package", "release.register", "train.select"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,7 @@ class ReleaseBefore:
             self.release.host(world, ELDER).start(wait=False)
         replace_service(world, str(self.release.folder), orderly=chance.random() < 0.5)
         world.given |= self.release.path
+        world.otherwise = OTHERWISE
 
     def mend(self, world: World) -> None:
         """This release's again."""
