@@ -31,10 +31,11 @@ class Registry:
         self._redis = client
         self._keys = Keys(settings.namespace)
 
-    def register(self, draft: ModelVersion, key: str) -> ModelVersion:
+    def register(self, draft: ModelVersion, key: str, former: str = "") -> ModelVersion:
         """Give a record (version 0, stage candidate or refused) the model's next number.
 
-        The same idempotency key again answers the version that it made the first time, as it stands now.
+        The same idempotency key again answers the version that it made the first time, as it stands now. `former` is
+        the key that the release before gave to the same effect: a worker of it may have died before it told of it.
         """
         if draft.stage not in ("candidate", "refused") or draft.version != UNNUMBERED:
             raise InvalidInput(f"{draft.name}: a new version is a candidate or refused, and has no number yet")
@@ -42,7 +43,8 @@ class Registry:
             raise InvalidInput(f"{draft.model!r} cannot name a model: use letters, digits and -_. (at most 100)")
         record = draft.model_dump(mode="json", exclude={"version", "stage"})
         entry = {"event": "registered", "model": draft.model, "run": draft.run, "stage": draft.stage, "record": record}
-        answer = self._step("register", draft.model, key, draft.stage, _text(record), _text(entry | {"key": key}))
+        told = (_text(record), _text(entry | {"key": key}))
+        answer = self._step("register", draft.model, key, draft.stage, *told, former)
         return _version(*answer)
 
     def list(self, model: str | None = None) -> tuple[ModelVersion, ...]:

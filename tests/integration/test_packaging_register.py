@@ -51,10 +51,18 @@ class Desk:
     def document(self, value: Value) -> Artifact:
         return Artifact(self.store.put_bytes(canonical(value.model_dump(mode="json")), Kind.JSON), self.store)
 
-    def register(self, key: str = "k", verdicts: Verdicts | None = None, refusal: str | None = None) -> tuple[str, str]:
+    def register(
+        self,
+        key: str = "k",
+        verdicts: Verdicts | None = None,
+        refusal: str | None = None,
+        recipe: str = "",
+        run: str = "churn-1",
+    ) -> tuple[str, str]:
         context = StageContext(
-            run="churn-1", stage="register", attempt=1, key=key, scratch=self.folder / "scratch", watcher=Quiet(),
+            run=run, stage="register", attempt=1, key=key, scratch=self.folder / "scratch", watcher=Quiet(),
             host_files=HostCache(self.folder / "host", 1 << 20), refusal=refusal, resources=(self.redis, self.settings),
+            recipe=recipe,
         )  # fmt: skip
         given = None if verdicts is None else self.document(verdicts)
         params = RegisterParams(model="churn")
@@ -86,6 +94,16 @@ def test_a_version_holds_what_later_gates_and_people_need(desk: Desk) -> None:
 def test_the_same_effect_again_is_the_same_version(desk: Desk) -> None:
     assert desk.register("a") == desk.register("a") == ("churn@1", "candidate")
     assert desk.register("b") == ("churn@2", "candidate")
+
+
+def test_what_a_worker_of_the_release_before_registered_and_did_not_tell_is_found_by_its_run(desk: Desk) -> None:
+    assert desk.register("recipe") == ("churn@1", "candidate")  # as 0.1.0 does, which has the recipe as its key
+    assert desk.register("recipe and content", recipe="recipe") == ("churn@1", "candidate")
+    assert desk.register("recipe and content", recipe="recipe", run="churn-2") == ("churn@1", "candidate")
+    assert desk.register("same evidence", recipe="recipe", run="churn-2") == ("churn@2", "candidate")
+    assert desk.register("other content", recipe="recipe", refusal="a gate did not pass") == ("churn@3", "refused")
+    desk.inputs["bundle"] = desk.file(b"another champion's")
+    assert desk.register("another's content", recipe="recipe") == ("churn@4", "candidate")
 
 
 def test_a_refused_model_is_kept_with_its_reasons(desk: Desk) -> None:

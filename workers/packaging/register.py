@@ -58,7 +58,7 @@ def register(
         reasons=reasons,
         threshold=chosen.threshold and chosen.threshold.model_dump(mode="json", exclude={"curve"}),
     )
-    version = Registry(context.redis, context.settings).register(draft, context.key)
+    version = Registry(context.redis, context.settings).register(draft, context.key, context.recipe)
     context.log.info("registered %s (%s)", version.name, stage)
     return RegisterOutputs(Registration(model=version.name, stage=stage))
 

@@ -124,6 +124,7 @@ class Child:
             stage=job.call.id,
             attempt=job.attempt,
             key=job.key,
+            recipe=job.call.key or "",
             scratch=new_scratch(self.settings.cache_path),
             watcher=running,
             host_files=self.store.cache,

@@ -48,6 +48,7 @@ class StageContext:
     refusal: str | None = None  # why the run's model is refused, where it is
     log: logging.Logger = field(default_factory=lambda: logging.getLogger(LOGGER))
     measured: dict[str, Any] = field(default_factory=dict)
+    recipe: str = ""  # what 0.1.0 had as the idempotency key: the call alone, without what came of earlier stages
     resources: tuple[redis_py.Redis, Settings] | None = None  # of stages that change the world
     accounts: Callable[[Sequence[str]], Spent] | None = None  # of stages that expand
     grown: tuple[StageCall, ...] = ()  # see `expand`
