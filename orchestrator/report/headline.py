@@ -68,12 +68,11 @@ def metric_of(evidence: Evidence) -> str | None:
     return evidence.results[0].metric if evidence.results else metric_asked(evidence)
 
 
-def goal_of(evidence: Evidence) -> float | None:
-    """The value of the objective's metric that the spec calls good enough."""
+def asked_of(evidence: Evidence) -> list[tuple[str, float]]:
+    """The values of the objective's metric that the spec names: its goal, its target."""
     objective = evidence.record.spec.get("objective")
-    if not isinstance(objective, dict):
-        return None
-    return objective["goal"] if objective.get("goal") is not None else objective.get("target")
+    asked = objective if isinstance(objective, dict) else {}
+    return [(name, asked[name]) for name in ("goal", "target") if asked.get(name) is not None]
 
 
 def _claim(evidence: Evidence) -> str | None:

@@ -23,7 +23,7 @@ from orchestrator.report.effects import bearing_table, effect_charts
 from orchestrator.report.evidence import Evidence, Read
 from orchestrator.report.feasibility import feasibility_section
 from orchestrator.report.graph import graph_of
-from orchestrator.report.headline import goal_of, headline, metric_of, target_of
+from orchestrator.report.headline import asked_of, headline, metric_of, target_of
 from orchestrator.report.ranking import SHOWN, failed_trials, ranking_table
 from orchestrator.report.search import search_section
 from orchestrator.report.sections import (
@@ -93,7 +93,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "evaluation": evaluation,
         "headline": headline(evidence),
         "target": target_of(evidence),
-        "goal": goal_of(evidence),
+        "asked": asked_of(evidence),
         "seconds": seconds_of(record),
         "feasibility": feasibility_section(evidence),
         "gates": gate_rows(evidence.judgements),

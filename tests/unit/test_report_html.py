@@ -16,11 +16,17 @@ from tests.unit.html_case import check
 from tests.unit.report_case import HOSTILE, Kept, evaluation, preparation, profile, record
 
 
-def test_the_goal_stands_beside_the_facts() -> None:
+def test_goal_and_target_stand_beside_the_facts_by_their_names() -> None:
     kept = Kept()
-    given = record(kept, spec={"objective": {"predict": "diagnosis", "task": "classification", "goal": 0.99}})
-    assert "goalroc_auc 0.99" in check(render(given, kept.read)).text
-    assert "goalroc_auc" not in check(render(record(kept), kept.read)).text
+    given = record(kept, spec={"objective": {"predict": "diagnosis", "task": "classification", "target": 0.99}})
+    told = check(render(given, kept.read)).text
+    assert "targetROC AUC 0.99" in told
+    assert "goalROC AUC" not in told
+    given = record(kept, spec={"objective": {"predict": "diagnosis", "goal": 0.97, "target": 0.99}})
+    assert "goalROC AUC 0.970targetROC AUC 0.990" in check(render(given, kept.read)).text.replace("\n", "").replace(
+        "  ", ""
+    )
+    assert "ROC AUC 0.99" not in check(render(record(kept), kept.read)).text
 
 
 def test_the_page_leads_with_a_sentence_for_who_asked() -> None:
