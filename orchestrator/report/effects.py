@@ -89,13 +89,14 @@ class BearingRow:
 
 @dataclass(frozen=True, slots=True)
 class BearingTable:
-    """What the metric loses; `zero` is where nothing is lost, in percent."""
+    """What the metric loses; `zero` is where nothing is lost, in percent; `whole` the metric on rows as they are."""
 
     rows: list[BearingRow]
     zero: float
+    whole: str
 
 
-def bearing_table(found: tuple[Robustness, ...]) -> BearingTable | None:
+def bearing_table(found: tuple[Robustness, ...], *, greater_is_better: bool = True) -> BearingTable | None:
     """Noise by its size, then missing columns, the worst first."""
     if not found:
         return None
@@ -113,7 +114,9 @@ def bearing_table(found: tuple[Robustness, ...]) -> BearingTable | None:
         )
         for one in (*noise, *gaps)
     ]
-    return BearingTable(rows, strip(0.0, None, None, within).at)
+    sign = 1 if greater_is_better else -1
+    wholes = (one.value + sign * one.loss for one in found if one.value is not None and one.loss is not None)
+    return BearingTable(rows, strip(0.0, None, None, within).at, number(next(wholes, None)))
 
 
 def _worst(one: Robustness) -> float:

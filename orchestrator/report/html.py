@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from orchestrator.contracts.documents.evaluation import Details
 from orchestrator.contracts.errors import ArtifactMissing
+from orchestrator.contracts.metrics import METRICS
 from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.values import as_file_name
 from orchestrator.report import wording
@@ -87,6 +88,7 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
     evaluation, main = evidence.evaluation, metric_of(evidence)
     details = evidence.details or Details()
     failed = failed_stage(record)
+    rises = main not in METRICS or METRICS[main].greater_is_better
     page = {
         "record": record,
         "evidence": evidence,
@@ -111,10 +113,11 @@ def _page(record: RunRecord, read: Read) -> dict[str, Any]:
         "labels": label_table(evaluation.labels) if evaluation else None,
         "tops": top_rows(details.tops),
         "effects": effect_charts(evaluation, details.dependence) if evaluation else [],
-        "bearing": bearing_table(details.robustness),
+        "bearing": bearing_table(details.robustness, greater_is_better=rises),
         "slices": slice_tables(evaluation, main) if evaluation else [],
         "segments": segments_section(evidence),
         "metric": main,
+        "worse": "lost" if rises else "added",
         "performance": wording.performance(evidence.performance) if evidence.performance else [],
         "graph": graph_of(record),
         "failed": failed,

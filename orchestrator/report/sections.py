@@ -162,7 +162,8 @@ def _gate_row(verdict: Verdict) -> GateRow:
     drawn = None
     if value is not None and bound is not None:
         known = [one for one in (value, low, high, bound) if one is not None]
-        drawn = strip(value, low, high, domain(known, 0.08), bound)
+        within = domain(known, 0.08) if len(known) > 2 else (min(0.0, *known), 1.08 * max(0.0, *known) or 1.0)
+        drawn = strip(value, low, high, within, bound)
     told = [(name.replace("_", " "), _told(one)) for name, one in evidence.items() if one is not None]
     return GateRow(
         gate=verdict.gate,

@@ -67,9 +67,10 @@ def number(value: float | None) -> str:
 
 
 def decimals(values: Iterable[float], significant: int = 3) -> int:
-    """As many decimals as show so many digits of the largest of the values."""
+    """As many decimals as show so many digits of the largest of the values; one below 1,000, for the small ones."""
     largest = max((abs(value) for value in values), default=0.0)
-    return 3 if largest == 0 else min(max(significant - 1 - math.floor(math.log10(largest)), 0), 9)
+    least = 1 if largest < 1000 else 0
+    return 3 if largest == 0 else min(max(significant - 1 - math.floor(math.log10(largest)), least), 9)
 
 
 def fixed(value: float, digits: int) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 
-from orchestrator.contracts.documents.evaluation import Importance, ImportanceEnds, Interval, LabelEvidence
+import pytest
+
+from orchestrator.contracts.documents.evaluation import Importance, ImportanceEnds, Interval, LabelEvidence, Verdict
 from orchestrator.contracts.status import RunStatus
 from orchestrator.report.document import run_document
 from orchestrator.report.effects import CategoryPlot
 from orchestrator.report.html import render
-from orchestrator.report.sections import importance_table
-from orchestrator.report.wording import fixed
+from orchestrator.report.sections import gate_rows, importance_table
+from orchestrator.report.wording import decimals, fixed
 from tests.unit import report_case
 from tests.unit.html_case import check
-from tests.unit.report_case import HOSTILE, Kept, evaluation, interval, record
+from tests.unit.report_case import HOSTILE, Kept, evaluation, interval, ranking, record
 
 
 def test_several_labels_have_a_table_of_their_own() -> None:
@@ -132,6 +134,38 @@ def test_columns_that_move_answers_and_rows_made_worse_are_told() -> None:
     assert places == sorted(places)  # noise, then the worst first
     assert "no answer" in page
     assert "0.0930" in page
+    assert "ROC AUC lost when the column is shuffled" in page
+    assert "On the same rows as they are, the ROC AUC is 0.993." in page
+
+
+def test_an_error_is_added_not_lost() -> None:
+    kept = Kept()
+    given = record(kept)
+    ref = kept.put(ranking().model_copy(update={"metric": "mae"}))
+    stages = tuple(
+        one.model_copy(update={"outputs": one.outputs | {"ranking": ref}}) if one.task == "train.select" else one
+        for one in given.stages
+    )
+    page = check(render(given.model_copy(update={"stages": stages}), kept.read)).text
+    assert "MAE added when the column is shuffled" in page
+    assert "MAE lost" not in page
+    assert "On the same rows as they are, the MAE is 0.967." in page
+
+
+def test_small_numbers_beside_large_ones_keep_a_decimal() -> None:
+    found = tuple(Importance(feature=name, mean=mean, std=0.1) for name, mean in (("hr", 142.5), ("temp", 1.378)))
+    table = importance_table(found, ())
+    assert table is not None
+    assert [(row.mean, row.ends) for row in table.rows] == [("142.5", "142.4 to 142.6"), ("1.4", "1.3 to 1.5")]
+    assert decimals([143_000.0, 12.0]) == 0
+
+
+def test_a_gate_without_an_interval_is_drawn_from_nothing_on() -> None:
+    size = Verdict(gate="size <= 10MB", passed=True, sentence="…", evidence={"value": 5e6, "at_most": 1e7})
+    (row,) = gate_rows([size])
+    assert row.strip is not None
+    assert row.strip.mark is not None
+    assert row.strip.at == pytest.approx(row.strip.mark / 2, abs=1)
 
 
 def test_labels_of_many_categories_leave_room_for_their_neighbours() -> None:
