@@ -50,6 +50,15 @@ class Rule(LinearRegression):
         return self.rule(rows).to_numpy(dtype=float)
 
 
+def test_free_text_has_no_values_to_set_rows_to_so_the_next_column_is_told() -> None:
+    given = table().assign(words=[f"message {row}" for row in range(150)])
+    text = PreparedColumn(name="words", source="data", rule=ColumnPreparation(type="text"), reason="")
+    prepared = numbers().model_copy(update={"features": (*numbers().features, text)})
+    model = Rule(lambda rows: rows["a"])
+    found = partial_dependence(model, given, prepared, ["words", "a", "b", "c"], seed=0)
+    assert [one.feature for one in found] == ["a", "b", "c"]
+
+
 def test_a_straight_line_is_its_own_partial_dependence_and_no_row_differs() -> None:
     given = table()
     model = LinearRegression().fit(given, 3 * given["a"] - given["b"])

@@ -30,7 +30,7 @@ def partial_dependence(
     individual expectations, Goldstein et al. 2015, JCGS 24:44): where it is wide, the column acts differently on
     different rows. The answer is the predicted value, or the probability of the positive class (the decision function
     where there is none); of more classes, or labels, there is none. Where columns hang together, rows are asked about
-    that cannot exist (Molnar 2022, chapter 8.1).
+    that cannot exist (Molnar 2022, chapter 8.1). Free text has no values that rows could be set to, and is left out.
     """
     answer = _answer(model, preparation)
     if answer is None:
@@ -38,7 +38,8 @@ def partial_dependence(
     chosen = np.sort(np.random.default_rng(seed).choice(len(features), min(ROWS, len(features)), replace=False))
     table = features.iloc[chosen].reset_index(drop=True)
     found = []
-    for name in columns[:COLUMNS]:
+    texts = {column.name for column in preparation.features if column.rule.type == "text"}
+    for name in [one for one in columns if one not in texts][:COLUMNS]:
         values = _grid(features[name])
         if len(values) > 1:
             found.append(_dependence(name, values, table, answer))
