@@ -107,7 +107,8 @@ def error_of(record: RunRecord) -> str | None:
     if stage.decision is not None and stage.state is StageState.REJECTED:
         note = f": {stage.decision.note}" if stage.decision.note else ""
         return f"{stage.id}: rejected by {stage.decision.by}{note}"
-    return f"{stage.id}: {stage.error.message if stage.error else str(stage.state)}"
+    why = stage.error.message if stage.error else str(stage.state)
+    return why if why.startswith(f"{stage.id}: ") else f"{stage.id}: {why}"
 
 
 def _stage(stage: StageRecord) -> dict[str, Any]:

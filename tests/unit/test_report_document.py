@@ -89,6 +89,13 @@ def test_a_failed_run_says_where_and_why() -> None:
     assert (stage["status"], stage["error"], stage["frames"]) == ("failed", "C must be positive", ["clf.py:3"])
 
 
+def test_a_stage_that_names_itself_is_not_named_twice() -> None:
+    kept = Kept()
+    errors = {"split": StageError(family="data", message="split: too few rows")}
+    failed = record(kept, status=RunStatus.FAILED, upto="check", states={"split": StageState.FAILED}, errors=errors)
+    assert run_document(failed, kept.read)["error"] == "split: too few rows"
+
+
 def test_a_tolerated_failure_is_no_error_of_the_run() -> None:
     kept = Kept()
     errors = {"train[svc#1]": StageError(family="user", message="no")}
