@@ -9,6 +9,8 @@ import click
 from orchestrator.cli.connecting import client_for
 from orchestrator.cli.output import Output, verb
 
+USUAL = 0.95  # confidence of a gate that names none
+
 
 @click.command()
 @click.argument("runs", nargs=-1, metavar="RUN RUN…")
@@ -34,7 +36,7 @@ def _show(output: Output, document: dict[str, Any]) -> None:
     _section(output, "On the test rows", names, _metrics(runs))
     _section(output, "Ranking", names, _ranking(runs))
     _section(output, "Gates", names, _gates(runs))
-    keys = [(one["key"], *(_short(value) for value in one["values"])) for one in document["differences"]]
+    keys = [(one["key"], *(short_value(value) for value in one["values"])) for one in document["differences"]]
     if keys:
         _section(output, "What differs of the specs", names, keys)
     else:
@@ -111,8 +113,17 @@ def _gates(runs: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(name, *(signs[gates.get(name)] for gates in found)) for name in names]
 
 
-def _short(value: Any) -> str:
+def short_value(value: Any) -> str:
+    """A value of a spec in a cell of a table."""
     import json
 
+    if isinstance(value, list) and value and all(isinstance(one, dict) and one.get("text") for one in value):
+        return "\n".join(map(_gate, value))
     text = "–" if value is None else value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def _gate(gate: dict[str, Any]) -> str:
+    """As it is written, with its confidence where that is not the usual one."""
+    confidence = gate.get("confidence")
+    return gate["text"] if confidence in (None, USUAL) else f"{gate['text']} at {100 * confidence:.4g} %"

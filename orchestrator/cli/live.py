@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Group, RenderableType
     from rich.text import Text
 
+    from orchestrator.cli.left import Left
     from orchestrator.client.client import Client
 
 BAR = 16  # characters
@@ -101,7 +102,7 @@ def _line(stage: StageRecord) -> str:
     return " ".join(words)
 
 
-def tree(record: RunRecord, left_s: float | None, waiting: Sequence[str] = ()) -> Group:
+def tree(record: RunRecord, left: Left | None, waiting: Sequence[str] = ()) -> Group:
     """The whole run as it stands, and why it does not get on."""
     from rich.console import Group
     from rich.padding import Padding
@@ -110,8 +111,8 @@ def tree(record: RunRecord, left_s: float | None, waiting: Sequence[str] = ()) -
     now = time.time()
     passed = (record.finished or now) - record.created
     head = Text.assemble((record.run, "bold"), f"  {record.status}  {duration(passed)}")
-    if left_s is not None:
-        head.append(f"  about {duration(left_s)} left", "dim")
+    if left is not None:
+        head.append(f"  {'more than' if left.more else 'about'} {duration(left.seconds)} left", "dim")
     lines: list[RenderableType] = [head]
     width = min(max((len(stage.id) + 6 for stage in record.stages), default=0), NAME)
     shown: set[str] = set()

@@ -9,7 +9,7 @@ from orchestrator.cli.output import Output
 from orchestrator.cli.words import STYLES, duration, interval, number, settings_of
 from orchestrator.contracts.records import RunRecord
 from orchestrator.contracts.status import EXIT_CODES, RunStatus, StageState
-from orchestrator.contracts.training import OF_TRIALS
+from orchestrator.contracts.training import OF_TRIALS, TRIALS, trials_of
 
 SHOWN = 8  # candidates in the table at the end
 
@@ -43,6 +43,7 @@ def show_end(output: Output, record: RunRecord, document: dict[str, Any]) -> Non
     output.show(head + Text(f" in {duration(document['seconds'])}{words}"))
     _feasibility(output, document.get("feasibility"))
     show_trials(output, document["trials"][:SHOWN], len(document["trials"]), record.run)
+    _failed_trials(output, record)
     show_champion(output, document["champion"], document.get("segments"))
     show_evaluation(output, document.get("evaluation"))
     show_gates(output, document["gates"])
@@ -87,6 +88,18 @@ def show_trials(output: Output, trials: list[dict[str, Any]], total: int, run: s
         output.show(f"… {total - len(trials)} more: cyclery trials {run}")
 
 
+def _failed_trials(output: Output, record: RunRecord) -> None:
+    """How many trials the search bore to fail, and where the reasons are."""
+    failed = 0
+    for stage in record.stages:
+        if stage.task in TRIALS:
+            lost = trials_of(stage.task, stage.params) or 1
+            failed += lost if stage.state is StageState.FAILED else int(stage.measured.get("failed", 0))
+    if failed and record.status is not RunStatus.FAILED:
+        noun = "trial" if failed == 1 else "trials"
+        output.show(f"✗ {failed} {noun} failed: cyclery trials {record.run} --where status=failed")
+
+
 def _rung(trial: dict[str, Any]) -> str:
     rung = trial.get("rung")
     return f"{rung['number'] + 1}/{rung['of']}" if rung else ""
@@ -122,7 +135,7 @@ def _segments(output: Output, found: dict[str, Any] | None) -> None:
 
 
 def show_evaluation(output: Output, found: dict[str, Any] | None) -> None:
-    """A registered version on rows from elsewhere, beside what it had in its training."""
+    """A registered version on rows from elsewhere, beside what it had on its own test rows."""
     if found is None:
         return
     output.show(f"\n{found['model']} on {found['rows']} rows that it was not trained on")
@@ -131,7 +144,7 @@ def show_evaluation(output: Output, found: dict[str, Any] | None) -> None:
         (name, interval(value), interval(before[name]) if name in before else "–")
         for name, value in found["metrics"].items()
     ]
-    output.table(("", "on these rows", "in its training"), rows)
+    output.table(("", "on these rows", "on its own test rows"), rows)
     for note in found["notes"]:
         output.show(f"Note: {note}")
 

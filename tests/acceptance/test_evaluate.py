@@ -36,7 +36,7 @@ def test_a_version_is_judged_on_a_file_as_a_run_and_the_registry_stays_as_it_is(
     assert all(stage["cached"] for stage in stages(again).values())
     said = project.say("evaluate", "cancer", "june.csv")
     assert said.code == 0
-    assert "in its training" in said.out
+    assert "on its own test rows" in said.out
 
 
 def test_the_source_of_a_workflow_file_is_judged_and_its_test_rows_are_what_is_left(

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from orchestrator.cli.left import TimeLeft
+from orchestrator.cli.comparing import short_value
+from orchestrator.cli.left import Left, TimeLeft
 from orchestrator.cli.live import Lines, tree
 from orchestrator.cli.output import Output
 from orchestrator.cli.summary import exit_code, next_commands, show_end, show_trials
@@ -129,7 +130,7 @@ def test_on_a_pipe_each_change_is_a_line_once(capsys):
     ]  # fmt: skip
 
 
-def rendered(found: RunRecord, left: float | None = None) -> str:
+def rendered(found: RunRecord, left: Left | None = None) -> str:
     from io import StringIO
 
     from rich.console import Console
@@ -143,7 +144,7 @@ def test_the_tree_has_a_line_for_each_stage_and_one_for_all_trials():
     now = time.time()
     trials = [stage(f"train[ridge#{number}]", "done" if number < 4 else "waiting") for number in range(1, 9)]
     trials[3] = stage("train[ridge#4]", "running", started=now - 3, worker="train@here", attempt=2, progress=0.5)
-    text = rendered(run(stage("split", seconds=0.3), *trials, stage("select", "waiting")), 12.0)
+    text = rendered(run(stage("split", seconds=0.3), *trials, stage("select", "waiting")), Left(12.0))
     assert "about 12 s left" in text
     assert text.count("train[ridge#") == 1
     assert "3/8" in text
@@ -176,7 +177,8 @@ def test_the_tree_fits_into_eighty_columns():
 
 
 def left_of(found: RunRecord, slots: int) -> float | None:
-    return TimeLeft({"train": slots}).of(found)
+    left = TimeLeft({"train": slots}).of(found)
+    return left and left.seconds
 
 
 def test_time_left_comes_from_what_trials_took_and_how_many_run_at_once():
@@ -186,6 +188,38 @@ def test_time_left_comes_from_what_trials_took_and_how_many_run_at_once():
     assert left_of(run(*done, *waiting), 2) == pytest.approx(4.0)
     assert left_of(run(*waiting), 2) is None
     assert left_of(run(*done, status="succeeded"), 2) is None
+
+
+def test_time_left_promises_no_end_while_something_is_to_come_that_nothing_is_known_of():
+    trials = [stage("train[a#1]", seconds=4.0), stage("train[a#2]", "waiting")]
+    evaluate = stage("evaluate", "waiting")
+    later = TimeLeft({}).of(run(*trials, evaluate))
+    assert later == Left(4.0, more=True)
+    assert "more than 4.0 s left" in rendered(run(*trials, evaluate), later)
+    assert TimeLeft({}).of(run(stage("train[a#1]", seconds=0.1), trials[1], evaluate)) is None  # not: 0.1 s
+    bookkeeping = evaluate.model_copy(update={"queue": "ops"})
+    assert TimeLeft({}).of(run(*trials, bookkeeping)) == Left(4.0)
+    deciding = bookkeeping.model_copy(update={"task": "train.search"})
+    assert TimeLeft({}).of(run(*trials, deciding)) == Left(4.0, more=True)
+
+
+def test_trials_that_failed_are_told_at_the_end_too(capsys):
+    kept = Kept()
+    errors = {"train[svc#1]": failure("user")}
+    found = record(kept, states={"train[svc#1]": StageState.FAILED}, errors=errors)
+    show_end(Output(as_json=False), found, run_document(found, kept.read))
+    assert "✗ 1 trial failed: cyclery trials cancer-7f3a --where status=failed" in capsys.readouterr().out
+    show_end(Output(as_json=False), record(kept), run_document(record(kept), kept.read))
+    assert "failed" not in capsys.readouterr().out
+
+
+def test_gates_that_differ_are_compared_as_they_are_written():
+    gates = [
+        {"text": "mae <= 4", "confidence": 0.95},
+        {"text": "beats: dummy", "confidence": 0.9},
+        {"text": "size <= 1MB"},
+    ]
+    assert short_value(gates) == "mae <= 4\nbeats: dummy at 90 %\nsize <= 1MB"
 
 
 @pytest.mark.parametrize(
