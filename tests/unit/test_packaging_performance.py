@@ -15,6 +15,7 @@ from orchestrator.contracts.documents.release import Performance
 from tests.unit.bundle_case import Flow
 from workers.packaging import performance as measuring
 from workers.packaging.alone import measure_in_own_process
+from workers.packaging.own_process import in_own_process
 from workers.packaging.performance import FEWEST, SINGLES, performance, times
 from workers.runtime.process_tree import resident
 
@@ -107,3 +108,11 @@ def test_turns_go_on_until_the_fewest_are_done_and_the_time_is_spent(
         clock[0] += each
 
     assert times(ask, fewest=5, spend_s=1.0, **bounds) == [each] * turns
+
+
+def test_files_in_the_folder_of_the_pool_do_not_stand_in_for_modules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "this.py").write_text("raise SystemExit('a file of the project was imported')")
+    monkeypatch.chdir(tmp_path)
+    in_own_process("this")  # one of Python's own

@@ -19,11 +19,15 @@ class Ended(Exception):
 
 
 def in_own_process(module: str, *arguments: str | Path) -> None:
-    """Run `python -m module` with this installation's code, and wait for it. Raises Ended."""
+    """Run `python -P -m module` with this installation's code, and wait for it. Raises Ended.
+
+    Modules beside a person's workflow (a `random.py`, a `py.py`) are not looked at: `-P` leaves out the folder in which
+    the pool was started.
+    """
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", module, *map(str, arguments)],
+        [sys.executable, "-P", "-m", module, *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         text=True,
