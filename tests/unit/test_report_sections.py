@@ -172,3 +172,16 @@ def test_labels_of_many_categories_leave_room_for_their_neighbours() -> None:
     names = ("Berlin", "Hamburg", "München", "Kleinkleckersdorf", "Tiny", "Lone")
     plot = CategoryPlot((-0.5, 5.5), (0, 1), height=260, width=400, names=names)
     assert [tick.label for tick in plot.x_ticks] == ["Berlin", "Hambu…", "Münch…", "Klein…", "Tiny", "Lone"]
+
+
+def test_figures_of_the_confusion_stand_out_from_their_cells() -> None:
+    kept = Kept()
+    ref = kept.put(evaluation().model_copy(update={"confusion": ((56, 44), (10, 90))}))
+    given = record(kept)
+    stages = tuple(
+        one.model_copy(update={"outputs": one.outputs | {"evaluation": ref}}) if one.task == "evaluate.model" else one
+        for one in given.stages
+    )
+    page = render(given.model_copy(update={"stages": stages}), kept.read)
+    styles = re.findall(r'class="share (\w*)"[^>]*>(\d+) %', page)
+    assert styles == [("over", "56"), ("over", "44"), ("", "10"), ("on", "90")]  # light ink on dark cells alone
