@@ -14,7 +14,7 @@ from orchestrator.contracts.calls import Kind
 from orchestrator.contracts.data import Cast, FeaturesParams, IngestParams, PrepareParams, SplitMethod, SplitParams
 from orchestrator.contracts.evaluation import EvaluateParams
 from orchestrator.contracts.release import PackageParams
-from orchestrator.contracts.roles import Columns, Objective
+from orchestrator.contracts.roles import Columns, Objective, Threshold
 from orchestrator.contracts.training import SelectParams, TrialParams
 from orchestrator.contracts.values import Value
 from orchestrator.store.artifacts import ArtifactStore
@@ -70,6 +70,7 @@ class Workflow:
         method: SplitMethod,
         roles: Columns,
         gap: int = 0,
+        threshold: Threshold | None = None,
         **matrix: str,
     ) -> pd.DataFrame:
         """Leave what `--export` copies; answers the raw table."""
@@ -96,7 +97,13 @@ class Workflow:
             for path, given in candidates.items()
         ]  # fmt: skip
         chosen = select(
-            results, frame, rows, features.preparation, params=SelectParams(**made), context=self.context("select")
+            results,
+            frame,
+            rows,
+            features.preparation,
+            parts.summary,
+            params=SelectParams(threshold=threshold, **made),
+            context=self.context("select"),
         )
         save_model(chosen.model, self.folder / "champion.skops")
         model = load_model(self.folder / "champion.skops")
@@ -121,6 +128,10 @@ VALUE = Objective(predict="charge", task="regression", metric="rmse")
 CASES = {
     "hash": (OBJECTIVE, LOGISTIC | SVC, "hash", Columns(id="id"), 0),
     "loss": (OBJECTIVE.model_copy(update={"metric": "log_loss"}), LOGISTIC, "stratified", Columns(id="id"), 0),
+    "threshold": (
+        OBJECTIVE.model_copy(update={"metric": "accuracy"}), LOGISTIC, "hash", Columns(id="id"), 0,
+        {"threshold": Threshold(value=0.2)},
+    ),
     "decision": (OBJECTIVE, SVC, "stratified", Columns(id="id"), 0),
     "time": (VALUE, FOREST, "time", Columns(id="id", time="since"), 3),
     "many": (
