@@ -61,14 +61,23 @@ def _take_out(document: Written, errors: Sequence[ErrorDetails], problems: Probl
     grouped: dict[tuple[Step, ...], list[ErrorDetails]] = {}
     for error in errors:
         grouped.setdefault(document.find(error["loc"]), []).append(error)
+    misspelt = {path[:-1] for path, found in grouped.items() if any(_is_misspelt_gate(path, one) for one in found)}
     for path in sorted(grouped, key=_order, reverse=True):  # from the end, so that indexes stay right
-        _note(document, path, grouped[path], problems)
+        told = [error for error in grouped[path] if error["type"] != "missing" or path not in misspelt]
+        if told:
+            _note(document, path, told, problems)
     needed = any(path in {(), ("data",)} for path in grouped)
     for path in sorted(grouped, key=_order, reverse=True):
         if path not in {(), ("data",), ("objective",)}:
             document.remove(path)
     objective = document.child("objective")
     return not needed and objective is not None and isinstance(objective.value, dict)
+
+
+def _is_misspelt_gate(path: tuple[Step, ...], error: ErrorDetails) -> bool:
+    """Whether a gate's key was meant otherwise: keys tell of which kind it is, so what it lacks is a guess."""
+    on_key = path[:1] == ("gates",) and error["type"] == "extra_forbidden"
+    return on_key and "did you mean" in _unknown_key(path, error["loc"])
 
 
 def _order(path: tuple[Step, ...]) -> list[tuple[int, int, str]]:

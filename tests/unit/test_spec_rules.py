@@ -290,3 +290,8 @@ def test_a_wrong_seed_is_said_once_where_it_is_written(tmp_path):
 
 def test_the_share_of_the_test_may_be_written_in_percent(tmp_path):
     assert loaded(tmp_path, "split: {test: 25%}\n").split.test == 0.25
+
+
+def test_what_a_gate_of_a_misspelt_key_lacks_is_not_guessed(tmp_path):
+    assert found(tmp_path, "gates: [beat: dummy]\n") == ["3:9: unknown key 'beat' in gates (did you mean 'beats'?)"]
+    assert "3:9: 'metric' is missing in gates" in found(tmp_path, "gates: [qqqqq: dummy]\n")
