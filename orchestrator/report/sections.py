@@ -163,6 +163,8 @@ def _gate_row(verdict: Verdict) -> GateRow:
     if value is not None and bound is not None:
         known = [one for one in (value, low, high, bound) if one is not None]
         within = domain(known, 0.08) if len(known) > 2 else (min(0.0, *known), 1.08 * max(0.0, *known) or 1.0)
+        if low is not None or high is not None:  # of a speed or a memory one end alone is known
+            low, high = value if low is None else low, value if high is None else high
         drawn = strip(value, low, high, within, bound)
     told = [(name.replace("_", " "), _told(one)) for name, one in evidence.items() if one is not None]
     return GateRow(

@@ -166,6 +166,14 @@ def test_a_gate_without_an_interval_is_drawn_from_nothing_on() -> None:
     assert row.strip is not None
     assert row.strip.mark is not None
     assert row.strip.at == pytest.approx(row.strip.mark / 2, abs=1)
+    speed = Verdict(
+        gate="row_p95_ms <= 50", passed=False, sentence="…", evidence={"value": 60, "high": 213, "at_most": 50}
+    )
+    (row,) = gate_rows([speed])
+    assert row.strip is not None
+    assert row.strip.low == row.strip.at  # from what was measured to the end that is judged
+    assert row.strip.high is not None
+    assert row.strip.high > 90
 
 
 def test_labels_of_many_categories_leave_room_for_their_neighbours() -> None:
