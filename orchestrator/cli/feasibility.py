@@ -73,7 +73,8 @@ def _show(output: Output, found: dict[str, Any], file: Path, at_most: str) -> No
     cost = found["cost"]
     if cost["seconds"] is not None:
         processes = f"{cost['workers']} {'process' if cost['workers'] == 1 else 'processes'}"
-        left_out = f", without {', '.join(cost['untimed'])}" if cost["untimed"] else ""
+        untimed = f"{', '.join(cost['untimed'])}, not timed: a team's own, or it could not be fitted to a small sample"
+        left_out = f", without {untimed}" if cost["untimed"] else ""
         segments = (found.get("segments") or {}).get("large")
         where = f", of all rows and of each of {segments} values," if segments else ""
         what = f"{at_most}{cost['trials']} trials × {cost['folds']} folds{where} on {processes}"
