@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +12,7 @@ from orchestrator.contracts.training import FITS, TRIALS, trials_of
 from orchestrator.report.charts import Chart
 from orchestrator.report.evidence import Evidence
 from orchestrator.report.learning import learning_chart
-from orchestrator.report.wording import duration, sentence
+from orchestrator.report.wording import duration, sentence, short
 
 
 def feasibility_document(
@@ -90,10 +91,11 @@ def feasibility_section(evidence: Evidence) -> Section | None:
     if found is None:
         return None
     judged = found.verdict is not None
+    reasons = [sentence(re.sub(rf"\b{found.metric}\b", short(found.metric), one)) for one in found.reasons]
     return Section(
         found=found,
-        reason=sentence(found.reasons[0]) if judged else None,
-        seen=[sentence(one) for one in found.reasons[judged:]],
+        reason=reasons[0] if judged else None,
+        seen=reasons[judged:],
         chart=learning_chart(found),
         cost=_cost_words(evidence),
     )

@@ -12,7 +12,7 @@ from orchestrator.contracts.records import RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.report.document import run_document
 from orchestrator.report.evidence import Evidence
-from orchestrator.report.feasibility import cost, feasibility_document
+from orchestrator.report.feasibility import cost, feasibility_document, feasibility_section
 from orchestrator.report.html import render
 from orchestrator.report.learning import learning_chart
 from tests.unit.report_case import Kept, record
@@ -121,3 +121,13 @@ def test_the_cost_of_models_of_segments_is_that_of_the_fits_in_all_of_them_too()
     found = cost(evidence, {"a": 10, "b": 3}, folds=5, workers=2)
     assert found["fit_seconds"] == 555.0  # (0.5 + 10) · 10 · 5 + 2 · 3 · 5
     assert [one["segments_fit_s"] for one in found["candidates"]] == [10.0, None]
+
+
+def test_the_page_calls_the_metric_by_its_readable_name():
+    kept = Kept()
+    reasons = ("short", "mae of a boosted model went from 88", "cross-validated mae: mean 125", "human remade: enough")
+    section = feasibility_section(Evidence(asked(kept, feasibility(metric="mae", reasons=reasons)), kept.read))
+    assert section is not None
+    assert section.seen == [
+        "MAE of a boosted model went from 88.", "Cross-validated MAE: mean 125.", "Human remade: enough.",
+    ]  # fmt: skip
