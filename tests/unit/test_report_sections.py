@@ -89,6 +89,7 @@ def test_a_registered_version_on_new_rows_is_told_beside_what_it_had_in_training
     assert "cancer@1 predicts diagnosis with a ROC AUC of 0.993" in page
     assert "On the test rows of its training it had 0.995 (0.990 to 0.999)." in page
     assert "cancer@1 on rows it never saw" in page
+    assert "own test rows" in page
     assert "0.995 (0.990 to 0.999)" in page
     assert "52.1 kB" in page
     assert "The champion" not in page
