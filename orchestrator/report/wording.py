@@ -115,9 +115,9 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: int) -> str:
-    """Bytes as a person says them."""
-    for unit, step in (("B", 1), ("kB", 1e3), ("MB", 1e6), ("GB", 1e9)):
-        if count < 1000 * step or unit == "GB":
+    """Bytes as a person says them, in units of 1024 as in a workflow's file and its gates."""
+    for unit, step in (("B", 1), ("KB", 2**10), ("MB", 2**20), ("GB", 2**30)):
+        if count < 1024 * step or unit == "GB":
             return f"{count / step:.0f} {unit}" if unit == "B" else f"{count / step:.1f} {unit}"
     raise AssertionError(count)
 

@@ -73,8 +73,8 @@ def test_what_the_bundle_takes_to_run_is_told_in_units_that_people_use() -> None
     page = check(render(record(kept), kept.read)).text
     for words in (
         "What it takes to run",
-        "52.1 kB",
-        "1.2 MB once loaded, and 340.0 kB more while predicting",
+        "50.9 KB",
+        "1.2 MB once loaded, and 332.0 KB more while predicting",
         "4.2 ms, 95 % within 6.1 ms",
     ):
         assert words in page, words
@@ -91,7 +91,7 @@ def test_a_registered_version_on_new_rows_is_told_beside_what_it_had_in_training
     assert "cancer@1 on rows it never saw" in page
     assert "own test rows" in page
     assert "0.995 (0.990 to 0.999)" in page
-    assert "52.1 kB" in page
+    assert "50.9 KB" in page
     assert "The champion" not in page
     document = run_document(given, kept.read)
     assert document["champion"] is None
