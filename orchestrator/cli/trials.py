@@ -60,7 +60,7 @@ def trials(
     if output.as_json:
         output.document({"run": found.id, "trials": shown, "matching": len(rows)})
     elif shown:
-        _show(output, shown, len(rows))
+        show_rows(output, shown, len(rows))
     else:
         output.show(f"{found.id} has no {'such trial' if conditions else 'trials yet'}")
 
@@ -77,7 +77,8 @@ def _of_segment(evidence: Evidence, segment: str) -> list[dict[str, Any]]:
     return found
 
 
-def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
+def show_rows(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
+    """A table of trials, below it why some failed and what others warned of."""
     from orchestrator.cli.words import duration, number, settings_of
 
     halved = any("rung" in one for one in rows)
@@ -106,7 +107,8 @@ def _show(output: Output, rows: list[dict[str, Any]], matching: int) -> None:
     for one in rows:
         label = f"{one['candidate']}#{one['index']}" + (f" at rung {_rung(one)}" if "rung" in one else "")
         if one["error"]:
-            output.show(f"✗ {label}: {one['error']}")
+            told = one["error"].removeprefix(f"candidate {one['candidate']}#{one['index']} ")
+            output.show(f"✗ {label}: {told}")
         for text in one["warnings"]:
             output.show(f"! {label}: {text}")
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from orchestrator.cli.choosing import choose, order
-from orchestrator.cli.trials import resource_of
+from orchestrator.cli.output import Output
+from orchestrator.cli.trials import resource_of, show_rows
 from orchestrator.contracts.documents.training import RankedTrial, TrialResult
 from orchestrator.contracts.errors import InvalidInput
 from orchestrator.contracts.records import RunRecord, StageError, StageRecord
@@ -170,3 +171,12 @@ def test_what_a_trial_was_given_is_said_in_words():
     assert [resource_of(one) for one in (best, stopped)] == ["rung 2/2: 100 % of rows", "rung 1/2: 10 % of rows"]
     assert resource_of(best | {"resource": "max_iter", "amount": 300.0}) == "rung 2/2: max_iter 300"
     assert resource_of({"score": 0.9}) == ""
+
+
+def test_a_trial_that_failed_is_named_once(capsys):
+    error = "candidate svc#2 (C=100) failed on fold 1: ValueError: no"
+    rows = [
+        row | {"error": error} for row in trial_rows(searched(Kept())) if row["candidate"] == "svc" and row["error"]
+    ]
+    show_rows(Output(as_json=False), with_warnings(rows, searched(Kept())), 1)
+    assert "✗ svc#2: (C=100) failed on fold 1: ValueError: no" in capsys.readouterr().out
