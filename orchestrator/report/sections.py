@@ -191,6 +191,8 @@ def _float(value: Any) -> float | None:
 def _told(value: Any) -> str:
     if isinstance(value, dict):  # by slice, or by group
         return ", ".join(f"{name} {_part(one)}" for name, one in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_told, value)) or "none"
     plain = _float(value)
     return str(value) if plain is None or isinstance(value, int) else number(plain)
 

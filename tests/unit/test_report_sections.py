@@ -194,3 +194,9 @@ def test_figures_of_the_confusion_stand_out_from_their_cells() -> None:
     page = render(given.model_copy(update={"stages": stages}), kept.read)
     styles = re.findall(r'class="share (\w*)"[^>]*>(\d+) %', page)
     assert styles == [("over", "56"), ("over", "44"), ("", "10"), ("on", "90")]  # light ink on dark cells alone
+
+
+def test_lists_in_evidence_are_told_without_brackets() -> None:
+    drift = Verdict(gate="drift: ks", passed=True, sentence="…", evidence={"shown": [], "columns": ["age", "city"]})
+    (row,) = gate_rows([drift])
+    assert dict(row.evidence) == {"shown": "none", "columns": "age, city"}
