@@ -43,12 +43,19 @@ def content_key(call: StageCall, inputs: Mapping[str, ResolvedInput], environmen
     return digest_of({"kind": "content", "inputs": digests, **_ingredients(call, environment)})
 
 
-def effect_key(recipe: str | None, content: str) -> str:
+def made_of(inputs: Mapping[str, ResolvedInput] | None) -> str | None:
+    """The digest of a result's inputs, which its recipe does not tell; None where they are not known."""
+    return None if inputs is None else digest_of({name: _digests(value) for name, value in inputs.items()})
+
+
+def effect_key(call: StageCall, inputs: Mapping[str, ResolvedInput], environment: str) -> str:
     """The idempotency key of an effect: what was asked for, and the very bytes that came of it so far.
 
-    A recipe does not say which trials failed, so it alone would take the effect of one champion for that of another.
+    Its recipe alone would take the effect of one champion for that of another.
     """
-    return content if recipe is None else digest_of({"kind": "effect", "recipe": recipe, "content": content})
+    if call.key is None:
+        return content_key(call, inputs, environment)
+    return digest_of({"kind": "effect", "recipe": call.key, "inputs": made_of(inputs)})
 
 
 def _ingredients(call: StageCall, environment: str) -> dict[str, Any]:

@@ -109,6 +109,7 @@ class CacheRecord:
     log: ArtifactRef | None = None
     refusal: str | None = None
     expansion: Expansion | None = None
+    inputs: str | None = None  # digest of what it was made of; None: 0.1.0 kept it
 
     def encode(self) -> str:
         """As JSON."""
@@ -119,6 +120,8 @@ class CacheRecord:
             "log": self.log.model_dump(mode="json", exclude_none=True) if self.log else None,
             "refusal": self.refusal,
         }
+        if self.inputs:
+            value["inputs"] = self.inputs
         if self.expansion:
             calls = [call.model_dump(mode="json", exclude_defaults=True) for call in self.expansion.calls]
             value["expansion"] = {"calls": calls, "joins": list(self.expansion.joins)}
@@ -147,10 +150,13 @@ class Completion:
     refusal: str | None = None  # the run's model is refused from here on, and why
     ends: bool = False  # with the refusal the run ends: what has not begun never begins
     expansion: Expansion | None = None
+    inputs: str | None = None  # digest of what it was made of
 
     def record(self) -> CacheRecord:
         """What the cache keeps of it."""
-        return CacheRecord(self.outputs, self.seconds, self.measured, self.log, self.refusal, self.expansion)
+        return CacheRecord(
+            self.outputs, self.seconds, self.measured, self.log, self.refusal, self.expansion, self.inputs
+        )
 
 
 @dataclass(frozen=True, slots=True)

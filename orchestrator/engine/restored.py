@@ -6,14 +6,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestrator.contracts.calls import ArtifactRef, Gather, Purity, StageCall
-from orchestrator.contracts.keys import ResolvedInput, content_key, effect_key
+from orchestrator.contracts.calls import ArtifactRef, Purity, StageCall
+from orchestrator.contracts.keys import content_key, effect_key, made_of
 from orchestrator.contracts.records import OFF_RECIPE, RunRecord, StageRecord
 from orchestrator.contracts.status import RunStatus, StageState
 from orchestrator.contracts.submissions import SubmissionRecord
 from orchestrator.contracts.tasks import purity_of
 from orchestrator.engine.messages import CacheRecord, encode_refs
-from orchestrator.engine.submission import CHUNK, encode_call
+from orchestrator.engine.submission import CHUNK, encode_call, inputs_of
 from orchestrator.store.keys import Keys
 from orchestrator.store.replay import Command
 
@@ -57,7 +57,8 @@ def cached_results(record: RunRecord, submission: SubmissionRecord) -> Iterator[
     for stage in record.stages:
         found = _keys(stage, calls[stage.id], outputs) if stage.state is StageState.DONE else ()
         if found and (stage.task != "evaluate.gates" or record.status is RunStatus.SUCCEEDED):
-            kept = CacheRecord(stage.outputs, stage.seconds, stage.measured, stage.log)
+            inputs = made_of(inputs_of(calls[stage.id], outputs))
+            kept = CacheRecord(stage.outputs, stage.seconds, stage.measured, stage.log, inputs=inputs)
             yield found, purity_of(calls[stage.id]) is Purity.EFFECT, kept.encode()
 
 
@@ -77,29 +78,13 @@ def _keys(stage: StageRecord, call: StageCall, outputs: Mapping[str, Mapping[str
     purity = purity_of(call)
     if purity is Purity.VOLATILE or stage.measured.get(OFF_RECIPE):
         return ()
-    content = None
-    if stage.worker is not None and call.environment:  # of a hit at submission nobody has looked at the inputs
-        inputs = _inputs(call, outputs)
-        content = content_key(call, inputs, call.environment) if inputs is not None else None
-    if purity is Purity.EFFECT and content is not None:
-        content = effect_key(call.key, content)
-    return tuple(key for key in (call.key, content) if key)
-
-
-def _inputs(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> dict[str, ResolvedInput] | None:
-    """The artifacts that a call took, as workers resolve them; None where one is not known."""
-    found: dict[str, ResolvedInput] = {}
-    for name, source in call.inputs.items():
-        if isinstance(source, ArtifactRef):
-            found[name] = source
-        elif isinstance(source, Gather):
-            left = [outputs.get(stage, {}) for stage in source.stages]
-            found[name] = tuple(one[source.output] for one in left if source.output in one)
-        elif source.stage not in outputs:
-            return None
-        elif source.output in outputs[source.stage]:
-            found[name] = outputs[source.stage][source.output]
-    return found
+    inputs, second = inputs_of(call, outputs), None
+    if inputs is not None and call.environment:
+        if purity is Purity.EFFECT:
+            second = effect_key(call, inputs, call.environment)
+        elif stage.worker is not None:  # what a hit at submission was made of, if 0.1.0 kept it, nobody has looked at
+            second = content_key(call, inputs, call.environment)
+    return tuple(key for key in (call.key, second) if key)
 
 
 def _fields(record: RunRecord, submission: SubmissionRecord | None) -> dict[str, str]:

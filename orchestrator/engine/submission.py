@@ -11,6 +11,7 @@ from typing import Any, cast
 import redis
 
 from orchestrator.contracts.calls import PLAN_VERSION, ArtifactRef, Gather, Output, Plan, Purity, StageCall
+from orchestrator.contracts.keys import ResolvedInput, made_of
 from orchestrator.contracts.tasks import message_name, purity_of
 from orchestrator.contracts.values import digest_of
 from orchestrator.engine.messages import CacheRecord, Expansion, encode_refs
@@ -246,7 +247,7 @@ def run_fields(submission: Submission, hits: Mapping[str, CacheRecord]) -> dict[
 def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], bool]) -> dict[str, CacheRecord]:
     """The hits whose bytes are there as far as a stage that will run needs them; missing bytes are a miss.
 
-    So is what came of a search without one of its trials, which may succeed where it failed before.
+    So is what was made of other inputs than those that the hits before it hold.
     """
     again = reopened(plan, hits)
     good = {one: hit for one, hit in hits.items() if one not in again}
@@ -260,15 +261,38 @@ def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], boo
 
 
 def reopened(plan: Plan, hits: Mapping[str, CacheRecord]) -> set[str]:
-    """Stages that gather from others whose failure is borne, where these or they themselves will run; all that follow.
+    """Stages that run though a result stands under their recipe key: it was made of other inputs, or may have been.
 
-    Their recipe keys do not say who failed. Where it fails once more they find their results when they are claimed.
+    A recipe says neither which trials failed, and were borne, nor what a stage made when it was asked to run anew. So a
+    hit must have been made of what the hits before it hold; what comes of a search counts only where these are known.
+    Where the same comes of them once more, the stages find their results when they are claimed.
     """
     borne = {call.id for call in plan.stages if call.policy.tolerate}
+    outputs = {stage: hit.outputs for stage, hit in hits.items()}
     found: set[str] = set()
+    searched: set[str] = set()  # what comes of stages whose failure is borne
     for call in plan.stages:
-        sources = [source.stages for source in call.inputs.values() if isinstance(source, Gather)]
-        gathered = borne.intersection(one for stages in sources for one in stages)
-        if (gathered and not hits.keys() >= {*gathered, call.id}) or not found.isdisjoint(call.upstream()):
+        needs, hit = set(data_needs(call)), hits.get(call.id)
+        known = hit is not None and needs <= hits.keys()
+        if not needs.isdisjoint(borne | searched):
+            searched.add(call.id)
+        unlike = known and hit is not None and hit.inputs not in (None, made_of(inputs_of(call, outputs)))
+        if unlike or (call.id in searched and not known) or not found.isdisjoint(call.upstream()):
             found.add(call.id)
+    return found
+
+
+def inputs_of(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> dict[str, ResolvedInput] | None:
+    """The artifacts that a call takes, as workers resolve them; None where one is not known."""
+    found: dict[str, ResolvedInput] = {}
+    for name, source in call.inputs.items():
+        if isinstance(source, ArtifactRef):
+            found[name] = source
+        elif isinstance(source, Gather):
+            left = [outputs.get(stage, {}) for stage in source.stages]
+            found[name] = tuple(one[source.output] for one in left if source.output in one)
+        elif source.stage not in outputs:
+            return None
+        elif source.output in outputs[source.stage]:
+            found[name] = outputs[source.stage][source.output]
     return found

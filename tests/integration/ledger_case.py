@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.contracts.calls import ArtifactRef, Gather, Input, Kind, Output, Plan, Policy, StageCall
+from orchestrator.contracts.keys import made_of
 from orchestrator.contracts.records import RunRecord, StageError
 from orchestrator.engine.history import History
 from orchestrator.engine.ledger import Ledger
 from orchestrator.engine.messages import Accepted, Bell, Claim, Completion, Settled
-from orchestrator.engine.submission import Submission
+from orchestrator.engine.submission import Submission, inputs_of
 
 Act = Callable[[Claim], Settled]
 
@@ -78,7 +79,8 @@ class Hand:
     def done(self, claim: Claim, **fields: object) -> Settled:
         """Complete with one output."""
         keys = (claim.call.key,) if claim.call.key else ()
-        completion = {"outputs": {"echo": ref()}, "seconds": 0.1, "keys": keys} | fields
+        inputs = made_of(inputs_of(claim.call, claim.outputs))
+        completion = {"outputs": {"echo": ref()}, "seconds": 0.1, "keys": keys, "inputs": inputs} | fields
         return self.ledger.complete(claim.lease, Completion(**completion))  # type: ignore[arg-type]
 
     def completing(self, **fields: object) -> Act:

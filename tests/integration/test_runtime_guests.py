@@ -97,6 +97,10 @@ def tell(joined: dict) -> dict:
     bench.ledger.cancel(run, "me")  # before anything is made of it
     run, left = again()
     assert left == ["join", "tell"]
+    perform(run, "join")
+    bench.ledger.cancel(run, "me")  # before anything is made of what it joined
+    run, left = again()
+    assert left == ["tell"]
     perform(run, *left)
     assert told.read_text().split() == ["1", "2"]
     assert again()[1] == []

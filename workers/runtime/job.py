@@ -62,12 +62,6 @@ def resolve_inputs(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactR
     return resolved
 
 
-def gathers_all(call: StageCall, inputs: Mapping[str, ResolvedInput]) -> bool:
-    """Whether every stage that the call gathers from left something: none failed, or was skipped, and was borne."""
-    gathered = {name: source for name, source in call.inputs.items() if isinstance(source, Gather)}
-    return all(len(inputs[name]) >= len(source.stages) for name, source in gathered.items())  # type: ignore[arg-type]
-
-
 def _add_output(
     resolved: dict[str, ResolvedInput],
     name: str,

@@ -17,7 +17,7 @@ from orchestrator.contracts.calls import ArtifactRef, Kind, Purity
 from orchestrator.contracts.documents.evaluation import Verdicts
 from orchestrator.contracts.environment import environment_digest
 from orchestrator.contracts.errors import CycleryError, Outdated, TransientError
-from orchestrator.contracts.keys import content_key, effect_key
+from orchestrator.contracts.keys import content_key, effect_key, made_of
 from orchestrator.contracts.records import OFF_RECIPE, StageError
 from orchestrator.contracts.tasks import as_done_here, purity_of
 from orchestrator.engine.messages import CacheRecord, Claim, Completion, Expansion, Settled
@@ -26,7 +26,7 @@ from workers.runtime.failures import describe, is_outage, trace
 from workers.runtime.guests import GuestBody, GuestFailed, GuestKilled
 from workers.runtime.inside import Inside
 from workers.runtime.interruption import StageCancelled
-from workers.runtime.job import Job, Outcome, gathers_all, resolve_inputs
+from workers.runtime.job import Job, Outcome, resolve_inputs
 from workers.runtime.running import Body, Running
 from workers.runtime.secret_values import Redaction
 
@@ -85,6 +85,7 @@ class Attempt:
         self.body = body
         self.running = Running(claim.lease, claim.attempt, claim.call.policy, body)
         self.keys: tuple[str, ...] = ()
+        self.made_of: str | None = None  # digest of its inputs
 
     def run(self) -> None:
         """Run the stage, or find its result, and record what came of it."""
@@ -112,16 +113,16 @@ class Attempt:
         environment = environment_digest()
         done = as_done_here(self.call)
         content = content_key(done, inputs, environment)
+        self.made_of = made_of(inputs)
         purity = purity_of(self.call)
         if purity is Purity.PURE:
-            # A recipe key counts on the environment that the plan knew of, on the version of the task that an older
-            # release planned with, and on all that is gathered; another one's result goes by content only.
+            # A recipe key counts on the environment that the plan knew of, and on the version of the task that an
+            # older release planned with; another one's result goes by content only.
             counted = self.call.environment in (None, environment) and done.version == self.call.version
-            counted = counted and gathers_all(self.call, inputs)
             planned = self.call.key if counted else None
             self.keys = tuple(dict.fromkeys(key for key in (planned, content) if key))
         elif purity is Purity.EFFECT:
-            self.keys = tuple(key for key in (self.call.key, effect_key(self.call.key, content)) if key)
+            self.keys = tuple(key for key in (self.call.key, effect_key(self.call, inputs, environment)) if key)
         return Job(
             run=self.lease.run,
             attempt=self.claim.attempt,
@@ -187,6 +188,7 @@ class Attempt:
             refusal=refusal,
             ends=refusal is not None and self.call.task in _ENDING,
             expansion=Expansion(outcome.grown, outcome.joins) if outcome.grown else None,
+            inputs=self.made_of,
         )
 
     def _cached(self, hit: CacheRecord) -> Completion:
@@ -201,6 +203,7 @@ class Attempt:
             lasting=purity_of(self.call) is Purity.EFFECT,
             refusal=hit.refusal,
             expansion=hit.expansion,
+            inputs=self.made_of,
         )
 
     def _off_recipe(self) -> dict[str, bool]:
