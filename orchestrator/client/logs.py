@@ -28,7 +28,9 @@ class Line:
 
     def of(self, named: str | None) -> str:
         """The stage that is told with the line: none where it is the very one that a person named."""
-        return "" if named is not None and self.stage.startswith(named) else self.stage
+        if named is None or not self.stage.startswith(named):
+            return self.stage
+        return self.stage if "/" in self.stage.removeprefix(named) else ""  # a fold, where its trial is named
 
 
 def stages_of(record: RunRecord, text: str) -> list[StageRecord]:
@@ -43,6 +45,8 @@ def stage_of(record: RunRecord, text: str) -> StageRecord:
     if found is not None:
         return found
     near = [stage for stage in record.stages if stage.id.startswith(text)]
+    folds = {one.id for trial in near for one in record.fits(trial) if one is not trial}  # they come with their trial
+    near = [stage for stage in near if stage.id not in folds]
     if len(near) == 1:
         return near[0]
     ids = [stage.id for stage in record.stages]
