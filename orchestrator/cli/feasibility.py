@@ -58,6 +58,7 @@ def _show(output: Output, found: dict[str, Any], file: Path, at_most: str) -> No
     from rich.text import Text
 
     from orchestrator.cli.words import duration, number
+    from orchestrator.report.wording import plural
 
     if found["verdict"] is not None:
         style = STYLES[found["verdict"]]
@@ -76,7 +77,7 @@ def _show(output: Output, found: dict[str, Any], file: Path, at_most: str) -> No
         untimed = f"{', '.join(cost['untimed'])}, not timed: a team's own, or it could not be fitted to a small sample"
         left_out = f", without {untimed}" if cost["untimed"] else ""
         segments = (found.get("segments") or {}).get("large")
-        where = f", of all rows and of each of {segments} values," if segments else ""
-        what = f"{at_most}{cost['trials']} trials × {cost['folds']} folds{where} on {processes}"
+        where = f", of all rows and of {plural(segments, 'segment')}," if segments else ""
+        what = f"{at_most}{plural(cost['trials'], 'trial')} × {cost['folds']} folds{where} on {processes}"
         output.show(f"\nThe search may take about {duration(cost['seconds'])}: {what}{left_out}")
     output.show(f"Next: cyclery run {file}")

@@ -18,7 +18,7 @@ from tests.unit.training_case import NUMERIC, Case, case
 from workers.feasibility.assess import assess
 from workers.feasibility.cost import Growth
 from workers.feasibility.curve import fit_power_law, learning_curve
-from workers.feasibility.enough import enough_rows
+from workers.feasibility.enough import enough_rows, large_segments
 from workers.feasibility.models import simple_models
 from workers.feasibility.neighbour import bayes_floor
 from workers.feasibility.require import require
@@ -168,6 +168,22 @@ def test_candidates_are_timed_beside_the_document_and_a_broken_one_is_left_out(t
     assert context.measured["fit_seconds"]["fine"] > 0
     again = assess(one.frame, one.rows, one.preparation, one.summary, params=params, context=one.context())
     assert again == first  # nothing measured is in it
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([200], "1 of 1 value of store has 100 training rows or more and gets a model of its own, with 100 % of"),
+        ([150, 50], "1 of 2 values of store has 100 training rows or more and gets a model of its own, with 75 % of"),
+        ([99, 99], "none of the 2 values of store has 100 training rows or more: one model, of all rows, answers for"),
+        ([], "store has no value in the training rows: one model, of all rows, answers for"),
+    ],
+)
+def test_how_many_segments_are_large_enough_is_said_in_words(rows, told):
+    values = pd.Series([f"s{number}" for number, count in enumerate(rows) for _ in range(count)] or [None] * 5)
+    found, each = large_segments(values, Segmenting(column="store"))
+    assert found.sentence.startswith(told)
+    assert (found.segments, found.large, found.rows) == (len(rows), len(each), each.sum())
 
 
 def test_segments_large_enough_are_counted_and_the_fits_in_them_timed(tmp_path):

@@ -48,15 +48,26 @@ def large_segments(values: pd.Series, asked: Segmenting) -> tuple[LargeSegments,
     """The values of a column over the training rows that have rows enough, and how many rows each of them has."""
     counts = values.value_counts().to_numpy(dtype=np.int64)
     large = counts[counts >= asked.min_rows]
-    share = f"{100 * large.sum() / max(1, len(values)):.3g} % of the training rows"
-    sentence = (
-        f"{len(large):,} of {len(counts):,} values of {asked.column} have {asked.min_rows:,} training rows or more and "
-        f"get a model of their own, with {share}; what is said here of scores is of the model of all rows"
-    )
     rows = int(large.sum())
+    sentence = _large_or_not(asked, len(counts), len(large), rows / max(1, len(values)))
     return LargeSegments(
         column=asked.column, segments=len(counts), large=len(large), rows=rows, sentence=sentence
     ), large
+
+
+def _large_or_not(asked: Segmenting, known: int, large: int, share: float) -> str:
+    values = f"{known:,} value{'' if known == 1 else 's'} of {asked.column}"
+    rows = f"{asked.min_rows:,} training rows or more"
+    alone = "one model, of all rows, answers for all of them"
+    if not known:
+        return f"{asked.column} has no value in the training rows: {alone}"
+    if not large:
+        return f"none of the {values} has {rows}: {alone}"
+    has, gets = ("has", "gets a model of its own") if large == 1 else ("have", "get a model of their own")
+    return (
+        f"{large:,} of {values} {has} {rows} and {gets}, with {100 * share:.3g} % of the training rows; "
+        "what is said here of scores is of the model of all rows"
+    )
 
 
 def _judged(subject: Any, have: float, needed: float, told: str) -> Enough:
