@@ -249,9 +249,10 @@ def usable(plan: Plan, hits: Mapping[str, CacheRecord], has: Callable[[str], boo
 
     So is what was made of other inputs than those that the hits before it hold.
     """
-    again = reopened(plan, hits)
-    good = {one: hit for one, hit in hits.items() if one not in again}
+    good = dict(hits)
     while True:
+        for one in reopened(plan, good):
+            good.pop(one, None)
         needed = {one for call in plan.stages if call.id not in good for one in data_needs(call) if one in good}
         missing = {one for one in needed if not all(has(ref.digest) for ref in good[one].outputs.values())}
         if not missing:
@@ -274,7 +275,7 @@ def reopened(plan: Plan, hits: Mapping[str, CacheRecord]) -> set[str]:
     for call in plan.stages:
         needs, hit = set(data_needs(call)), hits.get(call.id)
         known = hit is not None and needs <= hits.keys()
-        if not needs.isdisjoint(borne | searched):
+        if needs & borne or needs & searched:
             searched.add(call.id)
         unlike = known and hit is not None and hit.inputs not in (None, made_of(inputs_of(call, outputs)))
         if unlike or (call.id in searched and not known) or not found.isdisjoint(call.upstream()):

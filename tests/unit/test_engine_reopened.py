@@ -7,7 +7,7 @@ import pytest
 from orchestrator.contracts.calls import ArtifactRef, Gather, Kind, Output, Plan, Policy, StageCall
 from orchestrator.contracts.keys import made_of
 from orchestrator.engine.messages import CacheRecord
-from orchestrator.engine.submission import inputs_of, reopened
+from orchestrator.engine.submission import inputs_of, reopened, usable
 
 
 def ref(name: str) -> ArtifactRef:
@@ -69,3 +69,11 @@ def test_what_0_1_0_kept_does_not_say_what_it_was_made_of() -> None:
     old = {one: CacheRecord(hit.outputs) for one, hit in hits().items()}
     assert reopened(PLAN, old) == set()
     assert reopened(PLAN, {one: hit for one, hit in old.items() if one != "t2"}) == {"select", "judge", "tell"}
+
+
+def test_where_the_choice_is_made_again_since_its_bytes_are_gone_so_is_what_came_of_it() -> None:
+    pack = call("pack", "select")  # not known, and it needs the choice
+    plan = Plan(workflow="w", stages=(*PLAN.stages, pack))
+    assert usable(plan, hits(), lambda _: True).keys() == hits().keys()
+    found = usable(plan, hits(), lambda digest: digest != ref("select").digest)
+    assert found.keys() == {"rows", "t1", "t2"}
