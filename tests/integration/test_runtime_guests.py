@@ -106,6 +106,17 @@ def tell(joined: dict) -> dict:
     assert again()[1] == []
 
 
+def test_what_a_stage_forgets_is_done_again(bench: Bench) -> None:
+    source = "def stage(*, n: int, context) -> dict:\n    if n == 2:\n        context.forget()\n    return {'n': n}\n"
+    calls = [bench.custom(f"p{n}", source, "team:stage", params={"n": n}, key=f"k{n}", purity="pure") for n in (1, 2)]
+    for left in (["p1", "p2"], ["p2"]):
+        run = bench.submit(*calls)
+        assert [stage.id for stage in bench.record(run).stages if stage.state != "done"] == left
+        for stage in left:
+            bench.perform(run, stage)
+            assert (bench.stage(run, stage).state, bench.stage(run, stage).cached) == ("done", False)
+
+
 def test_two_versions_of_a_module_never_meet_and_guests_stay_warm(bench: Bench) -> None:
     source = "import os\ndef stage(*, n: int) -> dict:\n    return {'version': %d, 'pid': os.getpid()}\n"
     calls = [bench.custom(f"v{v}n{n}", source % v, params={"n": n}) for n in (1, 2) for v in (1, 2)]

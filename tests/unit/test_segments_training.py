@@ -11,16 +11,20 @@ import pytest
 from sklearn.linear_model import Ridge
 from sklearn.pipeline import Pipeline
 
-from orchestrator.contracts.documents.data import Preparation
+from orchestrator.contracts.documents.data import Preparation, SplitSummary
 from orchestrator.contracts.documents.training import Ranking
 from orchestrator.contracts.errors import InvalidInput, StageFailed
-from orchestrator.contracts.segments import SegmentPlan, SegmentResult, SegmentResults, SegmentTrial
+from orchestrator.contracts.segments import SegmentParams, SegmentPlan, SegmentResult, SegmentResults, SegmentTrial
 from orchestrator.contracts.training import Segmenting
 from tests.unit.segment_case import WORKFLOW, sales
+from tests.unit.training_case import Quiet
 from tests.unit.whole_case import Whole, whole
 from workers.features.preparation import feature_columns, learned
 from workers.routing import RoutedModel
+from workers.runtime.codecs import Artifact
+from workers.runtime.context import StageContext
 from workers.training.routing import summary_of
+from workers.training.segment import segment
 
 SHOPS = 8
 
@@ -248,6 +252,37 @@ def test_more_failed_segments_than_are_borne_end_the_run(tmp_path) -> None:
     short = table[table["shop"] == "s0004"].index[70:]
     with pytest.raises(StageFailed, match=r"1 of 9 segments failed, and train\.per\.max_failed bears 10 %: s0004: c"):
         ran(tmp_path, table.drop(short), FRAIL.replace("SHARE", "10%"), until="evaluate")
+
+
+class Away(Ridge):
+    """A team's own, whose licence server is away."""
+
+    def fit(self, *_: object) -> None:
+        raise RuntimeError("the licence server is away")
+
+
+@pytest.mark.parametrize(
+    ("estimator", "params", "kept"),
+    [(f"{__name__}:Away", {}, False), ("sklearn.neighbors.KNeighborsRegressor", {"n_neighbors": 999}, True)],
+)
+def test_what_a_class_of_the_teams_own_failed_at_is_done_again(
+    estimator: str, params: dict, kept: bool, shops: Whole
+) -> None:
+    plan = SegmentPlan.model_validate(shops.document("segments", "segments"))
+    trial = plan.trials[0].model_copy(update={"estimator": estimator, "params": params})
+    asked = plan.model_copy(update={"trials": (trial,)})
+    context = StageContext("w-1", "segment[1]", 1, "k", shops.store.cache.root / "w", Quiet(), shops.store.cache)
+    left = segment(
+        Artifact(shops.outputs["features"]["frame"], shops.store),
+        Artifact(shops.outputs["split"]["rows"], shops.store),
+        Preparation.model_validate(shops.document("features", "preparation")),
+        SplitSummary.model_validate(shops.document("split", "summary")),
+        asked,
+        params=SegmentParams(number=1),
+        context=context,
+    )  # fmt: skip
+    assert {one.why for one in left.fitted.results} == {"failed"}
+    assert context.kept is kept
 
 
 def test_segments_of_a_stage_that_failed_count_as_failed() -> None:

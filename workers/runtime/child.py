@@ -139,7 +139,9 @@ class Child:
             outputs = execute(job, function_of(job.call.task), context, desk, os.environ)
         finally:
             context.close()
-        return Outcome(outputs=outputs, measured=context.measured, grown=context.grown, joins=context.joins)
+        return Outcome(
+            outputs=outputs, measured=context.measured, grown=context.grown, joins=context.joins, kept=context.kept
+        )
 
     def show(self, ledger: Ledger, running: Running, last: bool = False) -> None:
         """Send new lines of the stage's output to those who watch."""

@@ -53,6 +53,7 @@ class StageContext:
     accounts: Callable[[Sequence[str]], Spent] | None = None  # of stages that expand
     grown: tuple[StageCall, ...] = ()  # see `expand`
     joins: tuple[str, ...] = ()
+    kept: bool = True  # see `forget`
 
     @property
     def workdir(self) -> Path:
@@ -83,6 +84,10 @@ class StageContext:
         if self.accounts is None:
             raise CycleryError(f"stage {self.stage} may not bring other stages into being: its task does not expand")
         self.grown, self.joins = tuple(calls), tuple(joins)
+
+    def forget(self) -> None:
+        """Let nobody find again what this attempt leaves: it holds a failure that may be gone the next time."""
+        self.kept = False
 
     def spent(self, stages: Sequence[str]) -> Spent:
         """What the ledger recorded of the time that stages of this run took; only for tasks that expand."""

@@ -101,7 +101,8 @@ class Guest:
             os.chdir(self.snapshot)
             if os.getpid() == self.pid:
                 context.close()
-        return {"outcome": Outcome(outputs=outputs, measured=context.measured).model_dump(mode="json")}
+        outcome = Outcome(outputs=outputs, measured=context.measured, kept=context.kept)
+        return {"outcome": outcome.model_dump(mode="json")}
 
     def _execute(self, job: Job, context: StageContext) -> dict[str, Any]:
         desk = Desk(self.store, lambda: context.workdir, self.snapshot)

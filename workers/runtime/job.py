@@ -38,6 +38,7 @@ class Outcome(Value):
     measured: dict[str, Any] = Field(default_factory=dict)
     grown: tuple[StageCall, ...] = ()  # stages that join the run in the step that completes this one
     joins: tuple[str, ...] = ()  # waiting stages that wait for those too
+    kept: bool = True  # whether it may be found again
 
 
 def resolve_inputs(call: StageCall, outputs: Mapping[str, Mapping[str, ArtifactRef]]) -> dict[str, ResolvedInput]:

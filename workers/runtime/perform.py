@@ -176,6 +176,8 @@ class Attempt:
     def _completion(self, outcome: Outcome) -> Completion:
         """What is committed: the artifacts are written already."""
         refusal = self._refusal(outcome)
+        if not outcome.kept:
+            self.keys = ()
         measured = dict(outcome.measured) | self._off_recipe()
         if self.running.peak:
             measured.setdefault("memory_mb", round(self.running.peak / 2**20, 1))

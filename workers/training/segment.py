@@ -58,6 +58,8 @@ def segment(
     folds = prepared_folds(frame, rows, preparation, summary, context)
     bench = _Bench(names, segments, folds, preparation, context)
     bench.score()
+    if bench.foreign():
+        context.forget()
     features = folds.whole()
     fitted = [bench.fit(number, features) for number in range(len(names))]
     models = RoutedModel.of([model for model, _ in fitted if model is not None])
@@ -92,6 +94,10 @@ class _Bench:
                     raise StageCancelled
                 self._score(number, fold, train[number], validation[number])
             self.context.progress(done / (self.folds.count + 1))
+
+    def foreign(self) -> bool:
+        """Whether a class of the team's own failed, which may work the next time: a licence, a service, a file."""
+        return any(":" in self.plan.trials[place].estimator for errors in self.errors for place in errors)
 
     def fit(self, number: int, features: NDArray[Any]) -> tuple[BaseEstimator | None, SegmentResult]:
         """The model of a segment, with what its trials came to; None where there is no model.
