@@ -236,15 +236,15 @@ class Ledger:
         tail: list[str | int] = [len(digests), *digests, len(completion.keys), *completion.keys]
         head, size = (lease.run, lease.stage, lease.fence), len(grown.calls) if grown else 0
         for _ in range(10):
-            nonce = self._stage_growth(grown) if grown else ""
+            nonce = self._stage_growth(grown, fresh=completion.fresh) if grown else ""
             reply = self._run("complete", *head, outputs, record, kept_ms, known, *tail, nonce, size)
             if reply[0] != "staging lost":
                 return Settled(reply[0], self._conclude(lease.run, reply))
         raise Unreachable("the ledger could not take what a stage has grown in ten tries")
 
-    def _stage_growth(self, grown: Expansion) -> str:
+    def _stage_growth(self, grown: Expansion, *, fresh: bool = False) -> str:
         with answering(self.redis):
-            return staging.stage_expansion(self.redis, self.keys, grown)
+            return staging.stage_expansion(self.redis, self.keys, grown, fresh=fresh)
 
     def fail(
         self,

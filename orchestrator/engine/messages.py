@@ -151,6 +151,7 @@ class Completion:
     ends: bool = False  # with the refusal the run ends: what has not begun never begins
     expansion: Expansion | None = None
     inputs: str | None = None  # digest of what it was made of
+    fresh: bool = False  # it ran again whatever was known of it, and so does what it brings into being
 
     def record(self) -> CacheRecord:
         """What the cache keeps of it."""

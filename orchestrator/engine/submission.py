@@ -185,7 +185,7 @@ def _stage_chunk(
         pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
 
 
-def stage_expansion(client: redis.Redis, keys: Keys, expansion: Expansion) -> str:
+def stage_expansion(client: redis.Redis, keys: Keys, expansion: Expansion, *, fresh: bool = False) -> str:
     """Write new stages under a nonce of their own; only completing makes them part of the run.
 
     Whoever has lost its lease, or sends this again, touches nothing that anybody else has staged, let alone the run.
@@ -197,7 +197,7 @@ def stage_expansion(client: redis.Redis, keys: Keys, expansion: Expansion) -> st
         chunk = expansion.calls[start : start + CHUNK]
         hashes: dict[str, dict[str, str | int]] = {
             "calls": {call.id: encode_call(call) for call in chunk},
-            "stages": {call.id: json.dumps(initial_record(call, len(own & set(call.upstream())))) for call in chunk},
+            "stages": {call.id: json.dumps(_grown_record(call, own, fresh=fresh)) for call in chunk},
             "next": {call.id: json.dumps([*following.get(call.id, []), *expansion.joins]) for call in chunk},
             "joins": dict.fromkeys(expansion.joins, len(own)),
         }
@@ -211,6 +211,10 @@ def stage_expansion(client: redis.Redis, keys: Keys, expansion: Expansion) -> st
                 pipe.pexpire(keys("staging", nonce, part), STAGING_MS)
             pipe.execute()
     return nonce
+
+
+def _grown_record(call: StageCall, own: set[str], *, fresh: bool) -> dict[str, Any]:
+    return initial_record(call, len(own & set(call.upstream()))) | ({"fresh": True} if fresh else {})
 
 
 def cacheable(submission: Submission) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import redis as redis_py
 
+from orchestrator.client.client import _from
 from orchestrator.client.logs import stages_of
 from orchestrator.client.planning import calls_of
 from orchestrator.client.session import Session
@@ -155,10 +156,14 @@ def test_the_very_calls_of_a_run_are_those_that_were_planned(bench: Bench, setti
     assert bench.history.grown(run) == set(states(record)) - planned
     order = [stage.id for stage in record.stages if stage.id in planned]
     stages = tuple(sorted(calls, key=lambda call: order.index(call.id)))
-    bench.ledger.submit(Submission(Plan(workflow="shop", stages=stages), run=run, generation=2))
-    again = bench.work(run, order=3)
-    assert (again.generation, states(again)) == (2, states(record))
-    assert bench.ranking(again) == bench.ranking(record)
+    plan = Plan(workflow="shop", stages=stages)
+    for generation, afresh in ((2, frozenset[str]()), (3, _from(plan, "search"))):
+        bench.ledger.submit(Submission(plan, run=run, generation=generation, refresh=afresh))
+        again = bench.work(run, order=3)
+        assert (again.generation, states(again)) == (generation, states(record))
+        assert bench.ranking(again) == bench.ranking(record)
+        cached = {stage.id for stage in again.stages if stage.cached}
+        assert cached & (bench.history.grown(run) | afresh) == (set() if afresh else bench.history.grown(run))
 
 
 def test_a_trial_that_fails_is_recorded_and_the_search_goes_on(bench: Bench) -> None:

@@ -191,6 +191,7 @@ class Attempt:
             ends=refusal is not None and self.call.task in _ENDING,
             expansion=Expansion(outcome.grown, outcome.joins) if outcome.grown else None,
             inputs=self.made_of,
+            fresh=self.claim.fresh,
         )
 
     def _cached(self, hit: CacheRecord) -> Completion:
