@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -255,15 +256,25 @@ def test_more_failed_segments_than_are_borne_end_the_run(tmp_path) -> None:
 
 
 class Away(Ridge):
-    """A team's own, whose licence server is away."""
+    """A team's own, whose licence server is away, at once or when all rows of a segment are fitted."""
 
-    def fit(self, *_: object) -> None:
-        raise RuntimeError("the licence server is away")
+    def __init__(self, rows: int = 0) -> None:
+        super().__init__()
+        self.rows = rows
+
+    def fit(self, features: Any, target: Any) -> Any:
+        if len(target) >= self.rows:
+            raise RuntimeError("the licence server is away")
+        return super().fit(features, target)
 
 
 @pytest.mark.parametrize(
     ("estimator", "params", "kept"),
-    [(f"{__name__}:Away", {}, False), ("sklearn.neighbors.KNeighborsRegressor", {"n_neighbors": 999}, True)],
+    [
+        (f"{__name__}:Away", {}, False),
+        (f"{__name__}:Away", {"rows": 70}, False),  # two folds of three have fewer
+        ("sklearn.neighbors.KNeighborsRegressor", {"n_neighbors": 999}, True),
+    ],
 )
 def test_what_a_class_of_the_teams_own_failed_at_is_done_again(
     estimator: str, params: dict, kept: bool, shops: Whole
@@ -282,6 +293,7 @@ def test_what_a_class_of_the_teams_own_failed_at_is_done_again(
         context=context,
     )  # fmt: skip
     assert {one.why for one in left.fitted.results} == {"failed"}
+    assert any(one.mean is not None for one in left.fitted.results[0].trials) == bool(params.get("rows"))
     assert context.kept is kept
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sklearn.dummy import DummyClassifier
 
 from orchestrator.contracts.errors import RequirementMissing
 from orchestrator.contracts.training import Setting, TrialsParams
@@ -64,11 +65,27 @@ def test_one_that_fails_is_recorded_and_the_others_go_on(tmp_path: Path, caplog:
     assert "has no parameter 'n_neighbours'" in found.failures[1].message
     assert [record.message for record in caplog.records] == [one.message for one in found.failures]
     assert context.measured["failed"] == 2
+    assert context.kept
     taken = context.measured["trials"]
     assert len(taken) == 4
     assert all(whole >= fit + score > 0 for whole, fit, score in (taken[0], taken[3]))
     assert [fit for _, fit, _ in taken[1:3]] == [0, 0]
     assert context.measured["fit_seconds"] == pytest.approx(sum(fit for _, fit, _ in taken), abs=1e-5)
+
+
+class Large(DummyClassifier):
+    """Finds no memory."""
+
+    def fit(self, *_: object) -> None:
+        raise MemoryError
+
+
+def test_what_failed_for_want_of_memory_is_done_again(tmp_path: Path) -> None:
+    made = case(tmp_path, "binary")
+    context = made.context()
+    found = run(made, shared(made, f"{__name__}:Large", {}), context).results
+    assert [one.family for one in found.failures] == ["memory"]
+    assert not context.kept
 
 
 def test_what_is_no_trials_own_fault_fails_the_stage(tmp_path: Path) -> None:

@@ -58,10 +58,10 @@ def segment(
     folds = prepared_folds(frame, rows, preparation, summary, context)
     bench = _Bench(names, segments, folds, preparation, context)
     bench.score()
-    if bench.foreign():
-        context.forget()
     features = folds.whole()
     fitted = [bench.fit(number, features) for number in range(len(names))]
+    if bench.foreign():
+        context.forget()
     models = RoutedModel.of([model for model, _ in fitted if model is not None])
     return SegmentOutputs(models, SegmentResults(results=tuple(result for _, result in fitted)))
 
@@ -123,6 +123,7 @@ class _Bench:
         try:
             return self._fitted(place, features[rows], matrix.target[rows], weight), result
         except CycleryError as error:
+            self.errors[number][place] = str(error)
             return None, result.model_copy(update={"why": "failed", "reason": str(error)})
 
     def _built(self, place: int) -> BaseEstimator | None:

@@ -80,6 +80,8 @@ class _Asked:
         except _OF_THE_STAGE:
             raise
         except (CycleryError, MemoryError) as error:
+            if isinstance(error, MemoryError):
+                context.forget()  # this host may have more the next time
             told = describe(error)
             context.log.warning("%s", told.message)
             self.failure = TrialFailure(
