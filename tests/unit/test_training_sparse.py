@@ -19,7 +19,7 @@ from orchestrator.contracts.feasibility import FeasibilityParams, TimedCandidate
 from orchestrator.contracts.roles import Objective, Threshold
 from orchestrator.contracts.training import Rung, SelectParams
 from tests.unit.training_case import Case, case
-from workers.feasibility.cost import fit_seconds
+from workers.feasibility.cost import growths
 from workers.feasibility.neighbour import reachable_error
 from workers.feasibility.samples import Scorer, bounded, whole_score
 from workers.features.build import build
@@ -154,7 +154,7 @@ def test_feasibility_looks_at_sparse_rows(tmp_path: Path) -> None:
         assert issparse(taken.train) is thin
         timed = tuple(TimedCandidate(name=path, estimator=path) for path in (LOGISTIC, BAYES))
         params = FeasibilityParams(objective=objective, roles=made.roles, seed=3, timed=timed)
-        assert set(fit_seconds(taken, 100, params, scorer)) == {LOGISTIC, BAYES}
+        assert set(growths(taken, params, scorer)) == {LOGISTIC, BAYES}
         told.append((whole_score(GaussianNB(), taken, scorer), reachable_error([taken], 2, 0.95)))
     assert told[0] == told[1]
 
