@@ -1,10 +1,10 @@
 -- A new version of a model. KEYS[1]: the namespace's prefix. ARGV: model, idempotency key, stage, record JSON, audit entry,
--- the key that the release before gave to the same effect, or ''.
+-- the key that the release before gave to the same effect, if there is one.
 -- Answers {version, stage, record JSON}; the same key again answers the version that it made, as it stands. 'restoring':
 -- numbers are being put back.
 local base = KEYS[1] .. 'model:' .. ARGV[1]
 local known = redis.call('HGET', base .. ':keys', ARGV[2])
-if not known and ARGV[6] ~= '' then -- that key does not say of what the effect is: it must be of this run and this evidence
+if not known and (ARGV[6] or '') ~= '' then -- that key does not say of what the effect is: it must be of this run and this evidence
   local version = redis.call('HGET', base .. ':keys', ARGV[6])
   local other = version and cjson.decode(redis.call('HGET', base .. ':versions', version))
   local draft = cjson.decode(ARGV[4])
