@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import redis as redis_py
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from orchestrator.contracts.errors import LedgerBehind, RecordDamaged
 from orchestrator.engine.ledger import Ledger
@@ -78,7 +80,8 @@ def test_a_damaged_record_keeps_no_other_run_from_the_store(
 def test_an_outage_is_told_once_and_in_one_line(
     redis: redis_py.Redis, settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with redis_py.Redis(unix_socket_path=str(tmp_path / "nobody"), decode_responses=True) as nobody:
+    retry = Retry(NoBackoff(), 0)
+    with redis_py.Redis(unix_socket_path=str(tmp_path / "nobody"), decode_responses=True, retry=retry) as nobody:
         service = Service(Ledger(nobody, settings), open_store(settings), Ledger(nobody, settings))
         for chore in (chore for chore in service.chores if chore.name != "clean"):
             for _ in range(2):
