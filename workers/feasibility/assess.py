@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -9,9 +10,15 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 
 from orchestrator.contracts.documents.data import Preparation, SplitSummary
-from orchestrator.contracts.feasibility import Baseline, Feasibility, FeasibilityParams, LearningCurve
+from orchestrator.contracts.feasibility import (
+    Baseline,
+    Feasibility,
+    FeasibilityParams,
+    LargeSegments,
+    LearningCurve,
+)
 from orchestrator.contracts.metrics import METRICS
-from workers.feasibility.cost import growths
+from workers.feasibility.cost import Growth, growths
 from workers.feasibility.curve import learning_curve
 from workers.feasibility.enough import enough_rows, large_segments
 from workers.feasibility.models import CURVES, simple_models
@@ -22,7 +29,7 @@ from workers.runtime.codecs import Artifact
 from workers.runtime.context import StageContext
 from workers.runtime.interruption import StageCancelled
 from workers.training.folds import PreparedFold, prepared_folds
-from workers.training.matrix import training_matrix
+from workers.training.matrix import Matrix, training_matrix
 
 
 class FeasibilityOutputs(NamedTuple):
@@ -61,11 +68,7 @@ def assess(
         reachable = reachable_error(folds, len(preparation.classes), params.confidence)
     growth = growths(folds[-1], params, scorer)
     context.measure("fit_seconds", {name: one.of(learned_from) for name, one in growth.items()})
-    segments = None
-    if params.segmenting is not None:
-        segments, each = large_segments(matrix.frame[params.segmenting.column], params.segmenting)
-        learned = each * learned_from / len(target)  # of each segment, in a fold
-        context.measure("segments_fit_seconds", {name: one.of(learned) for name, one in growth.items()})
+    segments = _segments(matrix, growth, learned_from / len(target), params, context)
     found = Feasibility(
         metric=metric.name,
         greater_is_better=metric.greater_is_better,
@@ -86,6 +89,17 @@ def assess(
         segments=segments,
     )
     return FeasibilityOutputs(found if params.target is None else _judged(found, params.target))
+
+
+def _segments(
+    matrix: Matrix, growth: Mapping[str, Growth], share: float, params: FeasibilityParams, context: StageContext
+) -> LargeSegments | None:
+    """The segments that get models of their own; `share` of the rows of each is learned from in a fold."""
+    if params.segmenting is None:
+        return None
+    segments, rows = large_segments(matrix.frame[params.segmenting.column], params.segmenting)
+    context.measure("segments_fit_seconds", {name: one.of(rows * share) for name, one in growth.items()})
+    return segments
 
 
 def _judged(found: Feasibility, target: float) -> Feasibility:
