@@ -28,9 +28,8 @@ class Line:
 
     def of(self, named: str | None) -> str:
         """The stage that is told with the line: none where it is the very one that a person named."""
-        if named is None or not self.stage.startswith(named):
-            return self.stage
-        return self.stage if "/" in self.stage.removeprefix(named) else ""  # a fold, where its trial is named
+        of_its_fold = named is not None and "/" in self.stage.removeprefix(named)  # where its trial is named
+        return self.stage if named is None or of_its_fold else ""
 
 
 def stages_of(record: RunRecord, text: str) -> list[StageRecord]:
